@@ -1,0 +1,272 @@
+"""A TTL cache that loads once per key and keeps the last good answer for an outage.
+
+cachetools bounds the size and evicts; this module adds what it lacks: one load at a time
+for a key, answers that may be served past their TTL while the directory is down, failures
+that are remembered briefly, and invalidation that a load under way cannot undo.
+
+It starts no thread and never loads by itself; the timer and the loader are given.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, Optional, TypeVar, Union
+
+from cachetools import LRUCache
+
+__all__ = ["Cache", "CacheInfo", "Lifetimes"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """What a cache has done since it was made.
+
+    Parameters
+    ----------
+    hits : int
+        Answers within their TTL.
+    misses : int
+        Loads that were started.
+    stale : int
+        Answers past their TTL, served because a load failed.
+    failures : int
+        Loads that failed.
+    size : int
+        Answers held now.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    stale: int = 0
+    failures: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long things are kept, in seconds.
+
+    Parameters
+    ----------
+    ttl : float
+        An answer.
+    negative_ttl : float
+        The answer "there is none" (a value that is None).
+    max_stale : float
+        An answer beyond its TTL, while loads fail.
+    failure : float
+        The memory of a failed load, so that those who wait do not each wait for a timeout
+        of their own.
+    """
+
+    ttl: float
+    negative_ttl: float
+    max_stale: float
+    failure: float = 1.0
+
+
+@dataclass
+class _Held(Generic[V]):
+    value: V
+    fresh_until: float
+    stale_until: float
+
+
+@dataclass
+class _Failure:
+    error: Exception
+    until: float
+
+
+class _Flight(Generic[V]):
+    """One load under way and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.landed = threading.Event()
+        self.value: Optional[V] = None
+        self.error: Optional[BaseException] = None
+
+
+class Cache(Generic[K, V]):
+    """Answers by key.
+
+    Parameters
+    ----------
+    lifetimes : Lifetimes
+        How long things are kept.
+    max_entries : int
+        How many answers are held at the most; the least recently used goes first.
+    timer : callable
+        Seconds of a monotonic clock.
+    outage : type or tuple of types
+        The errors during which an old answer is better than none.
+    """
+
+    def __init__(
+        self,
+        lifetimes: Lifetimes,
+        max_entries: int,
+        timer: Callable[[], float],
+        outage: Union[type[Exception], tuple[type[Exception], ...]],
+    ) -> None:
+        self._lifetimes = lifetimes
+        self._timer = timer
+        self._outage = outage
+        self._lock = threading.Lock()
+        self._held: LRUCache[K, _Held[V]] = LRUCache(max_entries)
+        self._failed: LRUCache[K, _Failure] = LRUCache(max_entries)
+        self._flights: dict[K, _Flight[V]] = {}
+        self._generation = 0
+        self._hits = self._misses = self._stale = self._failures = 0
+
+    def get(self, key: K, load: Callable[[], V]) -> V:
+        """Answer from memory, or load.
+
+        Parameters
+        ----------
+        key : hashable
+            What is asked for.
+        load : callable
+            Asks the directory; called by one thread at a time for a key.
+
+        Returns
+        -------
+        object
+            The answer. During an outage it may be past its TTL, but never a None: that
+            somebody was not there before does not say that he is not there now.
+
+        Raises
+        ------
+        Exception
+            What `load` raised, at once or up to ``lifetimes.failure`` seconds later.
+        """
+        now = self._timer()
+        with self._lock:
+            held = self._held.get(key)
+            if held is not None and now < held.fresh_until:
+                self._hits += 1
+                return held.value
+            failure = self._failed.get(key)
+            if failure is not None and now >= failure.until:
+                failure = None
+            flight = self._flights.get(key)
+            mine = flight is None and failure is None
+            if mine:
+                flight = self._flights[key] = _Flight()
+                self._misses += 1
+        if failure is not None:
+            return self._despite(failure.error, held)
+        assert flight is not None  # noqa: S101 -- for mypy: made above unless there was one
+        return self._load(key, load, flight) if mine else self._await(key, flight)
+
+    def peek(self, key: K) -> Optional[V]:
+        """Return a fresh answer if there is one, without loading; None otherwise."""
+        with self._lock:
+            held = self._held.get(key)
+            return held.value if held is not None and self._timer() < held.fresh_until else None
+
+    def generation(self) -> int:
+        """Return a number to hand to :meth:`put`, taken before the value is asked for."""
+        with self._lock:
+            return self._generation
+
+    def put(self, key: K, value: V, generation: int) -> None:
+        """Hold an answer that came along with another.
+
+        Parameters
+        ----------
+        key, value
+            The answer.
+        generation : int
+            From :meth:`generation`; if anything was discarded since, the value may be from
+            before a write and is not held.
+        """
+        with self._lock:
+            if generation == self._generation:
+                self._hold(key, value)
+
+    def discard(self, key: K) -> None:
+        """Forget an answer, also one that is being loaded now."""
+        with self._lock:
+            self._generation += 1
+            self._held.pop(key, None)
+            self._failed.pop(key, None)
+            self._flights.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all answers, also those that are being loaded now."""
+        with self._lock:
+            self._generation += 1
+            self._held.clear()
+            self._failed.clear()
+            self._flights.clear()
+
+    def info(self) -> CacheInfo:
+        """Return the statistics."""
+        with self._lock:
+            return CacheInfo(self._hits, self._misses, self._stale, self._failures, len(self._held))
+
+    def _load(self, key: K, load: Callable[[], V], flight: _Flight[V]) -> V:
+        try:
+            value = load()
+        except BaseException as error:
+            flight.error = error
+            with self._lock:
+                self._failures += 1
+                held = self._land(key, flight, error)
+            flight.landed.set()
+            if isinstance(error, Exception):
+                return self._despite(error, held)
+            raise
+        flight.value = value
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+                self._failed.pop(key, None)
+                self._hold(key, value)
+        flight.landed.set()
+        return value
+
+    def _land(self, key: K, flight: _Flight[V], error: BaseException) -> Optional[_Held[V]]:
+        """Take a failed flight off the table; return what may be served instead."""
+        if self._flights.get(key) is not flight:
+            return None  # discarded meanwhile: what is held now is not for this caller
+        del self._flights[key]
+        if isinstance(error, Exception):
+            self._failed[key] = _Failure(error, self._timer() + self._lifetimes.failure)
+        return self._held.get(key)
+
+    def _await(self, key: K, flight: _Flight[V]) -> V:
+        flight.landed.wait()
+        if flight.error is None:
+            return flight.value  # type: ignore[return-value]  # None is a V where it was loaded
+        with self._lock:
+            held = self._held.get(key)
+        if isinstance(flight.error, Exception):
+            return self._despite(flight.error, held)
+        raise RuntimeError("the load that this call waited for was interrupted")
+
+    def _despite(self, error: Exception, held: Optional[_Held[V]]) -> V:
+        """Answer although loading failed, or raise the failure."""
+        if (
+            isinstance(error, self._outage)
+            and held is not None
+            and held.value is not None
+            and self._timer() < held.stale_until
+        ):
+            with self._lock:
+                self._stale += 1
+            return held.value
+        # A copy, because one exception raised in several threads grows a tangled traceback.
+        raise copy.copy(error) from error
+
+    def _hold(self, key: K, value: V) -> None:
+        lifetime = self._lifetimes.negative_ttl if value is None else self._lifetimes.ttl
+        fresh_until = self._timer() + lifetime
+        self._held[key] = _Held(value, fresh_until, fresh_until + self._lifetimes.max_stale)

@@ -1,0 +1,268 @@
+"""One public call on a directory: operations that share a deadline."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Protocol, TypeVar
+
+import ldap3
+
+from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.results import SUCCESS, result_error
+from ldapdb.connection.session import Session
+from ldapdb.dn import DN
+from ldapdb.entries import Entry, Modification, Operation
+from ldapdb.filters import Filter, present
+from ldapdb.vendors import Vendor
+
+__all__ = ["Call", "RootDSE"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_PAGED_RESULTS = "1.2.840.113556.1.4.319"
+
+
+@dataclass(frozen=True)
+class RootDSE:
+    """What a directory says of itself, and the vendor it was recognised as.
+
+    Parameters
+    ----------
+    vendor : Vendor
+        The record that fits.
+    naming_contexts : tuple of DN
+        The trees it holds.
+    subschema : DN
+        Where it keeps its schema.
+    """
+
+    vendor: Vendor
+    naming_contexts: tuple[DN, ...]
+    subschema: DN
+
+
+class Runner(Protocol):
+    """What a call needs of a directory."""
+
+    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session], T]) -> T:
+        """Run an operation on the best server that answers."""
+
+    def root_dse(self, call: Call) -> RootDSE:
+        """Read the root DSE, once for all calls."""
+
+
+class Call:
+    """One public call: operations that share a deadline.
+
+    Parameters
+    ----------
+    directory : Directory
+        Where they go.
+    deadline : Deadline
+        When the call ends.
+    """
+
+    def __init__(self, directory: Runner, deadline: Deadline) -> None:
+        self._directory = directory
+        self._deadline = deadline
+
+    def root_dse(self) -> RootDSE:
+        """Return what the directory says of itself."""
+        return self._directory.root_dse(self)
+
+    def read(self, dn: DN, attributes: Sequence[str]) -> tuple[str, list[Entry]]:
+        """Read one entry; return the server asked and a list of one entry or none.
+
+        Raises
+        ------
+        NoSuchEntry
+            If it is not there or may not be seen.
+        """
+        everything = present("objectClass")
+        return self._directory.run(
+            self._deadline,
+            True,
+            lambda session: (
+                session.uri,
+                self._search(session, dn, ldap3.BASE, everything, attributes, None)[0],
+            ),
+        )
+
+    def search(self, base: DN, search_filter: Filter, attributes: Sequence[str]) -> list[Entry]:
+        """Search the subtree of `base` for a handful of entries, in one round trip.
+
+        Raises
+        ------
+        NoSuchEntry
+            If `base` is not there or may not be seen.
+        IncompleteResult
+            If the server sent a part of the answer only.
+        """
+        return self._directory.run(
+            self._deadline,
+            True,
+            lambda session: self._search(
+                session, base, ldap3.SUBTREE, search_filter, attributes, None
+            )[0],
+        )
+
+    def search_all(
+        self, base: DN, search_filter: Filter, attributes: Sequence[str], page_size: int
+    ) -> list[Entry]:
+        """Search the subtree of `base` for any number of entries, in pages (RFC 2696).
+
+        All pages come from one connection; if it breaks, the search begins anew, so that
+        the list is whole or there is none.
+
+        Raises
+        ------
+        NoSuchEntry, IncompleteResult
+            As :meth:`search`.
+        """
+
+        def pages(session: Session) -> list[Entry]:
+            return [
+                entry
+                for page in self._pages(session, base, search_filter, attributes, page_size)
+                for entry in page
+            ]
+
+        return self._directory.run(self._deadline, True, pages)
+
+    def _pages(
+        self,
+        session: Session,
+        base: DN,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        page_size: int,
+    ) -> Iterator[list[Entry]]:
+        cookie: Optional[bytes] = b""
+        while cookie is not None:
+            page, cookie = self._search(
+                session, base, ldap3.SUBTREE, search_filter, attributes, (page_size, cookie)
+            )
+            yield page
+
+    def _search(
+        self,
+        session: Session,
+        base: DN,
+        scope: str,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        paging: Optional[tuple[int, bytes]],
+    ) -> tuple[list[Entry], Optional[bytes]]:
+        began = time.perf_counter()
+        size, cookie = paging or (None, None)
+        result, response = session.run(
+            self._deadline,
+            lambda ldap: ldap.search(
+                str(base),
+                str(search_filter),
+                search_scope=scope,
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=list(attributes) or [ldap3.NO_ATTRIBUTES],
+                paged_size=size,
+                paged_cookie=cookie or None,
+            ),
+        )
+        code = result["result"]
+        if code != SUCCESS:
+            raise result_error(
+                code, session.uri, f"searching {base or 'the root DSE'}", str(base),
+                result.get("message"),
+            )  # fmt: skip
+        entries = [_entry(item) for item in response if item["type"] == "searchResEntry"]
+        log.debug(
+            "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
+            base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
+        )  # fmt: skip
+        return entries, _next_cookie(result)
+
+    def add(
+        self, dn: DN, object_classes: Sequence[str], attributes: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Add an entry.
+
+        Raises
+        ------
+        EntryExists, NoSuchEntry, AccessDenied
+            If it is there, its parent is not, or the account may not.
+        """
+        self._write(
+            dn,
+            "adding",
+            lambda ldap: ldap.add(str(dn), list(object_classes), dict(attributes)),
+            repeatable=False,  # after a lost answer, "exists" would be our own entry
+        )
+
+    def modify(self, dn: DN, modifications: Sequence[Modification]) -> None:
+        """Modify an entry, all modifications or none.
+
+        Raises
+        ------
+        NoSuchEntry, ValueExists, NoSuchValue, ObjectClassViolation, AccessDenied
+            By the server's result code.
+        """
+        changes: dict[str, list[tuple[str, list[str]]]] = {}
+        for each in modifications:
+            operation = _OPERATIONS[each.operation]
+            changes.setdefault(each.attribute, []).append((operation, list(each.values)))
+        self._write(dn, "modifying", lambda ldap: ldap.modify(str(dn), changes), repeatable=True)
+
+    def delete(self, dn: DN) -> None:
+        """Delete an entry that has nothing below it.
+
+        Raises
+        ------
+        NoSuchEntry, AccessDenied
+            By the server's result code.
+        """
+        self._write(dn, "deleting", lambda ldap: ldap.delete(str(dn)), repeatable=True)
+
+    def _write(
+        self,
+        dn: DN,
+        doing: str,
+        operation: Callable[[Any], tuple[Any, ...]],
+        *,
+        repeatable: bool,
+    ) -> None:
+        def use(session: Session) -> None:
+            began = time.perf_counter()
+            result, _ = session.run(self._deadline, operation)
+            milliseconds = (time.perf_counter() - began) * 1000
+            log.debug("%s %s: %s, %.1f ms", doing, dn, result["description"], milliseconds)
+            if result["result"] != SUCCESS:
+                raise result_error(
+                    result["result"], session.uri, f"{doing} {dn}", str(dn), result.get("message")
+                )
+
+        self._directory.run(self._deadline, repeatable, use)
+
+
+_OPERATIONS = {
+    Operation.ADD: ldap3.MODIFY_ADD,
+    Operation.DELETE: ldap3.MODIFY_DELETE,
+    Operation.REPLACE: ldap3.MODIFY_REPLACE,
+}
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    raw = item["raw_attributes"]
+    return Entry(
+        dn=item["dn"],
+        attributes={name.lower(): values or [] for name, values in raw.items()},
+    )
+
+
+def _next_cookie(result: Mapping[str, Any]) -> Optional[bytes]:
+    """Return the cookie of the next page, or None after the last one."""
+    control = (result.get("controls") or {}).get(_PAGED_RESULTS)
+    return (control["value"]["cookie"] or None) if control else None

@@ -1,0 +1,67 @@
+"""LDAP result codes and ldap3's exceptions, and the errors of ours that they become."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ldap3.core.exceptions import LDAPExceptionError
+from pyasn1.error import PyAsn1Error
+
+from ldapdb import errors
+
+__all__ = ["SUCCESS", "WIRE_ERRORS", "result_error"]
+
+SUCCESS = 0
+_LIFT_SIZE_LIMIT = (
+    "lift the limit for this account (OpenLDAP: olcLimits with size.soft, size.hard and "
+    "size.prtotal unlimited, see ldif/openldap/access.ldif)"
+)
+# RFC 4511, appendix A: what each result code asks of the caller. The text follows
+# "the directory at <server> ".
+_RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
+    1: (errors.AccessDenied, "refused the operation; the account may not be allowed to ask"),
+    3: (errors.IncompleteResult, "ended the search at its time limit; index what it searches"),
+    4: (errors.IncompleteResult, f"ended the search at its size limit; {_LIFT_SIZE_LIMIT}"),
+    8: (errors.SettingsError, "demands TLS or a stronger bind; use ldaps:// or start_tls"),
+    10: (errors.ReadOnly, "is a read-only consumer; set write_uri to the provider"),
+    11: (errors.IncompleteResult, "ended the search at an administrative limit; lift it"),
+    13: (errors.SettingsError, "demands TLS; use ldaps:// or set start_tls = true"),
+    16: (errors.NoSuchValue, "says that the attribute has no such value"),
+    17: (errors.SchemaMissing, "does not know an attribute; load the schema from ldif/"),
+    20: (errors.ValueExists, "says that the attribute has this value already"),
+    32: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
+    48: (errors.CredentialsRefused, "does not allow this kind of bind; see bind and bind_dn"),
+    49: (errors.CredentialsRefused, "refused the log-in; check bind_dn and its password"),
+    50: (errors.AccessDenied, "gives this account no right to do that; see ldif/ for access rules"),
+    51: (errors.DirectoryUnavailable, "is too busy"),
+    52: (errors.DirectoryUnavailable, "is shutting down or not ready"),
+    53: (errors.AccessDenied, "is unwilling to do that; it may be read-only"),
+    65: (errors.ObjectClassViolation, "says that the entry would break its object classes"),
+    68: (errors.EntryExists, "has an entry of that DN already"),
+}
+
+# What ldap3 2.9.1 and pyasn1 raise over a broken or hostile answer, beyond their own errors.
+WIRE_ERRORS = (
+    LDAPExceptionError,
+    PyAsn1Error,
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+def result_error(
+    code: int, server: str, doing: str, dn: Optional[str], said: Optional[str]
+) -> errors.LDAPDBError:
+    """Turn a result code into our error."""
+    kind, text = _RESULTS.get(code, (errors.UnexpectedResult, f"answered with result code {code}"))
+    said = f' It said: "{said.strip()}"' if said and said.strip() else ""
+    return kind(
+        f"the directory at {server} {text} ({doing}; result code {code}).{said}",
+        server=server,
+        dn=dn,
+        result_code=code,
+    )

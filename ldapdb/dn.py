@@ -1,0 +1,318 @@
+r"""Distinguished names: parse, build, escape, compare (RFC 4514).
+
+A :class:`DN` is the only form in which names travel inside ldapdb; text appears at the
+edges alone. Two DNs are equal when a directory would call them equal, so that servers
+which spell one name differently (OpenLDAP ``\2C``, Samba ``\,``) still agree.
+
+This module knows nothing of schema: every value is compared without regard to case and
+to runs of spaces, which is the rule of ``cn``, ``uid``, ``ou``, ``dc`` and ``mail``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional
+
+__all__ = ["AVA", "DN", "RDN", "common_ancestor"]
+
+_ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*")
+_SPECIAL = frozenset('"+,;<>\\=')
+# OCTET STRING, UTF8String, PrintableString, T61String, IA5String. A value of another type,
+# or of more than 127 octets, in this form names no user or group.
+_STRING_TAGS = (b"\x04", b"\x0c", b"\x13", b"\x14", b"\x16")
+_HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
+
+# RFC 4514, section 3, and RFC 4519: other names of the same attribute type.
+_SYNONYMS = {
+    "2.5.4.3": "cn",
+    "commonname": "cn",
+    "2.5.4.7": "l",
+    "localityname": "l",
+    "2.5.4.8": "st",
+    "stateorprovincename": "st",
+    "2.5.4.10": "o",
+    "organizationname": "o",
+    "2.5.4.11": "ou",
+    "organizationalunitname": "ou",
+    "2.5.4.6": "c",
+    "countryname": "c",
+    "2.5.4.9": "street",
+    "streetaddress": "street",
+    "0.9.2342.19200300.100.1.25": "dc",
+    "domaincomponent": "dc",
+    "0.9.2342.19200300.100.1.1": "uid",
+    "userid": "uid",
+}
+
+
+@dataclass(frozen=True)
+class AVA:
+    """An attribute type and value, the smallest part of a DN (RFC 4514, section 2.3).
+
+    Parameters
+    ----------
+    attribute : str
+        A short name such as ``cn``, or a dotted OID.
+    value : str
+        The value, not escaped. It may be empty only in a parsed name.
+    """
+
+    attribute: str
+    value: str
+
+    def __str__(self) -> str:
+        """Return ``attribute=value`` with the value escaped."""
+        return f"{self.attribute}={_escape(self.value)}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What decides whether two are the same."""
+        attribute = self.attribute.lower()
+        return _SYNONYMS.get(attribute, attribute), _prepare(self.value)
+
+
+RDN = tuple[AVA, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DN:
+    """A distinguished name, from the entry's own RDN up to the naming context.
+
+    Parameters
+    ----------
+    rdns : tuple of RDN
+        Each RDN is a tuple of one or more :class:`AVA`.
+    """
+
+    rdns: tuple[RDN, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> DN:
+        """Read the string form of a DN.
+
+        Parameters
+        ----------
+        text : str
+            RFC 4514 text; spaces around ``,``, ``+`` and ``=`` are allowed, as people
+            write them.
+
+        Returns
+        -------
+        DN
+            The name. Empty text is the root's name.
+
+        Raises
+        ------
+        ValueError
+            If the text is not a DN.
+
+        References
+        ----------
+        RFC 4514, section 3.
+        """
+        return cls(_Parser(text).name())
+
+    def __str__(self) -> str:
+        r"""Return the RFC 4514 text, with every special character in ``\XX`` form."""
+        return ",".join("+".join(map(str, rdn)) for rdn in self.rdns)
+
+    def __repr__(self) -> str:
+        """Return the text in a form that names the type."""
+        return f"DN({str(self)!r})"
+
+    @cached_property
+    def key(self) -> tuple[frozenset[tuple[str, str]], ...]:
+        """What decides whether two names are the same."""
+        return tuple(frozenset(ava.key for ava in rdn) for rdn in self.rdns)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as a directory does (distinguishedNameMatch, RFC 4517, 4.2.15)."""
+        return self.key == other.key if isinstance(other, DN) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Hash in agreement with equality."""
+        return hash(self.key)
+
+    @property
+    def parent(self) -> DN:
+        """The name one level up; the root's parent is the root."""
+        return DN(self.rdns[1:])
+
+    def child(self, attribute: str, value: str) -> DN:
+        """Name the entry one level below.
+
+        Parameters
+        ----------
+        attribute : str
+            Naming attribute of the new RDN, such as ``cn``.
+        value : str
+            Its value, not escaped.
+
+        Returns
+        -------
+        DN
+            The new RDN in front of this name.
+
+        Raises
+        ------
+        ValueError
+            If `value` is empty or `attribute` is no attribute type.
+
+        References
+        ----------
+        RFC 4514, section 2.4.
+        """
+        if not value:
+            raise ValueError(f"an RDN needs a value for {attribute!r}")
+        if not _ATTRIBUTE.fullmatch(attribute):
+            raise ValueError(f"{attribute!r} is not an attribute type")
+        return DN(((AVA(attribute, value),), *self.rdns))
+
+    def is_under(self, base: DN) -> bool:
+        """Tell whether this name is `base` or below it."""
+        depth = len(base.rdns)
+        return depth <= len(self.rdns) and self.key[len(self.rdns) - depth :] == base.key
+
+
+def common_ancestor(first: DN, second: DN) -> Optional[DN]:
+    """Find the lowest name that both names are under.
+
+    Returns
+    -------
+    DN or None
+        None where the two share nothing but the root.
+    """
+    ancestor = first
+    while ancestor.rdns:
+        if second.is_under(ancestor):
+            return ancestor
+        ancestor = ancestor.parent
+    return None
+
+
+def _escape(value: str) -> str:
+    r"""Escape a value (RFC 4514, section 2.4), always in the ``\XX`` form.
+
+    The form is the one that every server accepts for every character; control
+    characters are escaped too, so that a name never breaks a log line.
+    """
+    last = len(value) - 1
+    return "".join(
+        _hex(char)
+        if char in _SPECIAL
+        or unicodedata.category(char) in ("Cc", "Zl", "Zp")
+        or (char == " " and position in (0, last))
+        or (char == "#" and position == 0)
+        else char
+        for position, char in enumerate(value)
+    )
+
+
+def _hex(char: str) -> str:
+    return "".join(f"\\{octet:02X}" for octet in char.encode())
+
+
+def _prepare(value: str) -> str:
+    """Prepare a value for comparison (RFC 4518: map, normalise, insignificant spaces)."""
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+
+
+class _Parser:
+    """One pass over the text of a DN."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def name(self) -> tuple[RDN, ...]:
+        if not self._text.strip():
+            return ()
+        rdns = [self._rdn()]
+        while self._at < len(self._text):
+            self._expect(",")
+            rdns.append(self._rdn())
+        return tuple(rdns)
+
+    def _rdn(self) -> RDN:
+        avas = [self._ava()]
+        while self._peek() == "+":
+            self._expect("+")
+            avas.append(self._ava())
+        return tuple(avas)
+
+    def _ava(self) -> AVA:
+        self._spaces()
+        match = _ATTRIBUTE.match(self._text, self._at)
+        if match is None:
+            raise self._error("an attribute type")
+        self._at = match.end()
+        self._spaces()
+        self._expect("=")
+        self._spaces()
+        value = self._hex_value() if self._peek() == "#" else self._string_value()
+        return AVA(match.group(), value)
+
+    def _string_value(self) -> str:
+        octets = bytearray()
+        significant = 0  # trailing spaces that nobody escaped do not count
+        while self._peek() not in ("", ",", "+"):
+            char = self._peek()
+            if char == "\\":
+                octets += self._escaped()
+                significant = len(octets)
+                continue
+            if char in '";<>':
+                raise self._error(f"no unescaped {char}")
+            octets += char.encode()
+            self._at += 1
+            if char != " ":
+                significant = len(octets)
+        return self._decode(bytes(octets[:significant]))
+
+    def _escaped(self) -> bytes:
+        pair = self._text[self._at + 1 : self._at + 3]
+        if _HEX_PAIR.fullmatch(pair):
+            self._at += 3
+            return bytes.fromhex(pair)
+        if pair[:1] in _SPECIAL | {" ", "#"} and pair:
+            self._at += 2
+            return pair[:1].encode()
+        raise self._error("an escaped character after the backslash")
+
+    def _hex_value(self) -> str:
+        """Read ``#`` and the BER encoding of a string (RFC 4514, section 2.4)."""
+        start = self._at + 1
+        while self._peek() not in ("", ",", "+"):
+            self._at += 1
+        try:
+            encoded = bytes.fromhex(self._text[start : self._at].strip())
+        except ValueError:
+            raise self._error("hexadecimal digits after #") from None
+        tag, length, content = encoded[:1], encoded[1:2], encoded[2:]
+        if not content or tag not in _STRING_TAGS or length != bytes([len(content) & 0x7F]):
+            raise self._error("the BER encoding of a string after #")
+        return self._decode(content)
+
+    def _decode(self, octets: bytes) -> str:
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            raise self._error("UTF-8 in the value") from None
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _spaces(self) -> None:
+        while self._peek() == " ":
+            self._at += 1
+
+    def _expect(self, char: str) -> None:
+        if self._peek() != char:
+            raise self._error(repr(char))
+        self._at += 1
+
+    def _error(self, wanted: str) -> ValueError:
+        return ValueError(f"{self._text!r} is not a DN: expected {wanted} at position {self._at}")

@@ -1,0 +1,357 @@
+"""Directory entries: our attribute and class names, and what an entry says.
+
+The names of the schema (``ldif/``) stand here and nowhere else. An :class:`Entry` is what
+a search returned; the ``read_*`` functions turn one into a value of ``model`` or raise
+:class:`~ldapdb.errors.InvalidValue` with the reason, and the ``*_attributes`` functions
+go the other way.
+
+This module opens no connection and does not know which server an entry came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Optional
+
+from ldapdb.dn import DN
+from ldapdb.errors import InvalidValue
+from ldapdb.model import Application, Grant, Policy, User, Window
+from ldapdb.syntaxes import IdentifierForm, format_time, parse_identifier, parse_time
+from ldapdb.wellformed import check_image, check_text
+
+__all__ = [
+    "ALLOW_HOME",
+    "ALLOW_STARTUP_DATA",
+    "ALLOW_VIEW",
+    "APPLICATION_CLASS",
+    "GRANT_ATTRIBUTES",
+    "GRANT_CLASS",
+    "GROUP_CLASS",
+    "IMAGE",
+    "LICENSE",
+    "MEMBER",
+    "NOT_AFTER",
+    "NOT_BEFORE",
+    "OBJECT_CLASS",
+    "POLICY_ATTRIBUTES",
+    "VOLUME",
+    "Entry",
+    "Modification",
+    "Operation",
+    "grant_attributes",
+    "is_application",
+    "is_grant",
+    "read_application",
+    "read_grant",
+    "read_identifier",
+    "read_images",
+    "read_user",
+    "strip_class",
+]
+
+OBJECT_CLASS = "objectClass"
+MEMBER = "member"
+
+IMAGE = "remoteAppImage"
+LICENSE = "remoteAppLicense"
+ALLOW_HOME = "remoteAppAllowHome"
+ALLOW_VIEW = "remoteAppAllowView"
+ALLOW_STARTUP_DATA = "remoteAppAllowStartupData"
+VOLUME = "remoteAppVolume"
+NOT_BEFORE = "remoteAppNotBefore"
+NOT_AFTER = "remoteAppNotAfter"
+
+APPLICATION_CLASS = "remoteAppApplication"
+GRANT_CLASS = "remoteAppGrant"
+GROUP_CLASS = "remoteAppGroup"
+
+POLICY_ATTRIBUTES = (
+    LICENSE,
+    ALLOW_HOME,
+    ALLOW_VIEW,
+    ALLOW_STARTUP_DATA,
+    VOLUME,
+    NOT_BEFORE,
+    NOT_AFTER,
+)
+GRANT_ATTRIBUTES = (OBJECT_CLASS, IMAGE, *POLICY_ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as a search returned it.
+
+    Parameters
+    ----------
+    dn : str
+        The server's spelling.
+    attributes : mapping of str to list of bytes
+        Values by attribute description in lower case. What is absent was not returned.
+    """
+
+    dn: str
+    attributes: Mapping[str, Sequence[bytes]]
+
+    def values(self, attribute: str) -> list[str]:
+        """Return the attribute's values as text.
+
+        Raises
+        ------
+        InvalidValue
+            If one is not UTF-8.
+        """
+        raw = self.attributes.get(attribute.lower(), ())
+        try:
+            return [bytes(value).decode() for value in raw]
+        except UnicodeDecodeError:
+            raise InvalidValue(f"{attribute} is not UTF-8") from None
+
+    def value(self, attribute: str) -> Optional[str]:
+        """Return the attribute's only value, or None.
+
+        Raises
+        ------
+        InvalidValue
+            If there is more than one.
+        """
+        values = self.values(attribute)
+        if len(values) > 1:
+            raise InvalidValue(f"{attribute} has {len(values)} values and may have one")
+        return values[0] if values else None
+
+    def has_class(self, object_class: str) -> bool:
+        """Tell whether the entry is of an object class, named without regard to case."""
+        wanted = object_class.lower().encode()
+        return any(
+            bytes(value).lower() == wanted
+            for value in self.attributes.get(OBJECT_CLASS.lower(), ())
+        )
+
+
+class Operation(Enum):
+    """What a modification does to an attribute (RFC 4511, section 4.6)."""
+
+    ADD = "add"
+    DELETE = "delete"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True)
+class Modification:
+    """One part of a modify request.
+
+    Parameters
+    ----------
+    operation : Operation
+        Add, delete or replace.
+    attribute : str
+        Attribute description.
+    values : tuple of str
+        None at all with DELETE removes the attribute.
+    """
+
+    operation: Operation
+    attribute: str
+    values: tuple[str, ...] = ()
+
+
+def read_identifier(entry: Entry, attribute: str, form: IdentifierForm) -> int:
+    """Read an entry's stable identifier as a number.
+
+    Raises
+    ------
+    InvalidValue
+        If it is absent, doubled or not of the form.
+    """
+    raw = entry.attributes.get(attribute.lower(), ())
+    if len(raw) != 1:
+        raise InvalidValue(f"{attribute} has {len(raw)} values and must have one")
+    try:
+        return parse_identifier(bytes(raw[0]), form)
+    except ValueError:
+        raise InvalidValue(f"{attribute} is not a {form.value}") from None
+
+
+def is_application(entry: Entry) -> bool:
+    """Tell whether the entry registers an application."""
+    return entry.has_class(APPLICATION_CLASS)
+
+
+def is_grant(entry: Entry) -> bool:
+    """Tell whether the entry carries a grant."""
+    return entry.has_class(GRANT_CLASS)
+
+
+def read_user(
+    entry: Entry,
+    name_attribute: str,
+    identifier_attribute: str,
+    form: IdentifierForm,
+    asked: Optional[str] = None,
+) -> User:
+    """Read a user.
+
+    Parameters
+    ----------
+    entry : Entry
+        A person's entry.
+    name_attribute, identifier_attribute : str
+        Where the name and the stable identifier are.
+    form : IdentifierForm
+        How the identifier is written.
+    asked : str, optional
+        The name that was searched for. Of several names, the one that matches it is the
+        user's; otherwise the first.
+
+    Raises
+    ------
+    InvalidValue
+        If there is no well-formed name or identifier.
+    """
+    names = entry.values(name_attribute)
+    if not names:
+        raise InvalidValue(f"{name_attribute} is absent or may not be read")
+    name = names[0]
+    if asked is not None:
+        wanted = " ".join(asked.casefold().split())
+        name = next((each for each in names if " ".join(each.casefold().split()) == wanted), name)
+    return User(
+        id=read_identifier(entry, identifier_attribute, form),
+        name=check_text(name, "user name"),
+        dn=_read_dn(entry),
+    )
+
+
+def read_application(entry: Entry, identifier_attribute: str, form: IdentifierForm) -> Application:
+    """Read an application.
+
+    Raises
+    ------
+    InvalidValue
+        If it has not exactly one well-formed image, or no identifier.
+    """
+    image = entry.value(IMAGE)
+    if image is None:
+        raise InvalidValue(f"{IMAGE} is absent or may not be read")
+    return Application(
+        id=read_identifier(entry, identifier_attribute, form),
+        image=check_image(image),
+        dn=_read_dn(entry),
+    )
+
+
+def read_images(entry: Entry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read a grant's images: those that are well-formed, and those that are not."""
+    good: list[str] = []
+    bad: list[str] = []
+    for image in entry.values(IMAGE):
+        try:
+            good.append(check_image(image))
+        except InvalidValue:
+            bad.append(image)
+    return tuple(good), tuple(bad)
+
+
+def read_grant(entry: Entry) -> Grant:
+    """Read a grant.
+
+    Returns
+    -------
+    Grant
+        With the well-formed images only; :func:`read_images` tells the others.
+
+    Raises
+    ------
+    InvalidValue
+        If anything that decides about access cannot be read: then the grant gives nothing.
+    """
+    images, bad = read_images(entry)
+    if not images:
+        named = f" (of {', '.join(map(repr, bad))})" if bad else ""
+        raise InvalidValue(f"no value of {IMAGE} is a Docker reference{named}")
+    policy = Policy.of(
+        app_license=entry.value(LICENSE),
+        allow_home=_read_boolean(entry, ALLOW_HOME),
+        allow_view=_read_boolean(entry, ALLOW_VIEW),
+        volume=entry.value(VOLUME),
+        allow_startup_data=_read_boolean(entry, ALLOW_STARTUP_DATA),
+    )
+    window = Window(_read_time(entry, NOT_BEFORE), _read_time(entry, NOT_AFTER))
+    return Grant(dn=_read_dn(entry), images=images, policy=policy, window=window)
+
+
+def _read_dn(entry: Entry) -> DN:
+    try:
+        return DN.parse(entry.dn)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+
+
+def _read_boolean(entry: Entry, attribute: str) -> bool:
+    value = entry.value(attribute)
+    if value is None:
+        return False
+    if value not in ("TRUE", "FALSE"):
+        raise InvalidValue(f"{attribute} is {value!r} and must be TRUE or FALSE")
+    return value == "TRUE"
+
+
+def _read_time(entry: Entry, attribute: str) -> Optional[float]:
+    value = entry.value(attribute)
+    try:
+        return None if value is None else parse_time(value)
+    except ValueError as error:
+        raise InvalidValue(f"{attribute}: {error}") from None
+
+
+def grant_attributes(images: Iterable[str], policy: Policy, window: Window) -> dict[str, list[str]]:
+    """Write a grant's attributes, without classes and members. What is false is absent."""
+    attributes: dict[str, list[str]] = {IMAGE: list(images)}
+    flags = {
+        ALLOW_HOME: policy.allow_home,
+        ALLOW_VIEW: policy.allow_view,
+        ALLOW_STARTUP_DATA: policy.allow_startup_data,
+    }
+    attributes.update({name: ["TRUE"] for name, value in flags.items() if value})
+    texts = {
+        LICENSE: policy.app_license,
+        VOLUME: policy.volume,
+        NOT_BEFORE: None if window.not_before is None else format_time(window.not_before),
+        NOT_AFTER: None if window.not_after is None else format_time(window.not_after),
+    }
+    attributes.update({name: [value] for name, value in texts.items() if value is not None})
+    return attributes
+
+
+def strip_class(entry: Entry, object_class: str) -> list[Modification]:
+    """Take a class off an entry that somebody else made, with what only it allows.
+
+    The entry itself stays: it may be a group that the company uses for other things.
+    The image stays too where the other of our two classes needs it.
+
+    Parameters
+    ----------
+    entry : Entry
+        Read with at least :data:`GRANT_ATTRIBUTES`.
+    object_class : str
+        :data:`GRANT_CLASS` or :data:`APPLICATION_CLASS`.
+
+    Returns
+    -------
+    list of Modification
+        One modify request.
+    """
+    other = APPLICATION_CLASS if object_class == GRANT_CLASS else GRANT_CLASS
+    doomed = list(POLICY_ATTRIBUTES) if object_class == GRANT_CLASS else []
+    if not entry.has_class(other):
+        doomed.append(IMAGE)
+    return [
+        Modification(Operation.DELETE, OBJECT_CLASS, (object_class,)),
+        *(
+            Modification(Operation.DELETE, attribute)
+            for attribute in doomed
+            if entry.attributes.get(attribute.lower())
+        ),
+    ]

@@ -1,0 +1,203 @@
+"""Search filters that escape by construction (RFC 4515).
+
+Nothing else in ldapdb writes a filter. A value can only enter through
+:func:`equal` or :func:`matches`, which escape it; text that an administrator wrote enters
+through :func:`parse`, which checks its grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Union
+
+__all__ = ["Filter", "all_of", "any_of", "equal", "matches", "negate", "parse", "present"]
+
+_DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
+_OID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+# RFC 4515, section 3: an item is a description, an operator and a value; in an
+# extensible match the description may be missing where a rule is named.
+_ITEM = re.compile(
+    r"(?:"
+    r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)(?:;[A-Za-z0-9-]+)*"
+    r"(?:(?::dn)?(?::[A-Za-z0-9.-]+)?:=|~=|>=|<=|=)"
+    r"|(?::dn)?:[A-Za-z0-9.-]+:="
+    r")"
+    r"(?:[^()\\\0]|\\[0-9A-Fa-f]{2})*"
+)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A well-formed search filter.
+
+    Parameters
+    ----------
+    text : str
+        RFC 4515 text, parentheses included.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return the RFC 4515 text."""
+        return self.text
+
+
+def equal(attribute: str, value: Union[str, bytes]) -> Filter:
+    """Match entries of which the attribute has the value.
+
+    Parameters
+    ----------
+    attribute : str
+        Attribute description, with options if any.
+    value : str or bytes
+        The value, not escaped.
+
+    Raises
+    ------
+    ValueError
+        If `attribute` is not an attribute description.
+
+    References
+    ----------
+    RFC 4515, section 3.
+    """
+    return Filter(f"({_description(attribute)}={_escape(value)})")
+
+
+def matches(attribute: str, rule: str, value: Union[str, bytes]) -> Filter:
+    """Match by a named matching rule (an extensible match).
+
+    Parameters
+    ----------
+    attribute : str
+        Attribute description.
+    rule : str
+        The matching rule's OID.
+    value : str or bytes
+        The assertion value, not escaped.
+
+    Raises
+    ------
+    ValueError
+        If `attribute` or `rule` is malformed.
+    """
+    if not _OID.fullmatch(rule):
+        raise ValueError(f"{rule!r} is not the OID of a matching rule")
+    return Filter(f"({_description(attribute)}:{rule}:={_escape(value)})")
+
+
+def present(attribute: str) -> Filter:
+    """Match entries that have the attribute."""
+    return Filter(f"({_description(attribute)}=*)")
+
+
+def all_of(*filters: Filter) -> Filter:
+    """Match what every filter matches.
+
+    Raises
+    ------
+    ValueError
+        If there is none: the empty conjunction matches everything, which nobody who
+        builds a filter from a list has in mind.
+    """
+    return _join("&", filters)
+
+
+def any_of(*filters: Filter) -> Filter:
+    """Match what at least one filter matches.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return _join("|", filters)
+
+
+def negate(negated: Filter) -> Filter:
+    """Match what the filter does not match."""
+    return Filter(f"(!{negated})")
+
+
+def parse(text: str) -> Filter:
+    """Check a filter that somebody wrote.
+
+    Parameters
+    ----------
+    text : str
+        RFC 4515 text; white space around it is dropped.
+
+    Returns
+    -------
+    Filter
+        The same text, known to be one complete filter.
+
+    Raises
+    ------
+    ValueError
+        If it is not, with the position.
+    """
+    text = text.strip()
+    end = _check(text, 0, 0)
+    if end != len(text):
+        raise ValueError(f"{text!r} goes on after a complete filter, at position {end}")
+    return Filter(text)
+
+
+def _join(operator: str, filters: tuple[Filter, ...]) -> Filter:
+    if not filters:
+        raise ValueError(f"a ({operator}…) filter needs at least one part")
+    if len(filters) == 1:
+        return filters[0]
+    return Filter(f"({operator}{''.join(map(str, filters))})")
+
+
+def _description(attribute: str) -> str:
+    if not _DESCRIPTION.fullmatch(attribute):
+        raise ValueError(f"{attribute!r} is not an attribute description")
+    return attribute
+
+
+def _escape(value: Union[str, bytes]) -> str:
+    """Escape an assertion value.
+
+    Bytes are escaped throughout. In text, beyond what RFC 4515 demands, spaces at the
+    ends are escaped, because ldap3 2.9.1 strips a filter's values.
+    """
+    if isinstance(value, bytes):
+        return "".join(f"\\{octet:02x}" for octet in value)
+    last = len(value) - 1
+    return "".join(
+        f"\\{ord(char):02x}"
+        if char in "\\*()" or ord(char) < ord(" ") or (char == " " and position in (0, last))
+        else char
+        for position, char in enumerate(value)
+    )
+
+
+_DEEPEST = 50
+
+
+def _check(text: str, at: int, depth: int) -> int:
+    """Return the position after the filter that starts at `at`."""
+    if depth > _DEEPEST:
+        raise ValueError(f"{text!r} is nested more than {_DEEPEST} deep")
+    if text[at : at + 1] != "(":
+        raise ValueError(f"{text!r} is not a filter: expected '(' at position {at}")
+    at += 1
+    if text[at : at + 1] in ("&", "|"):
+        at = _check(text, at + 1, depth + 1)
+        while text[at : at + 1] == "(":
+            at = _check(text, at, depth + 1)
+    elif text[at : at + 1] == "!":
+        at = _check(text, at + 1, depth + 1)
+    else:
+        item = _ITEM.match(text, at)
+        if item is None:
+            raise ValueError(f"{text!r} is not a filter: expected attribute=value at position {at}")
+        at = item.end()
+    if text[at : at + 1] != ")":
+        raise ValueError(f"{text!r} is not a filter: expected ')' at position {at}")
+    return at + 1

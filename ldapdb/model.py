@@ -1,0 +1,316 @@
+"""What ldapdb speaks of: users, applications, policies, grants, accountings.
+
+All values are frozen, hashable and safe to share between threads.
+
+This module knows nothing of LDAP entries (``entries``) nor of the host (``database``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ldapdb.dn import DN
+from ldapdb.wellformed import check_text, parse_volume
+
+__all__ = [
+    "Accounting",
+    "Application",
+    "Entitlement",
+    "Entitlements",
+    "Grant",
+    "Policy",
+    "User",
+    "Window",
+    "mapping_id",
+    "policy_half",
+    "user_half",
+]
+
+_HALF = 16
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the directory.
+
+    Parameters
+    ----------
+    id : int
+        From the directory's own stable identifier; survives renames and moves.
+    name : str
+        As the directory spells it.
+    dn : DN
+        Where the entry was when it was read. No part of the identity.
+    """
+
+    id: int
+    name: str
+    dn: DN = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Application:
+    """An image that can be started.
+
+    Parameters
+    ----------
+    id : int
+        From the entry's stable identifier.
+    image : str
+        Exact Docker reference; the application's identity.
+    dn : DN
+        Where the entry was when it was read. No part of the identity.
+    """
+
+    id: int
+    image: str
+    dn: DN = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an application may be started. Nothing absent gives a right.
+
+    Parameters
+    ----------
+    app_license : str, optional
+        Licence key handed to the application.
+    allow_home, allow_view : bool
+        Whether the home directory is mounted, whether others may watch the session.
+    allow_common : bool
+        Whether the volume is mounted: true exactly where there is one.
+    volume_source, volume_target, volume_mode : str, optional
+        See :func:`~ldapdb.wellformed.parse_volume`.
+    allow_startup_data : bool
+        Whether data may be handed over at the start.
+    """
+
+    app_license: Optional[str] = None
+    allow_home: bool = False
+    allow_view: bool = False
+    allow_common: bool = False
+    volume_source: Optional[str] = None
+    volume_target: Optional[str] = None
+    volume_mode: Optional[str] = None
+    allow_startup_data: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        app_license: Optional[str] = None,
+        allow_home: bool = False,
+        allow_view: bool = False,
+        volume: Optional[str] = None,
+        allow_startup_data: bool = False,
+    ) -> Policy:
+        """Make a policy from the form in which the host and the directory state it.
+
+        Parameters
+        ----------
+        app_license : str, optional
+            ``''`` means none, as the host's demo applications pass it.
+        allow_home, allow_view, allow_startup_data : bool
+            See :class:`Policy`.
+        volume : str, optional
+            ``source:target:mode``.
+
+        Raises
+        ------
+        InvalidValue
+            If the licence or the volume is malformed.
+        """
+        source, target, mode = (None, None, None) if volume is None else parse_volume(volume)
+        return cls(
+            app_license=check_text(app_license, "licence") if app_license else None,
+            allow_home=bool(allow_home),
+            allow_view=bool(allow_view),
+            allow_common=volume is not None,
+            volume_source=source,
+            volume_target=target,
+            volume_mode=mode,
+            allow_startup_data=bool(allow_startup_data),
+        )
+
+    @property
+    def volume(self) -> Optional[str]:
+        """The volume as ``source:target:mode``, or None."""
+        if self.volume_source is None:
+            return None
+        return f"{self.volume_source}:{self.volume_target}:{self.volume_mode}"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two policies the same, in a form that can be hashed for ever."""
+        return (
+            self.app_license,
+            self.allow_home,
+            self.allow_view,
+            self.volume,
+            self.allow_startup_data,
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time in which a grant holds.
+
+    Parameters
+    ----------
+    not_before, not_after : float, optional
+        Seconds since the epoch, UTC; the first second in and the first second out.
+        None is no limit.
+    """
+
+    not_before: Optional[float] = None
+    not_after: Optional[float] = None
+
+    def contains(self, now: float) -> bool:
+        """Tell whether a grant with this window holds at `now` (seconds since the epoch)."""
+        return not self.is_before(now) and not self.is_over(now)
+
+    def is_before(self, now: float) -> bool:
+        """Tell whether the window has not opened yet."""
+        return self.not_before is not None and now < self.not_before
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the window has closed for good."""
+        return self.not_after is not None and now >= self.not_after
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One policy for one or more images, given to the members of an entry.
+
+    Parameters
+    ----------
+    dn : DN
+        The group entry that carries it.
+    images : tuple of str
+        Exact, well-formed Docker references.
+    policy : Policy
+        How the images may be started.
+    window : Window
+        When the grant holds.
+    """
+
+    dn: DN
+    images: tuple[str, ...]
+    policy: Policy
+    window: Window = Window()
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """One application that a user may start under one policy.
+
+    Parameters
+    ----------
+    id : str
+        The mapping id, see :func:`mapping_id`.
+    user : User
+        Who may start it.
+    application : Application
+        What may be started.
+    application_policy : Policy
+        How.
+    """
+
+    id: str
+    user: User
+    application: Application
+    application_policy: Policy
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """An accounting and the grants it comes from.
+
+    Parameters
+    ----------
+    accounting : Accounting
+        What the host is told.
+    grants : tuple of Grant
+        Every readable grant of this image and policy that reaches the user.
+    """
+
+    accounting: Accounting
+    grants: tuple[Grant, ...]
+
+    def holds(self, now: float) -> bool:
+        """Tell whether at least one of the grants holds at `now`."""
+        return any(grant.window.contains(now) for grant in self.grants)
+
+
+class Entitlements:
+    """All that a user may start, now or at another time.
+
+    Parameters
+    ----------
+    entitlements : iterable of Entitlement
+        One per (image, policy).
+    """
+
+    def __init__(self, entitlements: Iterable[Entitlement]) -> None:
+        self.all = tuple(entitlements)
+        # The usual case, and the one that the host repeats: nothing has a time limit, so
+        # the answer is the same at all times and only has to be copied.
+        self._timeless = all(
+            any(grant.window == Window() for grant in entitlement.grants)
+            for entitlement in self.all
+        )
+        self._accountings = [entitlement.accounting for entitlement in self.all]
+
+    def at(self, now: float) -> list[Accounting]:
+        """List what the user may start at `now` (seconds since the epoch)."""
+        if self._timeless:
+            return self._accountings.copy()
+        return [each.accounting for each in self.all if each.holds(now)]
+
+
+def policy_half(image: str, policy: Policy, window: Optional[Window] = None) -> str:
+    """Name an image and a policy by 16 hexadecimal digits.
+
+    Parameters
+    ----------
+    image : str
+        Exact Docker reference.
+    policy : Policy
+        The policy.
+    window : Window, optional
+        Where given and limited, the name is of a grant with this window.
+
+    Returns
+    -------
+    str
+        The first half of a mapping id; never changes between releases, because it labels
+        running containers.
+    """
+    parts: list[object] = [image, *policy.key]
+    if window is not None and window != Window():
+        parts += [window.not_before, window.not_after]
+    return _digest(parts)
+
+
+def user_half(user_id: int) -> str:
+    """Name a user by 16 hexadecimal digits, the last half of a mapping id."""
+    return _digest([str(user_id)])
+
+
+def mapping_id(image: str, policy: Policy, user_id: int) -> str:
+    """Name one (image, policy, user) by 32 lower-case hexadecimal digits.
+
+    A pure function: the same in every process and after every restart, because it labels
+    running containers and the host finds them again by it.
+    """
+    return policy_half(image, policy) + user_half(user_id)
+
+
+def _digest(parts: Sequence[object]) -> str:
+    # JSON because it is unambiguous: no two different lists have the same text.
+    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:_HALF]

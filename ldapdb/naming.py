@@ -1,0 +1,47 @@
+"""Names of the entries that ldapdb makes: pure functions of what the entries say.
+
+Concurrent processes meet in one entry, and collide over one entry, because they derive one
+name. Hand-made entries may have any name; nothing reads meaning out of one.
+"""
+
+from __future__ import annotations
+
+from ldapdb.model import Policy, Window, policy_half
+
+__all__ = ["application_cn", "grant_cn"]
+
+# Active Directory allows a cn of 64 characters and no more.
+_LONGEST_CN = 64
+
+
+def application_cn(image: str) -> str:
+    """Derive the ``cn`` of an application's entry from its image.
+
+    The image itself where it is short and lower-case; otherwise a readable start and a
+    hash of the exact image, because directories compare ``cn`` without regard to case.
+    ``~`` occurs in no image, so that the two forms never meet.
+    """
+    if len(image) <= _LONGEST_CN and image == image.lower():
+        return image
+    return _readable(image, policy_half(image, Policy()))
+
+
+def grant_cn(image: str, policy: Policy, window: Window, attempt: int = 1) -> str:
+    """Derive the ``cn`` of a grant's entry from what it grants.
+
+    Concurrent grants of one policy meet in one entry because they derive one name.
+
+    Parameters
+    ----------
+    image, policy, window
+        What the entry grants.
+    attempt : int
+        From 2 on, another name: for when the entry of that name was changed by hand and
+        no longer says what its name says.
+    """
+    suffix = policy_half(image, policy, window)
+    return _readable(image, suffix if attempt == 1 else f"{suffix}.{attempt}")
+
+
+def _readable(image: str, suffix: str) -> str:
+    return f"{image.lower()[: _LONGEST_CN - len(suffix) - 1]}~{suffix}"

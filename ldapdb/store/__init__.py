@@ -1,0 +1,533 @@
+"""The use cases, free of the host: who may start what, and changes to that.
+
+A :class:`Store` keeps the caches, gives every call one deadline, and holds the order of
+writes in which a crash leaves nothing half-done. Reads go through the caches; whatever
+decides about a write is read from the directory, because a grant to the place where a user
+was a minute ago would be lost without a word.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Optional
+
+from cachetools import LRUCache
+
+from ldapdb import filters
+from ldapdb.cache import Cache, CacheInfo, Lifetimes
+from ldapdb.connection import Call, Directory
+from ldapdb.dn import DN
+from ldapdb.entries import OBJECT_CLASS
+from ldapdb.errors import (
+    AccessDenied,
+    DirectoryUnavailable,
+    EntryExists,
+    HeldThroughGroup,
+    NotFound,
+    ReadOnly,
+)
+from ldapdb.model import (
+    Accounting,
+    Application,
+    Entitlement,
+    Entitlements,
+    Grant,
+    Policy,
+    User,
+    Window,
+    mapping_id,
+    policy_half,
+    user_half,
+)
+from ldapdb.settings import Settings
+from ldapdb.store.applications import Applications
+from ldapdb.store.grants import Grants, Reach
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import Warned, search
+from ldapdb.store.schema import require_schema
+from ldapdb.store.users import Users
+from ldapdb.wellformed import check_image, check_text
+
+__all__ = ["Store"]
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_MAPPING_ID_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class _Readers:
+    """The readers of one directory; made once its kind is known."""
+
+    profile: Profile
+    users: Users
+    applications: Applications
+    grants: Grants
+
+
+class Store:
+    """Users, applications and grants of one directory.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the directory is and how to read it. Nothing is connected yet.
+    clock : callable
+        Seconds since the epoch, for the time limits of grants.
+    timer : callable
+        Seconds of a monotonic clock, for caches and deadlines.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._timer = timer
+        self._reading = Directory(settings, settings.uri, timer)
+        self._writing = (
+            self._reading
+            if settings.write_uris == settings.uri
+            else Directory(settings, settings.write_uris, timer)
+        )
+        self._read_provider_until = timer()
+        self._warned = Warned()
+        self._lock = threading.Lock()
+        self._readers: Optional[_Readers] = None
+        self._schema_seen = False
+
+        lifetimes = Lifetimes(
+            ttl=settings.cache_ttl_seconds,
+            negative_ttl=min(settings.cache_negative_ttl_seconds, settings.cache_ttl_seconds),
+            max_stale=settings.cache_max_stale_seconds,
+        )
+        size = settings.cache_max_entries
+        outage = DirectoryUnavailable
+        self._users_by_name: Cache[str, Optional[User]] = Cache(lifetimes, size, timer, outage)
+        self._users_by_id: Cache[int, Optional[User]] = Cache(lifetimes, size, timer, outage)
+        self._entitlements: Cache[int, Entitlements] = Cache(lifetimes, size, timer, outage)
+        self._applications: Cache[str, Application] = Cache(lifetimes, size, timer, outage)
+        self._application_list: Cache[None, tuple[Application, ...]] = Cache(
+            lifetimes, 1, timer, outage
+        )
+        # What a mapping id that was handed out stands for. The id is a pure function of it,
+        # so it never goes out of date; it only spares a search through all grants.
+        self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
+
+    # -- life ---------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Connect, and see that the directory has what the settings name.
+
+        Raises
+        ------
+        DirectoryUnavailable, CredentialsRefused, BaseNotFound, SchemaMissing, SettingsError
+            Each with its own remedy.
+        """
+        call = self._reading.call()
+        base = self._for(call).profile.base
+        search(call, base, filters.present(OBJECT_CLASS), ("1.1",), 0, subtree=False)
+        self._require_schema(call)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reading.close()
+        self._writing.close()
+
+    def create_tree(self) -> list[DN]:
+        """Make the base entries that are missing.
+
+        Returns
+        -------
+        list of DN
+            What was made; empty if all was there.
+
+        Raises
+        ------
+        NoSuchEntry
+            If the entry above `base_dn` is not there.
+        """
+        call = self._write_call()
+        profile = self._for(call).profile
+        self._require_schema(call)
+        made = []
+        for base in (profile.base, profile.applications, profile.grants):
+            naming = base.dn.rdns[0][0]
+            if naming.attribute.lower() != "ou":
+                continue  # points at something of the company's own
+            try:
+                call.add(base.dn, ["organizationalUnit"], {naming.attribute: [naming.value]})
+            except EntryExists:
+                continue
+            made.append(base.dn)
+        return made
+
+    def cache_info(self) -> dict[str, CacheInfo]:
+        """Return the statistics of each cache."""
+        return {
+            "users_by_name": self._users_by_name.info(),
+            "users_by_id": self._users_by_id.info(),
+            "accountings": self._entitlements.info(),
+            "applications": self._applications.info(),
+            "application_list": self._application_list.info(),
+        }
+
+    # -- users --------------------------------------------------------------------------
+
+    def get_user(self, name: str) -> Optional[User]:
+        """Find a user by name.
+
+        The key is the name as it is asked for, never a folded form: two names that we fold
+        together and the directory tells apart would be one user.
+        """
+
+        def load() -> Optional[User]:
+            call = self._read_call()
+            return self._for(call).users.by_name(call, name)
+
+        return self._users_by_name.get(name, load)
+
+    def get_user_by_id(self, user_id: int) -> Optional[User]:
+        """Find a user by id."""
+
+        def load() -> Optional[User]:
+            call = self._read_call()
+            return self._for(call).users.by_id(call, user_id)
+
+        return self._users_by_id.get(user_id, load)
+
+    def list_users(self) -> list[User]:
+        """List all users."""
+        call = self._read_call()
+        return self._for(call).users.all(call)
+
+    # -- applications -------------------------------------------------------------------
+
+    def list_applications(self) -> list[Application]:
+        """List all applications, by image."""
+
+        def load() -> tuple[Application, ...]:
+            call = self._read_call()
+            applications = tuple(self._for(call).applications.all(call))
+            if not applications:
+                self._require_schema(call)
+            return applications
+
+        return list(self._application_list.get(None, load))
+
+    def create_application(self, image: str) -> Application:
+        """Register an image.
+
+        Raises
+        ------
+        InvalidValue, Exists
+            If it is no image reference; if it is registered already.
+        """
+        check_image(image)
+        call = self._write_call()
+        try:
+            created = self._for(call).applications.create(call, image)
+        finally:
+            self._forget_applications()
+        return created
+
+    def remove_application(self, image: str) -> None:
+        """Remove an application and all its grants; an absent one is no error.
+
+        The grants go first, so that whoever repeats it after a crash still finds what there
+        is to finish.
+        """
+        call = self._write_call()
+        readers = self._for(call)
+        try:
+            readers.grants.remove_image(call, image)
+            readers.applications.remove(call, image)
+        finally:
+            self._forget_applications()
+
+    def remove_application_by_id(self, application_id: int) -> None:
+        """Remove the application of an id; see :meth:`remove_application`."""
+        call = self._write_call()
+        application = self._for(call).applications.by_id(call, application_id)
+        if application is not None:
+            self.remove_application(application.image)
+
+    # -- accounting ---------------------------------------------------------------------
+
+    def list_accountings(self, user: User) -> list[Accounting]:
+        """List what a user may start now."""
+        return self._entitlements_of(user).at(self._clock())
+
+    def _entitlements_of(self, user: User) -> Entitlements:
+        def load() -> Entitlements:
+            call = self._read_call()
+            reach = self._for(call).grants.reaching(call, user.dn)
+            return self._entitle(call, user, reach)
+
+        return self._entitlements.get(user.id, load)
+
+    def _entitle(self, call: Call, user: User, reach: Reach) -> Entitlements:
+        """Turn the grants that reach a user into one accounting per image and policy."""
+        by_what: dict[tuple[str, Policy], list[Grant]] = {}
+        for grant in reach.grants:
+            self._warn_of_time(grant)
+            for image in grant.images:
+                by_what.setdefault((image, grant.policy), []).append(grant)
+        applications = self._known_applications(call, {image for image, _ in by_what})
+        entitlements = []
+        for (image, policy), grants in by_what.items():
+            application = applications.get(image)
+            if application is None:
+                for grant in grants:
+                    self._warned.skip(grant.dn, f"the image {image!r} is not registered")
+                continue
+            accounting = Accounting(mapping_id(image, policy, user.id), user, application, policy)
+            entitlements.append(Entitlement(accounting, tuple(grants)))
+            with self._lock:
+                self._issued[accounting.id] = user.id, image, policy
+        if not entitlements:
+            self._require_schema(call)
+        entitlements.sort(key=lambda each: (each.accounting.application.image, each.accounting.id))
+        return Entitlements(entitlements)
+
+    def _known_applications(self, call: Call, images: set[str]) -> dict[str, Application]:
+        known = {image: self._applications.peek(image) for image in images}
+        applications = {image: found for image, found in known.items() if found is not None}
+        missing = images - set(applications)
+        if missing:
+            generation = self._applications.generation()
+            found = self._for(call).applications.by_images(call, sorted(missing))
+            for image, application in found.items():
+                self._applications.put(image, application, generation)
+            applications.update(found)
+        return applications
+
+    def _warn_of_time(self, grant: Grant) -> None:
+        now = self._clock()
+        if grant.window.is_over(now):
+            self._warned.skip(grant.dn, "it has expired")
+        elif grant.window.is_before(now):
+            self._warned.skip(grant.dn, "its time has not begun")
+
+    # -- grants -------------------------------------------------------------------------
+
+    def grant(self, image: str, user_name: str, policy: Policy) -> str:
+        """Give a user an application under a policy.
+
+        Where this connection may not write, a policy that is in effect already, directly or
+        through a group, is enough: the host grants its demo applications at every start.
+
+        Returns
+        -------
+        str
+            The mapping id; the same however often it is granted.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+            For an image or user that is malformed or not there.
+        AccessDenied
+            If it is not in effect and may not be written.
+        """
+        check_image(image)
+        check_text(user_name, "user name")
+        if self.settings.read_only:
+            return self._in_effect(image, user_name, policy, ReadOnly(_READ_ONLY))
+        call = self._writing.call()
+        user = self._require(call, image, user_name)
+        try:
+            self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
+        except AccessDenied as error:
+            return self._in_effect(image, user_name, policy, error)
+        finally:
+            self._forget_grants_of(user)
+        return mapping_id(image, policy, user.id)
+
+    def revoke(self, image: str, user_name: str, policy: Policy) -> None:
+        """Take an application under a policy from a user; what he does not have is no error.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+            For an image or user that is malformed or not there.
+        HeldThroughGroup
+            If he has it through a group only. Nothing is changed then.
+        """
+        check_image(image)
+        check_text(user_name, "user name")
+        call = self._write_call()
+        self._revoke(call, image, self._require(call, image, user_name), policy)
+
+    def revoke_by_id(self, identifier: str) -> None:
+        """Take away what a mapping id stands for; an unknown id does nothing.
+
+        Raises
+        ------
+        HeldThroughGroup
+            As :meth:`revoke`.
+        """
+        if len(identifier) != _MAPPING_ID_LENGTH or not _HEX_DIGITS.issuperset(identifier):
+            return
+        call = self._write_call()
+        with self._lock:
+            issued = self._issued.get(identifier)
+        if issued is not None:
+            user_id, image, policy = issued
+            user = self._for(call).users.by_id(call, user_id)
+            if user is not None:
+                self._revoke(call, image, user, policy)
+                return
+        for image, grants in self._grants_of_half(call, identifier[:16]).items():
+            holder = self._holder(call, grants, identifier[16:])
+            if holder is not None:
+                self._revoke(call, image, holder, grants[0].policy)
+
+    def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
+        grants = self._for(call).grants
+        direct = [
+            (grant, attribute)
+            for grant, attribute in grants.of_member(call, image, user.dn)
+            if grant.policy == policy
+        ]
+        if not direct:
+            self._refuse_through_group(call, image, user, policy)
+            return
+        try:
+            for grant, attribute in direct:
+                # What else the entry grants him he keeps, through entries of their own.
+                for other in grant.images:
+                    if other != image:
+                        grants.add_member(call, other, policy, grant.window, user.dn)
+                grants.remove_member(call, grant, attribute, user.dn)
+        finally:
+            self._forget_grants_of(user)
+
+    def _refuse_through_group(self, call: Call, image: str, user: User, policy: Policy) -> None:
+        grants = self._for(call).grants
+        reach = grants.reaching(call, user.dn)
+        held = [
+            grant
+            for grant in reach.grants
+            if image in grant.images
+            and grant.policy == policy
+            and not grant.window.is_over(self._clock())
+        ]
+        if not held:
+            return
+        through = sorted(map(str, grants.members(call, [held[0].dn]) & reach.groups))
+        groups = " and ".join(f"'{dn}'" for dn in through)
+        raise HeldThroughGroup(
+            f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
+            f"grant '{held[0].dn}'; nothing was revoked: take him out of the group, or the "
+            "group out of the grant",
+            dn=through[0] if through else str(held[0].dn),
+        )
+
+    def _grants_of_half(self, call: Call, half: str) -> dict[str, list[Grant]]:
+        """Find the grants that the first half of a mapping id stands for, by image."""
+        found: dict[str, list[Grant]] = {}
+        for grant in self._for(call).grants.all(call):
+            for image in grant.images:
+                if policy_half(image, grant.policy) == half:
+                    found.setdefault(image, []).append(grant)
+        return found
+
+    def _holder(self, call: Call, grants: list[Grant], half: str) -> Optional[User]:
+        """Find the user of the second half among the members, level by level."""
+        readers = self._for(call)
+        seen: set[DN] = set()
+        frontier = {grant.dn for grant in grants}
+        while frontier:
+            seen |= frontier
+            members = readers.grants.members(call, frontier) - seen
+            for user in readers.users.by_dns(call, members):
+                if user_half(user.id) == half:
+                    return user
+            frontier = members
+        return None
+
+    def _require(self, call: Call, image: str, user_name: str) -> User:
+        """Return the user, if he and the application are there now."""
+        readers = self._for(call)
+        if not readers.applications.by_images(call, [image]):
+            self._require_schema(call)
+            raise NotFound(
+                f"the application {image!r} is not registered; create it first",
+            )
+        user = readers.users.by_name(call, user_name)
+        if user is None:
+            raise NotFound(
+                f"the user {user_name!r} is not in the directory, below "
+                f"'{readers.profile.users.dn}' and within {readers.profile.users_filter}"
+            )
+        return user
+
+    def _in_effect(self, image: str, user_name: str, policy: Policy, refusal: AccessDenied) -> str:
+        """Return the mapping id of what is in effect already, or raise the refusal."""
+        user = self.get_user(user_name)
+        if user is None:
+            raise NotFound(f"the user {user_name!r} is not in the directory") from refusal
+        wanted = mapping_id(image, policy, user.id)
+        if any(accounting.id == wanted for accounting in self.list_accountings(user)):
+            return wanted
+        if not any(each.image == image for each in self.list_applications()):
+            raise NotFound(f"the application {image!r} is not registered") from refusal
+        raise refusal
+
+    # -- the rest -----------------------------------------------------------------------
+
+    def _read_call(self) -> Call:
+        """Begin a read: on the provider while consumers may lag behind our own write."""
+        if self._timer() < self._read_provider_until:
+            return self._writing.call()
+        return self._reading.call()
+
+    def _write_call(self) -> Call:
+        if self.settings.read_only:
+            raise ReadOnly(_READ_ONLY)
+        return self._writing.call()
+
+    def _for(self, call: Call) -> _Readers:
+        """Return the readers, made from the root DSE at the first call."""
+        if self._readers is None:
+            profile = Profile.make(self.settings, call.root_dse())
+            self._readers = _Readers(
+                profile=profile,
+                users=Users(profile, self._warned),
+                applications=Applications(profile, self._warned),
+                grants=Grants(profile, self._warned),
+            )
+        return self._readers
+
+    def _require_schema(self, call: Call) -> None:
+        """See that an empty answer is not for want of the schema; once is enough.
+
+        A server that does not know a class answers a search for it with nothing and success
+        (RFC 4511, section 4.5.1.7).
+        """
+        if not self._schema_seen:
+            require_schema(call)
+            self._schema_seen = True
+
+    def _forget_grants_of(self, user: User) -> None:
+        self._wrote()
+        self._entitlements.discard(user.id)
+
+    def _forget_applications(self) -> None:
+        self._wrote()
+        self._applications.clear()
+        self._application_list.clear()
+        self._entitlements.clear()
+
+    def _wrote(self) -> None:
+        if self._writing is not self._reading:
+            self._read_provider_until = self._timer() + self.settings.cache_ttl_seconds
+
+
+_READ_ONLY = "this connection never writes, because of the setting read_only"

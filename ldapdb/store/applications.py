@@ -1,0 +1,172 @@
+"""Applications, as entries of class remoteAppApplication."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Optional
+
+from ldapdb import filters
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.entries import (
+    APPLICATION_CLASS,
+    GRANT_ATTRIBUTES,
+    IMAGE,
+    OBJECT_CLASS,
+    Entry,
+    read_application,
+    strip_class,
+)
+from ldapdb.errors import EntryExists, Exists, LDAPDBError, NoSuchEntry
+from ldapdb.filters import Filter
+from ldapdb.model import Application
+from ldapdb.naming import application_cn
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import Warned, batches, search
+from ldapdb.syntaxes import write_identifier
+
+__all__ = ["Applications"]
+
+_IS_APPLICATION = filters.equal(OBJECT_CLASS, APPLICATION_CLASS)
+
+
+class Applications:
+    """Finds, makes and removes applications.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where and how.
+    warned : Warned
+        Told of entries that cannot be read.
+    """
+
+    def __init__(self, profile: Profile, warned: Warned) -> None:
+        self._profile = profile
+        self._warned = warned
+        vendor = profile.vendor
+        self._id_attribute = vendor.identifier_attribute
+        form = vendor.identifier_form(vendor.identifier_attribute)
+        assert form is not None  # noqa: S101 -- every record lists its own identifier
+        self._id_form = form
+
+    def by_images(self, call: Call, images: Iterable[str]) -> dict[str, Application]:
+        """Find the applications of some images, in one round trip for a few hundred."""
+        found: list[Application] = []
+        for batch in batches(images):
+            wanted = filters.any_of(*(filters.equal(IMAGE, image) for image in batch))
+            found += self._search(call, wanted)
+        return {application.image: application for application in self._unique(found)}
+
+    def by_id(self, call: Call, application_id: int) -> Optional[Application]:
+        """Find an application by id."""
+        identifier = write_identifier(application_id, self._id_form)
+        if identifier is None:
+            return None
+        found = self._search(call, filters.equal(self._id_attribute, identifier))
+        return found[0] if found else None
+
+    def all(self, call: Call) -> list[Application]:
+        """List all applications, by image."""
+        found = self._search(call, filters.present(IMAGE))
+        return sorted(self._unique(found), key=lambda application: application.image)
+
+    def create(self, call: Call, image: str) -> Application:
+        """Register an image.
+
+        Two processes that do it at once derive one DN, so that one of them is told.
+
+        Raises
+        ------
+        Exists
+            If the image is registered already.
+        """
+        self._refuse_registered(call, image)
+        dn = self._profile.applications.dn.child("cn", application_cn(image))
+        classes = [self._profile.group_object_class, APPLICATION_CLASS]
+        try:
+            call.add(dn, classes, {IMAGE: [image]})
+        except EntryExists as error:
+            self._refuse_registered(call, image)
+            raise LDAPDBError(
+                f"cannot register {image!r}: the entry '{dn}' is there already and does not "
+                "register it; rename that entry, or give it the class remoteAppApplication "
+                "and the image",
+                server=error.server,
+                dn=str(dn),
+            ) from error
+        except NoSuchEntry as error:
+            raise tree_missing(self._profile, error) from error
+        created = self.by_images(call, [image]).get(image)
+        if created is None:
+            raise LDAPDBError(
+                f"the entry '{dn}' was made for {image!r} and cannot be read back; let the "
+                "account read what it writes",
+                dn=str(dn),
+            )
+        return created
+
+    def remove(self, call: Call, image: str) -> None:
+        """Take an image off the register: our own entries go, others lose the class."""
+        wanted = filters.all_of(_IS_APPLICATION, filters.equal(IMAGE, image))
+        for entry in search(call, self._profile.applications, wanted, GRANT_ATTRIBUTES):
+            application = self._warned.readable([entry], lambda each: each.value(IMAGE))
+            if application != [image]:
+                continue
+            ours = self._profile.applications.dn.child("cn", application_cn(image))
+            try:
+                delete_or_strip(call, entry, APPLICATION_CLASS, ours=ours)
+            except NoSuchEntry:
+                continue  # somebody else was faster
+
+    def _refuse_registered(self, call: Call, image: str) -> None:
+        registered = self.by_images(call, [image]).get(image)
+        if registered is not None:
+            raise Exists(
+                f"the application {image!r} exists already, as '{registered.dn}'",
+                dn=str(registered.dn),
+            )
+
+    def _search(self, call: Call, wanted: Filter) -> list[Application]:
+        entries = search(
+            call,
+            self._profile.applications,
+            filters.all_of(_IS_APPLICATION, wanted),
+            (IMAGE, self._id_attribute),
+            self._profile.page_size,
+        )
+        return self._warned.readable(
+            entries, lambda entry: read_application(entry, self._id_attribute, self._id_form)
+        )
+
+    def _unique(self, found: Iterable[Application]) -> list[Application]:
+        """Keep one application per image: where two entries register it, the lower id."""
+        registered: dict[str, list[Application]] = defaultdict(list)
+        for application in found:
+            registered[application.image].append(application)
+        for image, same in registered.items():
+            same.sort(key=lambda application: application.id)
+            for double in same[1:]:
+                self._warned.skip(double.dn, f"{image!r} is registered by '{same[0].dn}' too")
+        return [same[0] for same in registered.values()]
+
+
+def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
+    """Say that the tree is not there to add an entry to."""
+    return LDAPDBError(
+        f"'{error.dn}' cannot be added: the entry above it is missing; run `ldapdb init`, or "
+        f"see base_dn '{profile.base.dn}'",
+        server=error.server,
+        dn=error.dn,
+        result_code=error.result_code,
+    )
+
+
+def delete_or_strip(call: Call, entry: Entry, object_class: str, *, ours: Optional[DN]) -> None:
+    """Delete an entry that ldapdb made; take the class off one that somebody else made."""
+    dn = DN.parse(entry.dn)
+    if dn == ours:
+        call.delete(dn)
+    else:
+        call.modify(dn, strip_class(entry, object_class))

@@ -1,0 +1,104 @@
+"""What all readers of entries share: errors that name the setting, and one warning each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from cachetools import LRUCache
+
+from ldapdb.connection import Call
+from ldapdb.entries import Entry
+from ldapdb.errors import BaseNotFound, InvalidValue, NoSuchEntry
+from ldapdb.filters import Filter
+from ldapdb.store.profile import Base
+
+__all__ = ["Warned", "batches", "search"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Values in one filter. Servers take thousands; a few hundred keep one request small.
+_BATCH = 200
+
+
+def search(
+    call: Call,
+    base: Base,
+    search_filter: Filter,
+    attributes: Sequence[str],
+    page_size: int = 0,
+    *,
+    subtree: bool = True,
+) -> list[Entry]:
+    """Search a base of the settings.
+
+    Parameters
+    ----------
+    page_size : int
+        Entries in a page, for a result of any size; 0 for a handful of entries, without
+        the paging control.
+    subtree : bool
+        False reads the base entry alone.
+
+    Raises
+    ------
+    BaseNotFound
+        If the base is not there, with the setting it comes from.
+    """
+    try:
+        if not subtree:
+            return call.read(base.dn, attributes)[1]
+        if page_size:
+            return call.search_all(base.dn, search_filter, attributes, page_size)
+        return call.search(base.dn, search_filter, attributes)
+    except NoSuchEntry as error:
+        raise BaseNotFound(
+            f"{base.setting} '{base.dn}' names no entry that this account can see at "
+            f"{error.server}; correct {base.setting}, run `ldapdb init` if the tree is not "
+            "made yet, or let the account read it",
+            server=error.server,
+            dn=str(base.dn),
+            result_code=error.result_code,
+        ) from error
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Cut items into lists that fit into one filter."""
+    whole = list(items)
+    for start in range(0, len(whole), _BATCH):
+        yield whole[start : start + _BATCH]
+
+
+class Warned:
+    """Warnings about entries, each once while its reason lasts.
+
+    A broken grant is met again at every load of every user it concerns; the log says it
+    once per entry and reason, so that it is found among other lines.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: LRUCache[tuple[str, str], bool] = LRUCache(10_000)
+
+    def skip(self, dn: object, reason: object) -> None:
+        """Warn that an entry is left out."""
+        key = str(dn), str(reason)
+        with self._lock:
+            if key in self._said:
+                return
+            self._said[key] = True
+        log.warning("left out %s: %s", *key)
+
+    def readable(self, entries: Iterable[Entry], read: Callable[[Entry], T]) -> list[T]:
+        """Read entries, leaving out with a warning those that cannot be read."""
+        values = []
+        for entry in entries:
+            try:
+                values.append(read(entry))
+            except InvalidValue as error:
+                self.skip(entry.dn, error)
+        return values

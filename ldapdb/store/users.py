@@ -1,0 +1,159 @@
+"""Users, as the directory has them: read, never written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Optional
+
+from ldapdb import filters
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.entries import Entry, read_user
+from ldapdb.errors import AmbiguousName
+from ldapdb.filters import Filter
+from ldapdb.model import User
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import Warned, batches, search
+from ldapdb.syntaxes import write_identifier
+
+__all__ = ["Users"]
+
+
+class Users:
+    """Finds users.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where and how.
+    warned : Warned
+        Told of entries that cannot be read.
+    """
+
+    def __init__(self, profile: Profile, warned: Warned) -> None:
+        self._profile = profile
+        self._warned = warned
+        self._attributes = (profile.user_name_attribute, profile.user_id_attribute)
+
+    def by_name(self, call: Call, name: str) -> Optional[User]:
+        """Find a user by the name he logs in with, in one search.
+
+        Returns
+        -------
+        User or None
+            Spelled as the directory spells it.
+
+        Raises
+        ------
+        AmbiguousName
+            If more than one entry has the name.
+        """
+        if not name.strip():
+            return None
+        attribute = self._profile.user_name_attribute
+        entries = self._search(call, filters.equal(attribute, name))
+        if len(entries) > 1:
+            dns = " and ".join(f"'{entry.dn}'" for entry in entries)
+            raise AmbiguousName(
+                f"the user name {name!r} belongs to {len(entries)} entries: {dns}; change "
+                f"{attribute} of all but one, or narrow users_base or users_filter",
+                dn=entries[0].dn,
+            )
+        return self._one(entries, name)
+
+    def by_id(self, call: Call, user_id: int) -> Optional[User]:
+        """Find a user by id, in one search."""
+        identifier = write_identifier(user_id, self._profile.user_id_form)
+        if identifier is None:
+            return None
+        wanted = filters.equal(self._profile.user_id_attribute, identifier)
+        users = [
+            user
+            for user in self._warned.readable(self._search(call, wanted), self._read)
+            if user.id == user_id
+        ]
+        if len(users) > 1:
+            dns = " and ".join(f"'{user.dn}'" for user in users)
+            raise AmbiguousName(
+                f"{len(users)} users have the {self._profile.user_id_attribute} of id "
+                f"{user_id}: {dns}; it must be unique",
+                dn=str(users[0].dn),
+            )
+        return users[0] if users else None
+
+    def all(self, call: Call) -> list[User]:
+        """List all users; those who share a name are left out, with a warning."""
+        named: dict[str, list[User]] = defaultdict(list)
+        present = filters.present(self._profile.user_name_attribute)
+        entries = search(
+            call,
+            self._profile.users,
+            filters.all_of(self._profile.users_filter, present),
+            self._attributes,
+            self._profile.page_size,
+        )
+        for user in self._warned.readable(entries, self._read):
+            named[user.name.casefold()].append(user)
+        for same in named.values():
+            if len(same) > 1:
+                dns = " and ".join(f"'{user.dn}'" for user in same)
+                for user in same:
+                    self._warned.skip(user.dn, f"the name {same[0].name!r} belongs to {dns}")
+        return [same[0] for same in named.values() if len(same) == 1]
+
+    def by_dns(self, call: Call, dns: Iterable[DN]) -> list[User]:
+        """Find the users among some DNs, whatever users_filter says of them.
+
+        Asked by naming attribute, which directories index, and not by DN, which they
+        do not.
+        """
+        users: list[User] = []
+        for batch in batches(dns):
+            entries = search(
+                call,
+                self._profile.users,
+                filters.any_of(*map(rdn_filter, batch)),
+                self._attributes,
+                self._profile.page_size,
+            )
+            wanted = set(batch)
+            for entry in entries:
+                users += [
+                    user
+                    for user in self._quietly(entry)
+                    if user.dn in wanted
+                ]  # fmt: skip
+        return users
+
+    def _search(self, call: Call, wanted: Filter) -> list[Entry]:
+        return search(
+            call,
+            self._profile.users,
+            filters.all_of(self._profile.users_filter, wanted),
+            self._attributes,
+        )
+
+    def _one(self, entries: list[Entry], asked: str) -> Optional[User]:
+        users = self._warned.readable(entries, lambda entry: self._read(entry, asked))
+        return users[0] if users else None
+
+    def _read(self, entry: Entry, asked: Optional[str] = None) -> User:
+        profile = self._profile
+        return read_user(
+            entry,
+            profile.user_name_attribute,
+            profile.user_id_attribute,
+            profile.user_id_form,
+            asked,
+        )
+
+    def _quietly(self, entry: Entry) -> list[User]:
+        # Among members there are groups and other entries; that they are no users is no news.
+        named = self._profile.user_name_attribute.lower() in entry.attributes
+        return self._warned.readable([entry], self._read) if named else []
+
+
+def rdn_filter(dn: DN) -> Filter:
+    """Match entries with the same RDN as a DN."""
+    return filters.all_of(*(filters.equal(ava.attribute, ava.value) for ava in dn.rdns[0]))

@@ -1,0 +1,106 @@
+"""Attribute syntaxes: how identifiers and times are written in a directory (RFC 4517)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Optional
+
+__all__ = ["IdentifierForm", "format_time", "parse_identifier", "parse_time", "write_identifier"]
+
+_TIME = re.compile(
+    r"(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})?)?(?:[.,](\d+))?(Z|[+-]\d{2}(?:\d{2})?)"
+)
+
+
+class IdentifierForm(Enum):
+    """How a directory writes the stable identifier of an entry."""
+
+    UUID_TEXT = "uuid"  # entryUUID: RFC 4530
+    UUID_BYTES_LE = "guid"  # objectGUID: 16 octets, the first three fields little-endian
+    INTEGER = "integer"  # uidNumber: RFC 2307
+
+
+def parse_identifier(octets: bytes, form: IdentifierForm) -> int:
+    """Read a stable identifier as a number.
+
+    Raises
+    ------
+    ValueError
+        If the value is not of the form.
+    """
+    if form is IdentifierForm.UUID_BYTES_LE:
+        return uuid.UUID(bytes_le=octets).int
+    if form is IdentifierForm.UUID_TEXT:
+        return uuid.UUID(octets.decode("ascii")).int
+    return int(octets.decode("ascii"))
+
+
+def write_identifier(number: int, form: IdentifierForm) -> Optional[bytes]:
+    """Turn a number back into the value to search for.
+
+    Returns
+    -------
+    bytes or None
+        None where no entry can have that number.
+    """
+    if form is IdentifierForm.INTEGER:
+        return str(number).encode()
+    if not 0 <= number < 1 << 128:
+        return None
+    identifier = uuid.UUID(int=number)
+    return identifier.bytes_le if form is IdentifierForm.UUID_BYTES_LE else str(identifier).encode()
+
+
+def parse_time(text: str) -> float:
+    """Read a GeneralizedTime.
+
+    Parameters
+    ----------
+    text : str
+        For example ``20261124041005Z``.
+
+    Returns
+    -------
+    float
+        Seconds since the epoch.
+
+    Raises
+    ------
+    ValueError
+        If it is not a GeneralizedTime with a time zone.
+
+    References
+    ----------
+    RFC 4517, section 3.3.13.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time such as 20261124041005Z")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    unit = 1 if second else 60 if minute else 3600  # a fraction is of the last field given
+    offset = 0
+    if zone != "Z":
+        offset = int(zone[1:3]) * 3600 + int(zone[3:] or 0) * 60
+        offset = -offset if zone[0] == "-" else offset
+    try:
+        moment = datetime(  # a leap second counts as the second before it
+            int(year), int(month), int(day), int(hour), int(minute or 0),
+            min(int(second or 0), 59), tzinfo=timezone.utc,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a time: {error}") from None
+    return moment.timestamp() + (float(f"0.{fraction}") * unit if fraction else 0.0) - offset
+
+
+def format_time(moment: float) -> str:
+    """Write a time in the one form that all three directories take, ``YYYYmmddHHMMSS.0Z``.
+
+    Parameters
+    ----------
+    moment : float
+        Seconds since the epoch; fractions are dropped.
+    """
+    return datetime.fromtimestamp(int(moment), tz=timezone.utc).strftime("%Y%m%d%H%M%S.0Z")
