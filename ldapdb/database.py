@@ -12,13 +12,16 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional
 
 from ldapdb import errors
 from ldapdb.cache import CacheInfo
 from ldapdb.model import Accounting, Application, Policy, User
 from ldapdb.settings import load
 from ldapdb.store import Store
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 try:
     from remoteappmanager.db import exceptions as host_exceptions
@@ -29,7 +32,7 @@ except ImportError:
 __all__ = ["LDAPDatabase", "PolicyOf20"]
 
 
-_D = TypeVar("_D", bound="_Database")
+
 
 
 class _OwnABCDatabase(ABC):
@@ -142,7 +145,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
             self._store.close()
             raise
 
-    def __enter__(self: _D) -> _D:
+    def __enter__(self) -> Self:
         """Return the database itself."""
         return self
 
