@@ -169,7 +169,11 @@ class Cache(Generic[K, V]):
         """Return a fresh answer if there is one, without loading; None otherwise."""
         with self._lock:
             held = self._held.get(key)
-            return held.value if held is not None and self._timer() < held.fresh_until else None
+            if held is None or self._timer() >= held.fresh_until:
+                self._misses += 1
+                return None
+            self._hits += 1
+            return held.value
 
     def generation(self) -> int:
         """Return a number to hand to :meth:`put`, taken before the value is asked for."""

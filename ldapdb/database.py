@@ -32,9 +32,6 @@ except ImportError:
 __all__ = ["LDAPDatabase", "PolicyOf20"]
 
 
-
-
-
 class _OwnABCDatabase(ABC):
     """The interface as the host's 2.0 states it, for machines without the host."""
 

@@ -21,10 +21,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import quote
 
 from ldapdb.errors import LDAPDBError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["EmbeddedDirectory", "Slapd", "ldif_folder"]
 
@@ -144,7 +147,7 @@ class EmbeddedDirectory:
     groups_base = f"ou=groups,{SUFFIX}"
     base_dn = f"ou=remoteapp,{SUFFIX}"
 
-    def __enter__(self) -> EmbeddedDirectory:
+    def __enter__(self) -> Self:
         """Start."""
         self.start()
         return self

@@ -364,6 +364,35 @@ class Store:
         call = self._write_call()
         self._revoke(call, image, self._require(call, image, user_name), policy)
 
+    def revoke_all(self, image: str, user_name: str) -> list[Policy]:
+        """Take an application from a user under every policy that names him directly.
+
+        Returns
+        -------
+        list of Policy
+            What he had. Empty if he had nothing.
+
+        Raises
+        ------
+        InvalidValue, NotFound, HeldThroughGroup
+            As :meth:`revoke`; the last only if he has it in no other way.
+        """
+        check_image(image)
+        check_text(user_name, "user name")
+        call = self._write_call()
+        user = self._require(call, image, user_name)
+        grants = self._for(call).grants
+        policies = list(
+            dict.fromkeys(grant.policy for grant, _ in grants.of_member(call, image, user.dn))
+        )
+        if not policies:
+            for grant in grants.reaching(call, user.dn).grants:
+                if image in grant.images:
+                    self._refuse_through_group(call, image, user, grant.policy)
+        for policy in policies:
+            self._revoke(call, image, user, policy)
+        return policies
+
     def revoke_by_id(self, identifier: str) -> None:
         """Take away what a mapping id stands for; an unknown id does nothing.
 
