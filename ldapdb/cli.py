@@ -41,19 +41,19 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
         Without the program's name; those of the process by default.
     """
     try:
-        main.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        given = None if arguments is None else list(arguments)
+        # Without standalone mode click returns the code of an Exit instead of raising it.
+        code = main.main(args=given, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return _MISUSED
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except click.Abort:
         click.echo("ldapdb: interrupted", err=True)
         return _FAILED
     except LDAPDBError as error:
         click.echo(f"ldapdb: {error}", err=True)
         return _exit_code(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _exit_code(error: LDAPDBError) -> int:

@@ -46,6 +46,10 @@ _SERVER_FOLDERS = (
 )
 _MODULE_FOLDERS = ("lib/ldap", "lib64/openldap", "lib/openldap", "libexec/openldap")
 _SCHEMA_FOLDERS = ("etc/ldap/schema", "etc/openldap/schema", "../etc/openldap/schema")
+_ACCESS = (
+    "olcAccess: to attrs=userPassword by self =xw by anonymous auth by * none\n"
+    "olcAccess: to * by users read by * none\n"
+)
 _MODULES = ("back_mdb", "syncprov", "memberof")
 _MISSING = (
     "slapd, the OpenLDAP server, is not installed; install it with\n"
@@ -130,12 +134,12 @@ class EmbeddedDirectory:
     ----------
     sample : bool
         Whether to load ``ldif/sample.ldif``; without it the directory is empty.
-    config : str
-        Further ``attribute: value`` lines for the database's configuration.
+    access : str
+        The database's access rules, as ``olcAccess`` lines.
     """
 
     sample: bool = True
-    config: str = ""
+    access: str = _ACCESS
     folder: Path = field(init=False)
     port: int = field(init=False, default=0)
     password: str = field(init=False, default_factory=lambda: secrets.token_urlsafe(16))
@@ -300,8 +304,7 @@ class EmbeddedDirectory:
             # Nothing here has to outlive a power cut.
             "olcDbNoSync: TRUE\n"
             "olcDbIndex: objectClass,uid,member,entryUUID,remoteAppImage,cn eq\n"
-            "olcAccess: to attrs=userPassword by self =xw by anonymous auth by * none\n"
-            f"olcAccess: to * by users read by * none\n{self.config}\n"
+            f"{self.access}\n"
         )
 
     def _wait(self) -> None:

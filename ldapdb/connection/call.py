@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_EVERYTHING = present("objectClass")
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
 
@@ -75,7 +76,9 @@ class Call:
         """Return what the directory says of itself."""
         return self._directory.root_dse(self)
 
-    def read(self, dn: DN, attributes: Sequence[str]) -> tuple[str, list[Entry]]:
+    def read(
+        self, dn: DN, attributes: Sequence[str], search_filter: Filter = _EVERYTHING
+    ) -> tuple[str, list[Entry]]:
         """Read one entry; return the server asked and a list of one entry or none.
 
         Raises
@@ -83,13 +86,12 @@ class Call:
         NoSuchEntry
             If it is not there or may not be seen.
         """
-        everything = present("objectClass")
         return self._directory.run(
             self._deadline,
             True,
             lambda session: (
                 session.uri,
-                self._search(session, dn, ldap3.BASE, everything, attributes, None)[0],
+                self._search(session, dn, ldap3.BASE, search_filter, attributes, None)[0],
             ),
         )
 

@@ -189,7 +189,11 @@ class Store:
 
         def load() -> Optional[User]:
             call = self._read_call()
-            return self._for(call).users.by_name(call, name)
+            generation = self._users_by_id.generation()
+            user = self._for(call).users.by_name(call, name)
+            if user is not None:
+                self._users_by_id.put(user.id, user, generation)
+            return user
 
         return self._users_by_name.get(name, load)
 

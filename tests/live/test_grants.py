@@ -1,0 +1,301 @@
+"""Who holds what: groups, hand-made grants, time limits, renames, on a real directory."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from ldapdb import entries, errors
+from ldapdb.model import Policy
+from ldapdb.settings import load
+from ldapdb.store import Store
+from tests_support import Directory
+
+pytestmark = pytest.mark.live("openldap")
+
+IMAGE = "simphony/mayavi:0.5"
+
+
+def held(database: Any, name: str) -> set[str]:
+    user = database.get_user(user_name=name)
+    return {each.application.image for each in database.get_accounting_for_user(user)}
+
+
+def test_a_grant_to_a_group_reaches_members_of_groups_in_it_to_any_depth(
+    directory: Directory,
+) -> None:
+    group = directory.person("alice")
+    for level in range(6):
+        group = directory.group(f"level{level}", group)
+    directory.application(IMAGE)
+    directory.granted("deep", f"remoteAppImage: {IMAGE}", f"member: {group}")
+    assert held(directory.open(), "alice") == {IMAGE}
+    assert held(directory.open(nested_groups=False), "alice") == set()
+
+
+def test_without_nesting_a_group_of_the_user_still_counts(directory: Directory) -> None:
+    group = directory.group("flat", directory.person("alice"))
+    directory.application(IMAGE)
+    directory.granted("flat", f"remoteAppImage: {IMAGE}", f"member: {group}")
+    assert held(directory.open(nested_groups=False), "alice") == {IMAGE}
+
+
+def test_groups_in_a_loop_are_harmless(directory: Directory) -> None:
+    alice = directory.person("alice")
+    first = directory.group("first", alice, f"cn=second,{directory.groups_base}")
+    second = directory.group("second", first)
+    directory.application(IMAGE)
+    directory.granted("loop", f"remoteAppImage: {IMAGE}", f"member: {second}")
+    assert held(directory.open(), "alice") == {IMAGE}
+
+
+def test_one_image_and_policy_through_several_grants_is_one_accounting(
+    directory: Directory,
+) -> None:
+    alice = directory.person("alice")
+    group = directory.group("staff", alice)
+    directory.application(IMAGE)
+    for name, member in (("one", alice), ("two", group), ("three", alice)):
+        directory.granted(name, f"remoteAppImage: {IMAGE}", f"member: {member}")
+    database = directory.open()
+    assert len(database.get_accounting_for_user(database.get_user(user_name="alice"))) == 1
+
+
+def test_an_existing_group_may_carry_both_classes(directory: Directory) -> None:
+    """One group per application is the smallest set-up that works by hand."""
+    alice = directory.person("alice")
+    group = directory.group("mayavi users", alice)
+    directory.change(
+        group,
+        "add: objectClass",
+        "objectClass: remoteAppApplication",
+        "objectClass: remoteAppGrant",
+        "-",
+        "add: remoteAppImage",
+        f"remoteAppImage: {IMAGE}",
+        "-",
+        "add: remoteAppAllowHome",
+        "remoteAppAllowHome: TRUE",
+    )
+    everywhere = {"grants_base": "dc=example,dc=org", "applications_base": "dc=example,dc=org"}
+    database = directory.open(**everywhere)
+    (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
+    assert accounting.application_policy.allow_home is True
+    database.remove_application(app_name=IMAGE)
+    assert held(directory.open(**everywhere), "alice") == set()
+    # The company's group is still there, with its member.
+    directory.change(group, "delete: member", f"member: {alice}", "-", "add: member", "member:")
+
+
+def test_revoking_one_image_of_several_keeps_the_others(directory: Directory) -> None:
+    alice = directory.person("alice")
+    bob = directory.person("bob")
+    images = [IMAGE, "simphony/paraview:5.11", "simphony/tutorial:2.0"]
+    for image in images:
+        directory.application(image)
+    directory.granted(
+        "bundle", *(f"remoteAppImage: {each}" for each in images), f"member: {alice}",
+        f"member: {bob}", "remoteAppNotAfter: 20990101000000Z",
+    )  # fmt: skip
+    database = directory.open()
+    database.revoke_access(IMAGE, "alice", False, False, None)
+    assert held(database, "alice") == set(images[1:])
+    assert held(directory.open(), "bob") == set(images)
+
+
+def test_what_is_held_through_a_group_only_is_not_revoked_by_half(directory: Directory) -> None:
+    group = directory.group("staff", directory.person("alice"))
+    directory.application(IMAGE)
+    directory.granted("staff", f"remoteAppImage: {IMAGE}", f"member: {group}")
+    database = directory.open()
+    (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
+    for revoke in (
+        lambda: database.revoke_access(IMAGE, "alice", False, False, None),
+        lambda: database.revoke_access_by_id(accounting.id),
+        lambda: directory.open().revoke_access_by_id(accounting.id),
+    ):
+        with pytest.raises(errors.HeldThroughGroup, match=r"cn=staff,ou=groups"):
+            revoke()
+    assert held(directory.open(), "alice") == {IMAGE}
+
+
+def test_the_last_member_leaves_a_group_of_names(directory: Directory) -> None:
+    """OpenLDAP's groupOfNames refuses to lose its last member (65)."""
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    directory.granted(
+        "by hand", f"remoteAppImage: {IMAGE}", f"member: {alice}", object_class="groupOfNames"
+    )
+    database = directory.open()
+    database.revoke_access(IMAGE, "alice", False, False, None)
+    assert held(database, "alice") == set()
+    assert held(directory.open(), "alice") == set()
+
+
+def test_images_that_differ_in_case_or_are_long_are_different_applications(
+    directory: Directory,
+) -> None:
+    directory.person("alice")
+    database = directory.open()
+    long = "registry.example.org:5000/" + "a" * 220
+    images = {"simphony/mayavi:a", "simphony/mayavi:A", f"{long}:T" + "t" * 127, f"{long}:x"}
+    for image in images:
+        database.create_application(image)
+        database.grant_access(image, "alice", False, False, None)
+    assert {each.image for each in database.list_applications()} == images
+    assert held(directory.open(), "alice") == images
+
+
+def test_time_limits_hold_in_the_cache(directory: Directory) -> None:
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    begin, end = 2_000_000_000.0, 2_000_000_100.0
+    directory.granted(
+        "limited", f"remoteAppImage: {IMAGE}", f"member: {alice}",
+        f"remoteAppNotBefore: {entries.format_time(begin)}",
+        f"remoteAppNotAfter: {entries.format_time(end)}",
+    )  # fmt: skip
+    now = [begin - 1]
+    store = Store(load(**directory.database_kwargs()), clock=lambda: now[0])
+    user = store.get_user("alice")
+    assert user is not None
+    counts = []
+    with directory.operations() as seen:
+        for now[0] in (begin - 1, begin, end - 1, end, end + 1):
+            counts.append(len(store.list_accountings(user)))
+    store.close()
+    assert counts == [0, 1, 1, 0, 0]
+    assert seen.count("SRCH") == 2  # one load: grants, then applications
+
+
+def test_a_broken_grant_is_left_out_with_one_warning_and_others_are_served(
+    directory: Directory, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    directory.granted("good", f"remoteAppImage: {IMAGE}", f"member: {alice}")
+    broken = {
+        "volume": "remoteAppVolume: /data",
+        "licence": "remoteAppLicense: <b>",
+        "unknown": "remoteAppImage: simphony/unknown:1",
+    }
+    for name, line in broken.items():
+        image = () if name == "unknown" else (f"remoteAppImage: {IMAGE}",)
+        directory.granted(name, *image, line, f"member: {alice}")
+    directory.granted("html", "remoteAppImage: <img onerror=alert(1)>", f"member: {alice}")
+    database = directory.open(cache_ttl_seconds=0)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert held(database, "alice") == {IMAGE}
+    warnings = [record.getMessage() for record in caplog.records]
+    for name in (*broken, "html"):
+        assert len([each for each in warnings if f"cn={name}," in each]) == 1, name
+
+
+def test_ids_and_mapping_ids_survive_a_rename_and_a_move(directory: Directory) -> None:
+    directory.person("alice")
+    directory.application(IMAGE)
+    database = directory.open(cache_ttl_seconds=0)
+    before = database.grant_access(IMAGE, "alice", False, False, None)
+    alice = database.get_user(user_name="alice")
+    directory.add(
+        f"dn: ou=berlin,{directory.users_base}\nobjectClass: organizationalUnit\nou: berlin\n"
+    )
+    directory.ldapmodify(
+        f"dn: {directory.dn_of('alice')}\nchangetype: moddn\nnewrdn: uid=alicia\n"
+        f"deleteoldrdn: 1\nnewsuperior: ou=berlin,{directory.users_base}\n"
+    )
+    assert database.get_user(id=alice.id).name == "alicia"
+    assert database.get_user(user_name="alice") is None
+    assert database.grant_access(IMAGE, "alicia", False, False, None) == before
+    (accounting,) = database.get_accounting_for_user(alice)
+    assert accounting.id == before
+
+
+def test_a_recreated_user_is_a_new_one(directory: Directory) -> None:
+    directory.person("alice")
+    database = directory.open(cache_ttl_seconds=0)
+    alice = database.get_user(user_name="alice")
+    directory.ldapmodify(f"dn: {directory.dn_of('alice')}\nchangetype: delete\n")
+    directory.person("alice")
+    assert database.get_user(id=alice.id) is None
+    assert database.get_user(user_name="alice").id != alice.id
+    assert database.get_accounting_for_user(alice) == []
+
+
+def test_a_grant_entry_changed_by_hand_is_left_alone_and_another_one_serves(
+    directory: Directory,
+) -> None:
+    """Its name promises a policy that it no longer has; adding to it would widen or lose."""
+    directory.person("alice")
+    directory.person("bob")
+    database = directory.open(cache_ttl_seconds=0)
+    database.create_application(IMAGE)
+    database.grant_access(IMAGE, "alice", False, False, None)
+    from ldapdb.model import Window
+    from ldapdb.naming import grant_cn
+
+    name = grant_cn(IMAGE, Policy(), Window())
+    directory.change(
+        f"cn={name},ou=grants,{directory.base_dn}",
+        "add: remoteAppAllowHome",
+        "remoteAppAllowHome: TRUE",
+    )
+    database.grant_access(IMAGE, "bob", False, False, None)
+    (accounting,) = database.get_accounting_for_user(database.get_user(user_name="bob"))
+    assert accounting.application_policy.allow_home is False
+
+
+def test_a_user_removed_from_a_nested_group_loses_it_within_the_ttl(directory: Directory) -> None:
+    alice, bob = directory.person("alice"), directory.person("bob")
+    inner = directory.group("inner", alice, bob)
+    outer = directory.group("outer", inner)
+    directory.application(IMAGE)
+    directory.granted("grant", f"remoteAppImage: {IMAGE}", f"member: {outer}")
+    database = directory.open(cache_ttl_seconds=1)
+    assert held(database, "alice") == {IMAGE}
+    began = time.monotonic()
+    directory.change(inner, "delete: member", f"member: {alice}")
+    while held(database, "alice"):
+        assert time.monotonic() - began < 3
+        time.sleep(0.02)
+    assert held(database, "bob") == {IMAGE}
+
+
+def test_groups_and_grants_that_share_no_searchable_ancestor_are_searched_apart(
+    another_directory: type[Directory],
+) -> None:
+    with another_directory(
+        access="olcAccess: to dn.exact=dc=example,dc=org by * none
+olcAccess: to * by * read
+"
+    ) as hidden:
+        hidden.add_tree()
+        group = hidden.group("staff", hidden.person("reader"))
+        hidden.application(IMAGE)
+        hidden.granted("staff", f"remoteAppImage: {IMAGE}", f"member: {group}")
+        database = hidden.open(bind_dn=None, bind_password=None)
+        assert held(database, "reader") == {IMAGE}
+        assert held(database, "reader") == {IMAGE}
+
+
+def test_read_only_grants_succeed_where_they_are_in_effect(
+    another_directory: type[Directory],
+) -> None:
+    """The host grants its demo applications at every start of every user's process."""
+    for settings in ({"read_only": True}, {"bind_dn": None, "bind_password": None}):
+        with another_directory(access="olcAccess: to * by * read\n") as readable:
+            readable.add_tree()
+            group = readable.group("staff", readable.person("alice"))
+            readable.person("bob")
+            readable.application(IMAGE)
+            readable.granted("staff", f"remoteAppImage: {IMAGE}", f"member: {group}")
+            database = readable.open(**settings)
+            (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
+            granted = database.grant_access(IMAGE, "alice", False, False, None)
+            assert granted == accounting.id
+            with pytest.raises(errors.AccessDenied):
+                database.grant_access(IMAGE, "bob", False, False, None)
