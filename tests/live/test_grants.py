@@ -269,9 +269,7 @@ def test_groups_and_grants_that_share_no_searchable_ancestor_are_searched_apart(
     another_directory: type[Directory],
 ) -> None:
     with another_directory(
-        access="olcAccess: to dn.exact=dc=example,dc=org by * none
-olcAccess: to * by * read
-"
+        access="olcAccess: to dn.exact=dc=example,dc=org by * none\nolcAccess: to * by * read\n"
     ) as hidden:
         hidden.add_tree()
         group = hidden.group("staff", hidden.person("reader"))
