@@ -136,12 +136,20 @@ class EmbeddedDirectory:
         Whether to load ``ldif/sample.ldif``; without it the directory is empty.
     access : str
         The database's access rules, as ``olcAccess`` lines.
+    schema : bool
+        Whether it has our schema; without it, neither can it have the sample.
+    certificate, key : Path, optional
+        The server's, for ldaps:// and StartTLS (PEM).
     """
 
     sample: bool = True
     access: str = _ACCESS
+    schema: bool = True
+    certificate: Optional[Path] = None
+    key: Optional[Path] = None
     folder: Path = field(init=False)
     port: int = field(init=False, default=0)
+    tls_port: int = field(init=False, default=0)
     password: str = field(init=False, default_factory=lambda: secrets.token_urlsafe(16))
     _process: Optional[subprocess.Popen[bytes]] = field(init=False, default=None)
     _slapd: Slapd = field(init=False, default_factory=Slapd.find)
@@ -164,6 +172,11 @@ class EmbeddedDirectory:
     def uri(self) -> str:
         """The address on the loopback network."""
         return f"ldap://127.0.0.1:{self.port}"
+
+    @property
+    def tls_uri(self) -> str:
+        """The address on the loopback network for TLS, where there is a certificate."""
+        return f"ldaps://localhost:{self.tls_port}"
 
     @property
     def socket_uri(self) -> str:
@@ -210,12 +223,16 @@ class EmbeddedDirectory:
     def run(self) -> None:
         """Start the server on the folder as it is, on a free port or the one it had."""
         self.port = self.port or _free_port()
+        uris = [self.uri, self.socket_uri]
+        if self.certificate is not None:
+            self.tls_port = self.tls_port or _free_port()
+            uris.append(self.tls_uri)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the slapd that we found
                 [
                     str(self._slapd.program),
                     *("-F", str(self.folder / "config")),
-                    *("-h", f"{self.uri} {self.socket_uri}"),
+                    *("-h", " ".join(uris)),
                     *("-d", "stats"),  # and so in the foreground: it ends with us
                 ],
                 stdout=log,
@@ -279,8 +296,13 @@ class EmbeddedDirectory:
     def _configuration(self) -> str:
         schema = [self._slapd.schema / f"{name}.ldif" for name in ("core", "cosine", "nis")]
         schema += [self._slapd.schema / "inetorgperson.ldif"]
-        schema += [ldif_folder() / "openldap" / "schema.ldif"]
+        if self.schema:
+            schema += [ldif_folder() / "openldap" / "schema.ldif"]
         root = "cn=config\nobjectClass: olcGlobal\ncn: config\n"
+        if self.certificate is not None:
+            root += (
+                f"olcTLSCertificateFile: {self.certificate}\nolcTLSCertificateKeyFile: {self.key}\n"
+            )
         module = ""
         if self._slapd.modules is not None:
             names = "\n".join(f"olcModuleLoad: {name}" for name in _MODULES)
@@ -303,7 +325,8 @@ class EmbeddedDirectory:
             f"olcDbDirectory: {self.folder / 'data'}\nolcDbMaxSize: 1073741824\n"
             # Nothing here has to outlive a power cut.
             "olcDbNoSync: TRUE\n"
-            "olcDbIndex: objectClass,uid,member,entryUUID,remoteAppImage,cn eq\n"
+            "olcDbIndex: objectClass,uid,member,entryUUID,cn eq\n"
+            f"{'olcDbIndex: remoteAppImage eq' if self.schema else '# no schema'}\n"
             f"{self.access}\n"
         )
 

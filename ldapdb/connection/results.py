@@ -22,7 +22,7 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     1: (errors.AccessDenied, "refused the operation; the account may not be allowed to ask"),
     3: (errors.IncompleteResult, "ended the search at its time limit; index what it searches"),
     4: (errors.IncompleteResult, f"ended the search at its size limit; {_LIFT_SIZE_LIMIT}"),
-    8: (errors.SettingsError, "demands TLS or a stronger bind; use ldaps:// or start_tls"),
+    8: (errors.AccessDenied, "demands a stronger log-in; see bind, or use ldaps:// or start_tls"),
     10: (errors.ReadOnly, "is a read-only consumer; set write_uri to the provider"),
     11: (errors.IncompleteResult, "ended the search at an administrative limit; lift it"),
     13: (errors.SettingsError, "demands TLS; use ldaps:// or set start_tls = true"),

@@ -1,0 +1,208 @@
+"""Bad input: a clear error, nothing lost, nothing injected."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from ldapdb import errors
+from tests_support import Directory
+
+pytestmark = pytest.mark.live("openldap")
+
+IMAGE = "simphony/mayavi:0.5"
+
+# What breaks filters, DNs and LDIF, and what the world is called like.
+NAMES = [
+    "a,b",
+    "a+b",
+    'a"b',
+    "a\\b",
+    "#a",
+    "a#b",
+    "a;b",
+    "a=b",
+    "a*b",
+    "*",
+    "a(b)c",
+    "a)(uid=*",
+    "a b",
+    "Jürgen Müller",
+    "李小龍",
+    "🦊 fox",
+    "a/b",
+    "a@example.org",
+    "ß",
+    "a\\2ab",
+]
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def add_named(directory: Directory, name: str) -> str:
+    """Add a person whose RDN value is the name."""
+    from ldapdb.dn import DN
+
+    dn = str(DN.parse(directory.users_base).child("uid", name))
+    directory.add(f"dn:: {b64(dn)}\nobjectClass: inetOrgPerson\nuid:: {b64(name)}\ncn: x\nsn: x\n")
+    return dn
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_with_metacharacters_round_trip_and_inject_nothing(
+    directory: Directory, name: str
+) -> None:
+    directory.person("bystander")
+    add_named(directory, name)
+    database = directory.open()
+    user = database.get_user(user_name=name)
+    assert user.name == name
+    assert database.get_user(id=user.id) == user
+    database.create_application(IMAGE)
+    mapping_id = database.grant_access(IMAGE, name, False, False, None)
+    fresh = directory.open()
+    (accounting,) = fresh.get_accounting_for_user(fresh.get_user(user_name=name))
+    assert accounting.id == mapping_id
+    assert fresh.get_accounting_for_user(fresh.get_user(user_name="bystander")) == []
+    fresh.revoke_access_by_id(mapping_id)
+    assert fresh.get_accounting_for_user(user) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_groups_with_metacharacters_in_their_names_count(directory: Directory, name: str) -> None:
+    from ldapdb.dn import DN
+
+    alice = directory.person("alice")
+    group = str(DN.parse(directory.groups_base).child("cn", name))
+    directory.add(
+        f"dn:: {b64(group)}\nobjectClass: groupOfNames\ncn:: {b64(name)}\nmember: {alice}\n"
+    )
+    directory.application(IMAGE)
+    directory.granted("grant", f"remoteAppImage: {IMAGE}", f"member:: {b64(group)}")
+    database = directory.open()
+    assert len(database.get_accounting_for_user(database.get_user(user_name="alice"))) == 1
+
+
+@pytest.mark.parametrize("name", ["", " ", "*", "a*", "nobody)(|(uid=*", "\\", "\0", "x" * 5000])
+def test_names_that_nobody_has_find_nobody(directory: Directory, name: str) -> None:
+    directory.person("alice")
+    assert directory.open().get_user(user_name=name) is None
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        ("/a:/b", "2 part"),
+        ("/a:/b:ro:x", "4 part"),
+        ("a:/b:ro", "source 'a'"),
+        ("/a:b:ro", "target 'b'"),
+        ("/a:/b:rx", "mode 'rx'"),
+        ("", "1 part"),
+        ("/a<:/b:ro", "source"),
+    ],
+)
+def test_a_bad_volume_is_a_value_error_that_names_the_part(
+    sample: Directory, volume: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        sample.open().grant_access(IMAGE, "alice", False, False, volume)
+
+
+@pytest.mark.parametrize(
+    "image", ["", "UPPER", "a b", "<img onerror=x>", "a\n", "a:", "/a", "a//b", "ü", "a@sha256:1"]
+)
+def test_what_is_no_image_reference_is_refused(directory: Directory, image: str) -> None:
+    directory.person("alice")
+    database = directory.open()
+    with pytest.raises(ValueError, match="Docker reference"):
+        database.create_application(image)
+    with pytest.raises(ValueError, match="Docker reference"):
+        database.grant_access(image, "alice", False, False, None)
+    assert database.list_applications() == []
+
+
+@pytest.mark.parametrize("name", ["<b>", "a\tb", "a\x7fb"])
+def test_names_that_the_host_must_not_show_are_left_out_on_read(
+    directory: Directory, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.person("alice")
+    add_named(directory, name)
+    database = directory.open()
+    assert [user.name for user in database.list_users()] == ["alice"]
+    assert database.get_user(user_name=name) is None
+    assert "user name" in caplog.text
+    with pytest.raises(ValueError, match="user name"):
+        database.grant_access(IMAGE, name, False, False, None)
+
+
+def test_applications_that_the_host_must_not_show_are_left_out_on_read(
+    directory: Directory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.application(IMAGE)
+    directory.application("<img onerror=alert(1)>", name="html")
+    assert [each.image for each in directory.open().list_applications()] == [IMAGE]
+    assert "cn=html" in caplog.text
+
+
+def test_two_entries_with_one_name_are_an_error_that_names_both(directory: Directory) -> None:
+    directory.person("alice")
+    directory.add(
+        f"dn: cn=Alice B,{directory.users_base}\nobjectClass: inetOrgPerson\n"
+        "uid: ALICE\ncn: Alice B\nsn: B\n"
+    )
+    database = directory.open()
+    with pytest.raises(errors.AmbiguousName) as caught:
+        database.get_user(user_name="alice")
+    assert directory.dn_of("alice") in str(caught.value)
+    assert f"cn=Alice B,{directory.users_base}" in str(caught.value)
+    assert database.list_users() == []
+
+
+def test_a_truncated_search_is_an_error_and_never_a_short_list(
+    another_directory: type[Directory],
+) -> None:
+    access = "olcAccess: to * by * read\nolcSizeLimit: 5\n"
+    with another_directory(access=access) as small:
+        small.add_tree()
+        for number in range(8):
+            small.person(f"user{number}")
+        database = small.open(bind_dn=None, bind_password=None)
+        for _ in range(2):
+            with pytest.raises(errors.IncompleteResult, match="size limit"):
+                database.list_users()
+
+
+def test_one_image_at_two_entries_is_one_application(
+    directory: Directory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.application(IMAGE, name="first")
+    directory.application(IMAGE, name="second")
+    database = directory.open()
+    assert [each.image for each in database.list_applications()] == [IMAGE]
+    assert "is registered by" in caplog.text
+    with pytest.raises(errors.Exists):
+        database.create_application(IMAGE)
+
+
+def test_a_page_size_smaller_than_the_list_loses_nobody(sample: Directory) -> None:
+    assert len(sample.open(page_size=7).list_users()) == 60
+
+
+def test_dangling_members_are_harmless(directory: Directory) -> None:
+    alice = directory.person("alice")
+    group = directory.group("staff", alice, f"uid=gone,{directory.users_base}")
+    directory.application(IMAGE)
+    directory.granted("grant", f"remoteAppImage: {IMAGE}", f"member: {group}", "member: cn=gone")
+    database = directory.open()
+    (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
+    with pytest.raises(errors.HeldThroughGroup):
+        database.revoke_access_by_id(accounting.id)
+
+
+def test_arguments_of_wrong_types_are_told_as_such(directory: Directory) -> None:
+    database: Any = directory.open()
+    assert database.get_user(id="not a number") is None

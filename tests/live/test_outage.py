@@ -1,0 +1,245 @@
+"""Failures of directory and settings: told apart, never taken for a "no"."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from ldapdb import LDAPDatabase, errors
+from tests_support import Directory
+
+pytestmark = pytest.mark.live("openldap")
+
+
+def test_four_mistakes_have_four_messages(directory: Directory) -> None:
+    """Wrong password, wrong base, no server; the missing schema has a test of its own."""
+    good = directory.database_kwargs()
+    wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"bind_password": "hunter2"}, errors.CredentialsRefused, "bind_dn"),
+        ({"base_dn": "ou=nowhere,dc=example,dc=org"}, errors.BaseNotFound, "base_dn"),
+        ({"uri": "ldap://127.0.0.1:1"}, errors.DirectoryUnavailable, "cannot be reached"),
+        ({"base_dn": "dc=other"}, errors.BaseNotFound, "base_dn"),
+    ]
+    for change, kind, said in wrong:
+        with pytest.raises(kind, match=said) as caught:
+            LDAPDatabase(**{**good, **change})
+        assert "hunter2" not in str(caught.value)
+        assert good["bind_password"] not in str(caught.value)
+
+
+def test_a_directory_without_our_schema_is_told_so(another_directory: type[Directory]) -> None:
+    from conftest import PEOPLE
+
+    with another_directory(schema=False) as bare:
+        bare.add(PEOPLE)
+        with pytest.raises(errors.SchemaMissing, match=r"schema\.ldif"):
+            bare.open()
+
+
+def test_a_missing_users_base_names_its_setting(directory: Directory) -> None:
+    database = directory.open(users_base="ou=nowhere,dc=example,dc=org")
+    with pytest.raises(errors.BaseNotFound, match="users_base"):
+        database.get_user(user_name="alice")
+
+
+def test_unreachable_is_never_no(directory: Directory) -> None:
+    directory.person("alice")
+    database = directory.open(cache_ttl_seconds=0, cache_max_stale_seconds=0)
+    alice = database.get_user(user_name="alice")
+    directory.halt(signal.SIGKILL)
+    for ask in (
+        lambda: database.get_user(user_name="alice"),
+        lambda: database.get_user(user_name="nobody"),
+        lambda: database.get_user(id=alice.id),
+        lambda: database.get_accounting_for_user(alice),
+        database.list_users,
+        database.list_applications,
+        lambda: database.grant_access("a/b", "alice", False, False, None),
+        lambda: database.create_application("a/b"),
+    ):
+        with pytest.raises(errors.DirectoryUnavailable):
+            ask()
+
+
+def test_good_answers_serve_through_an_outage_and_the_server_is_taken_back(
+    sample: Directory,
+) -> None:
+    database = sample.open(cache_ttl_seconds=0.05)
+    alice = database.get_user(user_name="alice")
+    before = database.get_accounting_for_user(alice)
+    assert database.get_user(user_name="nobody") is None
+    sample.halt(signal.SIGKILL)
+    time.sleep(0.1)
+    assert database.get_user(user_name="alice") == alice
+    assert database.get_accounting_for_user(alice) == before
+    with pytest.raises(errors.DirectoryUnavailable):
+        database.get_user(user_name="nobody")
+    assert database.cache_info()["accountings"].stale == 1
+    sample.run()
+    end = time.monotonic() + 10
+    while database.list_users() == []:
+        assert time.monotonic() < end
+    time.sleep(1.1)  # a failed load is remembered for a second
+    assert database.get_user(user_name="nobody") is None
+
+
+def test_a_server_that_restarts_between_two_calls_is_not_noticed(sample: Directory) -> None:
+    database = sample.open(cache_ttl_seconds=0)
+    assert database.get_user(user_name="alice").name == "alice"
+    sample.halt()
+    sample.run()
+    assert database.get_user(user_name="alice").name == "alice"
+
+
+def test_a_frozen_server_costs_no_more_than_the_deadline(sample: Directory) -> None:
+    database = sample.open(
+        cache_ttl_seconds=0,
+        cache_max_stale_seconds=0,
+        operation_timeout_seconds=1,
+        connect_timeout_seconds=0.5,
+    )
+    database.get_user(user_name="alice")
+    sample.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(errors.DirectoryUnavailable):
+            database.get_user(user_name="alice")
+        assert time.monotonic() - began < 1.5
+    finally:
+        sample.signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server that answers a byte at a time, without end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def drip(peer: socket.socket) -> None:
+        with peer:
+            while not stop.wait(0.05):
+                try:
+                    peer.sendall(b"\x30\x84" if stop.is_set() else b"\x30")
+                except OSError:
+                    return
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=drip, args=(peer,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"ldap://127.0.0.1:{listener.getsockname()[1]}"
+    stop.set()
+    listener.close()
+
+
+def test_a_server_that_drips_costs_no_more_than_the_deadline(dripping: str) -> None:
+    """ldap3's own time-out would start anew with each byte."""
+    began = time.monotonic()
+    with pytest.raises(errors.DirectoryUnavailable):
+        LDAPDatabase(uri=dripping, base_dn="dc=x", operation_timeout_seconds=1,
+                     connect_timeout_seconds=1)  # fmt: skip
+    assert time.monotonic() - began < 2
+
+
+def test_the_next_server_is_used_while_the_first_is_down(sample: Directory) -> None:
+    database = sample.open(uri=f"ldap://127.0.0.1:1,{sample.uri}")
+    assert database.get_user(user_name="alice").name == "alice"
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secured(
+    authority: trustme.CA, another_directory: type[Directory], tmp_path: Path
+) -> Iterator[Directory]:
+    """A directory with a certificate for localhost."""
+    issued = authority.issue_cert("localhost")
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with another_directory(certificate=certificate, key=key) as running:
+        running.add_tree()
+        running.person("alice")
+        yield running
+
+
+@pytest.mark.parametrize("start_tls", [False, True])
+def test_tls_is_verified_against_ca_file(
+    secured: Directory, tmp_path: Path, start_tls: bool
+) -> None:
+    uri = f"ldap://localhost:{secured.port}" if start_tls else secured.tls_uri
+    settings: dict[str, Any] = {"uri": uri, "start_tls": start_tls}
+    database = secured.open(**settings, ca_file=tmp_path / "ca.pem")
+    assert database.get_user(user_name="alice").name == "alice"
+    with pytest.raises(errors.CertificateRefused, match="ca_file"):
+        secured.open(**settings)
+
+
+def test_a_certificate_for_another_name_is_refused(secured: Directory, tmp_path: Path) -> None:
+    with pytest.raises(errors.CertificateRefused, match=r"127\.0\.0\.1"):
+        secured.open(uri=f"ldaps://127.0.0.1:{secured.tls_port}", ca_file=tmp_path / "ca.pem")
+
+
+def test_external_over_the_socket_needs_no_password(directory: Directory) -> None:
+    directory.person("alice")
+    database = directory.open(
+        uri=directory.socket_uri, bind="external", bind_dn=None, bind_password=None
+    )
+    assert database.get_user(user_name="alice").name == "alice"
+
+
+def test_a_password_file_serves_and_must_be_private(directory: Directory, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(directory.password + "\n")
+    file.chmod(0o600)
+    assert directory.open(bind_password=None, bind_password_file=file).list_users() == []
+    file.chmod(0o644)
+    with pytest.raises(errors.SettingsError, match="chmod 600"):
+        directory.open(bind_password=None, bind_password_file=file)
+
+
+def test_nothing_is_left_open_after_close(sample: Directory) -> None:
+    import os
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    threads = threading.active_count()
+    with sample.open() as database:
+        database.list_users()
+        assert len(os.listdir("/proc/self/fd")) > descriptors
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() == threads
+
+
+def test_a_forked_child_opens_its_own_connection(sample: Directory) -> None:
+    import os
+
+    database = sample.open(cache_ttl_seconds=0)
+    database.get_user(user_name="alice")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if database.get_user(user_name="bob").name == "bob" else 1
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with sample.operations() as seen:
+        assert database.get_user(user_name="alice").name == "alice"
+    assert seen == ["SRCH"]
