@@ -210,7 +210,7 @@ def _credentials(settings: Settings) -> dict[str, Any]:
         }
     if method == "external":
         return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL,
-                "sasl_credentials": ("",)}  # fmt: skip
+                "sasl_credentials": ""}  # fmt: skip
     if method == "gssapi":
         try:
             import gssapi  # noqa: F401, PLC0415 -- an extra; ldap3 fails without saying so

@@ -12,16 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests_support import Directory
+from support import Directory
 
 pytestmark = pytest.mark.live("openldap")
 
 IMAGE = "simphony/mayavi:0.5"
 
 
-def ldapdb(
-    directory: Any, *arguments: str, **environment: str
-) -> "subprocess.CompletedProcess[str]":
+def ldapdb(directory: Any, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kwargs = directory.database_kwargs() if directory else {}
     settings = {f"LDAPDB_{key.upper()}": value for key, value in kwargs.items()}
     return subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ldapdb import LDAPDatabase, errors
-from tests_support import Directory
+from support import Directory
 
 pytestmark = [pytest.mark.live("openldap"), pytest.mark.slow]
 

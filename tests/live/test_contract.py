@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ldapdb import errors
-from tests_support import Directory, Host
+from support import Directory, Host
 
 pytestmark = pytest.mark.live("openldap")
 

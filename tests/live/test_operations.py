@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests_support import Directory
+from support import Directory
 
 pytestmark = pytest.mark.live("openldap")
 

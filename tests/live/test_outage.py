@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from ldapdb import LDAPDatabase, errors
-from tests_support import Directory
+from support import Directory
 
 pytestmark = pytest.mark.live("openldap")
 
@@ -36,10 +36,8 @@ def test_four_mistakes_have_four_messages(directory: Directory) -> None:
 
 
 def test_a_directory_without_our_schema_is_told_so(another_directory: type[Directory]) -> None:
-    from conftest import PEOPLE
-
     with another_directory(schema=False) as bare:
-        bare.add(PEOPLE)
+        bare.add_tree()
         with pytest.raises(errors.SchemaMissing, match=r"schema\.ldif"):
             bare.open()
 
@@ -216,14 +214,12 @@ def test_a_password_file_serves_and_must_be_private(directory: Directory, tmp_pa
 
 
 def test_nothing_is_left_open_after_close(sample: Directory) -> None:
-    import os
-
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     threads = threading.active_count()
     with sample.open() as database:
         database.list_users()
-        assert len(os.listdir("/proc/self/fd")) > descriptors
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert len(list(Path("/proc/self/fd").iterdir())) > descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     assert threading.active_count() == threads
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from ldapdb import LDAPDatabase, errors
-from tests_support import Directory
+from support import Directory
 
 pytestmark = [pytest.mark.live("openldap"), pytest.mark.slow]
 
@@ -166,6 +166,6 @@ def test_random_operations_agree_with_a_plain_model(directory: Directory) -> Non
     inner = directory.group("inner", alice)
     directory.group("outer", inner, bob)
     Machine.directory = directory
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+    run_state_machine_as_test(
         Machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
     )
