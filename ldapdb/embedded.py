@@ -2,8 +2,7 @@
 
 The same code serves ``ldapdb demo`` and the tests. Everything, the configuration, the
 data, the socket and the log, is in one temporary folder and goes with it; the server
-listens on that socket and on a free port of the loopback address, and ends with the
-program that started it.
+listens on that socket and on a free port of the loopback address.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ _ACCESS = (
     "olcAccess: to attrs=userPassword by self =xw by anonymous auth by * none\n"
     "olcAccess: to * by users read by * none\n"
 )
-_MODULES = ("back_mdb", "syncprov", "memberof")
 _MISSING = (
     "slapd, the OpenLDAP server, is not installed; install it with\n"
     "  Debian, Ubuntu:  apt install slapd ldap-utils\n"
@@ -305,10 +303,9 @@ class EmbeddedDirectory:
             )
         module = ""
         if self._slapd.modules is not None:
-            names = "\n".join(f"olcModuleLoad: {name}" for name in _MODULES)
             module = (
                 "dn: cn=module,cn=config\nobjectClass: olcModuleList\ncn: module\n"
-                f"olcModulePath: {self._slapd.modules}\n{names}\n\n"
+                f"olcModulePath: {self._slapd.modules}\nolcModuleLoad: back_mdb\n\n"
             )
         includes = "\n".join(f"include: {path.as_uri()}" for path in schema)
         manage = f"gidNumber={os.getgid()}+uidNumber={os.getuid()},cn=peercred,cn=external,cn=auth"
