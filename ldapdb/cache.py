@@ -10,6 +10,7 @@ It starts no thread and never loads by itself; the timer and the loader are give
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import Generic, Optional, TypeVar, Union
 from cachetools import LRUCache
 
 __all__ = ["Cache", "CacheInfo", "Lifetimes"]
+
+log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -226,7 +229,9 @@ class Cache(Generic[K, V]):
                 held = self._land(key, flight, error)
             flight.landed.set()
             if isinstance(error, Exception):
-                return self._despite(error, held)
+                value = self._despite(error, held)
+                log.warning("an answer past its time serves: %s", error)
+                return value
             raise
         flight.value = value
         with self._lock:

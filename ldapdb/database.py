@@ -184,14 +184,16 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         """
         if user is None:
             return []
+        begin = self._store.one_call()
         if isinstance(user, User):
-            known = self._store.get_user_by_id(user.id)  # survives a rename meanwhile
+            known = self._store.get_user_by_id(user.id, begin)  # survives a rename meanwhile
         else:
-            known = self._store.get_user(user.name)
-        return [] if known is None else self._accountings(known)
+            known = self._store.get_user(user.name, begin)
+        return [] if known is None else self._told(self._store.list_accountings(known, begin))
 
-    def _accountings(self, user: User) -> list[Accounting]:
-        return self._store.list_accountings(user)
+    def _told(self, accountings: list[Accounting]) -> list[Accounting]:
+        """Give accountings the form of the generation."""
+        return accountings
 
     def create_user(self, user_name: str) -> None:
         """Refuse: users belong to the directory."""
@@ -273,10 +275,10 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
 class _DatabaseOf20(_Database):
     """The interface of the host's 2.0 and 2.1."""
 
-    def _accountings(self, user: User) -> list[Accounting]:
+    def _told(self, accountings: list[Accounting]) -> list[Accounting]:
         return [
             Accounting(each.id, each.user, each.application, _policy_of_20(each.application_policy))
-            for each in super()._accountings(user)
+            for each in accountings
         ]
 
     def grant_access(

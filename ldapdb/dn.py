@@ -23,6 +23,7 @@ _SPECIAL = frozenset('"+,;<>\\=')
 # OCTET STRING, UTF8String, PrintableString, T61String, IA5String. A value of another type,
 # or of more than 127 octets, in this form names no user or group.
 _STRING_TAGS = (b"\x04", b"\x0c", b"\x13", b"\x14", b"\x16")
+_LONGEST_SHORT_FORM = 127
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 
 # RFC 4514, section 3, and RFC 4519: other names of the same attribute type.
@@ -220,6 +221,11 @@ def _prepare(value: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
+def _short_length(content: bytes) -> Optional[bytes]:
+    """Return the one octet of BER's short form, None for what is too long for it."""
+    return bytes([len(content)]) if len(content) <= _LONGEST_SHORT_FORM else None
+
+
 class _Parser:
     """One pass over the text of a DN."""
 
@@ -292,7 +298,7 @@ class _Parser:
         except ValueError:
             raise self._error("hexadecimal digits after #") from None
         tag, length, content = encoded[:1], encoded[1:2], encoded[2:]
-        if not content or tag not in _STRING_TAGS or length != bytes([len(content) & 0x7F]):
+        if tag not in _STRING_TAGS or not content or length != _short_length(content):
             raise self._error("the BER encoding of a string after #")
         return self._decode(content)
 

@@ -57,7 +57,8 @@ def equal(attribute: str, value: Union[str, bytes]) -> Filter:
     Raises
     ------
     ValueError
-        If `attribute` is not an attribute description.
+        If `attribute` is not an attribute description, or `value` not to be written in
+        UTF-8.
 
     References
     ----------
@@ -163,18 +164,26 @@ def _description(attribute: str) -> str:
 def _escape(value: Union[str, bytes]) -> str:
     """Escape an assertion value.
 
-    Bytes are escaped throughout. In text, beyond what RFC 4515 demands, spaces at the
-    ends are escaped, because ldap3 2.9.1 strips a filter's values.
+    Bytes are escaped throughout. In text, beyond what RFC 4515 demands, spaces of all
+    kinds at the ends are escaped, because ldap3 2.9.1 strips a filter's values.
     """
     if isinstance(value, bytes):
-        return "".join(f"\\{octet:02x}" for octet in value)
+        return _octets(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # here, where it is no fault of a connection
+        raise ValueError(f"{value!r} cannot be written in UTF-8") from None
     last = len(value) - 1
     return "".join(
-        f"\\{ord(char):02x}"
-        if char in "\\*()" or ord(char) < ord(" ") or (char == " " and position in (0, last))
+        _octets(char.encode())
+        if char in "\\*()" or ord(char) < ord(" ") or (char.isspace() and position in (0, last))
         else char
         for position, char in enumerate(value)
     )
+
+
+def _octets(octets: bytes) -> str:
+    return "".join(f"\\{octet:02x}" for octet in octets)
 
 
 _DEEPEST = 50

@@ -44,7 +44,7 @@ __all__ = ["ENVIRONMENT_PREFIX", "Settings", "load"]
 ENVIRONMENT_PREFIX = "LDAPDB_"
 _CONFIG_FILE = "config_file"
 _SECRET = "bind_password"  # noqa: S105 -- the setting's name
-
+_URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
 
 def _split_uris(value: Any) -> Any:
     """Accept one string with several URIs: no URI contains a space or a bare comma."""
@@ -52,21 +52,23 @@ def _split_uris(value: Any) -> Any:
 
 
 def _check_uri(uri: str) -> str:
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise ValueError("must begin with ldap://, ldaps:// or ldapi:// and have no spaces")
+    scheme = match[1].lower()  # as every question about plain text and TLS expects it
+    if scheme != "ldapi" and "@" in uri:  # first, because urlsplit's errors quote what it is given
+        raise ValueError("must not contain a user or a password; use bind_dn and bind_password")
     parts = urlsplit(uri)
-    if parts.scheme not in ("ldap", "ldaps", "ldapi"):
-        raise ValueError("must begin with ldap://, ldaps:// or ldapi://")
-    if parts.scheme == "ldapi":
+    if scheme == "ldapi":
         if not unquote(parts.netloc).startswith("/"):
             raise ValueError("must name the socket with its slashes as %2F: ldapi://%2Frun%2Fldapi")
     elif not parts.hostname:
         raise ValueError("names no server")
-    elif parts.username is not None:
-        raise ValueError("must not contain a user or a password; use bind_dn and bind_password")
     else:
         _ = parts.port  # raises ValueError where it is no port
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must end after the server's name and port; use base_dn for the base")
-    return uri.rstrip("/")
+    return scheme + uri[len(scheme) :].rstrip("/")
 
 
 def _check_dn(text: str) -> str:
@@ -415,14 +417,17 @@ def _explain(error: ValidationError) -> str:
                 f"{name.upper()} or in the config_file",
             )
         else:
-            value = "" if name == _SECRET else f"{_shown(each['input'])}: "
+            value = "" if name == _SECRET else f"{_shown(name, each['input'])}: "
             lines.setdefault(name, f"{name}: {value}{message}{_hint(name)}")
     return "wrong settings: " + "; ".join(lines.values())
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     """Show a value, but never what somebody put in front of the server as a log-in."""
-    return re.sub(r"//[^@/]*@", "//***@", repr(str(value) if isinstance(value, Path) else value))
+    text = repr(str(value) if isinstance(value, Path) else value)
+    if "//" in text:
+        return re.sub(r"//.*@", "//***@", text)
+    return re.sub(r"^(.).*@", r"\1***@", text) if name.endswith("uri") else text
 
 
 def _hint(name: str) -> str:

@@ -11,7 +11,9 @@ from typing import Optional
 __all__ = ["IdentifierForm", "format_time", "parse_identifier", "parse_time", "write_identifier"]
 
 _TIME = re.compile(
-    r"(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})?)?(?:[.,](\d+))?(Z|[+-]\d{2}(?:\d{2})?)"
+    r"(\d{4})(\d{2})(\d{2})(\d{2})(?:([0-5]\d)([0-5]\d|60)?)?(?:[.,](\d+))?"
+    r"(Z|[+-](?:[01]\d|2[0-3])(?:[0-5]\d)?)",
+    re.ASCII,
 )
 
 
@@ -103,4 +105,5 @@ def format_time(moment: float) -> str:
     moment : float
         Seconds since the epoch; fractions are dropped.
     """
-    return datetime.fromtimestamp(int(moment), tz=timezone.utc).strftime("%Y%m%d%H%M%S.0Z")
+    utc = datetime.fromtimestamp(int(moment), tz=timezone.utc)
+    return f"{utc.year:04}{utc:%m%d%H%M%S}.0Z"  # %Y does not pad everywhere

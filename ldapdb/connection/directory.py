@@ -203,14 +203,15 @@ class Directory:
     def _note_failure(self, uri: str, error: Exception) -> None:
         with self._lock:
             seconds = self._servers.failed(uri, self._timer())
-        log.warning("%s; it is left alone for %g s", error, seconds)
+        if len(self._uris) > 1:
+            log.warning("%s; others are preferred for %g s", error, seconds)
 
     def _none_left(self, failures: Sequence[DirectoryUnavailable]) -> DirectoryUnavailable:
+        said = "; ".join(map(str, failures))
+        log.error("no server is left to ask: %s", said)
         if len(failures) == 1:
             return failures[0]
-        return DirectoryUnavailable(
-            "no server of the setting uri could be used: " + "; ".join(map(str, failures))
-        )
+        return DirectoryUnavailable(f"no server of the setting uri could be used: {said}")
 
     def root_dse(self, call: Call) -> RootDSE:
         """Read the root DSE, once for all calls (RFC 4512, section 5.1)."""

@@ -53,6 +53,8 @@ from ldapdb.wellformed import check_image, check_text
 
 __all__ = ["Store"]
 
+Begin = Callable[[], Call]
+
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _MAPPING_ID_LENGTH = 32
 
@@ -180,7 +182,7 @@ class Store:
 
     # -- users --------------------------------------------------------------------------
 
-    def get_user(self, name: str) -> Optional[User]:
+    def get_user(self, name: str, begin: Optional[Begin] = None) -> Optional[User]:
         """Find a user by name.
 
         The key is the name as it is asked for, never a folded form: two names that we fold
@@ -188,7 +190,7 @@ class Store:
         """
 
         def load() -> Optional[User]:
-            call = self._read_call()
+            call = (begin or self._read_call)()
             generation = self._users_by_id.generation()
             user = self._for(call).users.by_name(call, name)
             if user is not None:
@@ -197,11 +199,11 @@ class Store:
 
         return self._users_by_name.get(name, load)
 
-    def get_user_by_id(self, user_id: int) -> Optional[User]:
+    def get_user_by_id(self, user_id: int, begin: Optional[Begin] = None) -> Optional[User]:
         """Find a user by id."""
 
         def load() -> Optional[User]:
-            call = self._read_call()
+            call = (begin or self._read_call)()
             return self._for(call).users.by_id(call, user_id)
 
         return self._users_by_id.get(user_id, load)
@@ -213,11 +215,11 @@ class Store:
 
     # -- applications -------------------------------------------------------------------
 
-    def list_applications(self) -> list[Application]:
+    def list_applications(self, begin: Optional[Begin] = None) -> list[Application]:
         """List all applications, by image."""
 
         def load() -> tuple[Application, ...]:
-            call = self._read_call()
+            call = (begin or self._read_call)()
             applications = tuple(self._for(call).applications.all(call))
             if not applications:
                 self._require_schema(call)
@@ -247,7 +249,16 @@ class Store:
         The grants go first, so that whoever repeats it after a crash still finds what there
         is to finish.
         """
+        self._remove_application(self._write_call(), image)
+
+    def remove_application_by_id(self, application_id: int) -> None:
+        """Remove the application of an id; see :meth:`remove_application`."""
         call = self._write_call()
+        application = self._for(call).applications.by_id(call, application_id)
+        if application is not None:
+            self._remove_application(call, application.image)
+
+    def _remove_application(self, call: Call, image: str) -> None:
         readers = self._for(call)
         try:
             readers.grants.remove_image(call, image)
@@ -255,26 +266,17 @@ class Store:
         finally:
             self._forget_applications()
 
-    def remove_application_by_id(self, application_id: int) -> None:
-        """Remove the application of an id; see :meth:`remove_application`."""
-        call = self._write_call()
-        application = self._for(call).applications.by_id(call, application_id)
-        if application is not None:
-            self.remove_application(application.image)
-
     # -- accounting ---------------------------------------------------------------------
 
-    def list_accountings(self, user: User) -> list[Accounting]:
+    def list_accountings(self, user: User, begin: Optional[Begin] = None) -> list[Accounting]:
         """List what a user may start now."""
-        return self._entitlements_of(user).at(self._clock())
 
-    def _entitlements_of(self, user: User) -> Entitlements:
         def load() -> Entitlements:
-            call = self._read_call()
+            call = (begin or self._read_call)()
             reach = self._for(call).grants.reaching(call, user.dn)
             return self._entitle(call, user, reach)
 
-        return self._entitlements.get(user.id, load)
+        return self._entitlements.get(user.id, load).at(self._clock())
 
     def _entitle(self, call: Call, user: User, reach: Reach) -> Entitlements:
         """Turn the grants that reach a user into one accounting per image and policy."""
@@ -503,17 +505,29 @@ class Store:
 
     def _in_effect(self, image: str, user_name: str, policy: Policy, refusal: AccessDenied) -> str:
         """Return the mapping id of what is in effect already, or raise the refusal."""
-        user = self.get_user(user_name)
+        begin = self.one_call()
+        user = self.get_user(user_name, begin)
         if user is None:
             raise NotFound(f"the user {user_name!r} is not in the directory") from refusal
         wanted = mapping_id(image, policy, user.id)
-        if any(accounting.id == wanted for accounting in self.list_accountings(user)):
+        if any(accounting.id == wanted for accounting in self.list_accountings(user, begin)):
             return wanted
-        if not any(each.image == image for each in self.list_applications()):
+        if not any(each.image == image for each in self.list_applications(begin)):
             raise NotFound(f"the application {image!r} is not registered") from refusal
         raise refusal
 
     # -- the rest -----------------------------------------------------------------------
+
+    def one_call(self) -> Begin:
+        """Let several reads be one call with one deadline, begun when the first one loads."""
+        begun: list[Call] = []
+
+        def begin() -> Call:
+            if not begun:
+                begun.append(self._read_call())
+            return begun[0]
+
+        return begin
 
     def _read_call(self) -> Call:
         """Begin a read: on the provider while consumers may lag behind our own write."""

@@ -239,3 +239,22 @@ def test_a_forked_child_opens_its_own_connection(sample: Directory) -> None:
     with sample.operations() as seen:
         assert database.get_user(user_name="alice").name == "alice"
     assert seen == ["SRCH"]
+
+
+def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Directory) -> None:
+    """Accounting by name finds the user and his grants within one deadline."""
+    database = sample.open(
+        cache_ttl_seconds=0,
+        cache_max_stale_seconds=60,
+        operation_timeout_seconds=1,
+        connect_timeout_seconds=1,
+    )
+    alice = database.get_user(user_name="alice")
+    before = database.get_accounting_for_user(alice)
+    sample.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert database.get_accounting_for_user(alice) == before
+        assert time.monotonic() - began < 1.5
+    finally:
+        sample.signal(signal.SIGCONT)
