@@ -24,8 +24,6 @@ from ldapdb.entries import OBJECT_CLASS
 from ldapdb.errors import (
     AccessDenied,
     DirectoryUnavailable,
-    EntryExists,
-    HeldThroughGroup,
     NotFound,
     ReadOnly,
 )
@@ -39,15 +37,15 @@ from ldapdb.model import (
     User,
     Window,
     mapping_id,
-    policy_half,
-    user_half,
 )
 from ldapdb.settings import Settings
 from ldapdb.store.applications import Applications
 from ldapdb.store.grants import Grants, Reach
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
+from ldapdb.store.revoking import Revoking
 from ldapdb.store.schema import require_schema
+from ldapdb.store.tree import create_tree
 from ldapdb.store.users import Users
 from ldapdb.wellformed import check_image, check_text
 
@@ -67,6 +65,7 @@ class _Readers:
     users: Users
     applications: Applications
     grants: Grants
+    revoking: Revoking
 
 
 class Store:
@@ -158,17 +157,7 @@ class Store:
         call = self._write_call()
         profile = self._for(call).profile
         self._require_schema(call)
-        made = []
-        for base in (profile.base, profile.applications, profile.grants):
-            naming = base.dn.rdns[0][0]
-            if naming.attribute.lower() != "ou":
-                continue  # points at something of the company's own
-            try:
-                call.add(base.dn, ["organizationalUnit"], {naming.attribute: [naming.value]})
-            except EntryExists:
-                continue
-            made.append(base.dn)
-        return made
+        return create_tree(call, profile)
 
     def cache_info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""
@@ -387,14 +376,10 @@ class Store:
         check_text(user_name, "user name")
         call = self._write_call()
         user = self._require(call, image, user_name)
-        grants = self._for(call).grants
-        policies = list(
-            dict.fromkeys(grant.policy for grant, _ in grants.of_member(call, image, user.dn))
-        )
+        revoking = self._for(call).revoking
+        policies = revoking.policies(call, image, user)
         if not policies:
-            for grant in grants.reaching(call, user.dn).grants:
-                if image in grant.images:
-                    self._refuse_through_group(call, image, user, grant.policy)
+            revoking.refuse_through_group(call, image, user, None, self._clock())
         for policy in policies:
             self._revoke(call, image, user, policy)
         return policies
@@ -418,74 +403,16 @@ class Store:
             if user is not None:
                 self._revoke(call, image, user, policy)
                 return
-        for image, grants in self._grants_of_half(call, identifier[:16]).items():
-            holder = self._holder(call, grants, identifier[16:])
-            if holder is not None:
-                self._revoke(call, image, holder, grants[0].policy)
+        half = _MAPPING_ID_LENGTH // 2
+        stands_for = self._for(call).revoking.by_halves(call, identifier[:half], identifier[half:])
+        for image, holder, policy in stands_for:
+            self._revoke(call, image, holder, policy)
 
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
-        grants = self._for(call).grants
-        direct = [
-            (grant, attribute)
-            for grant, attribute in grants.of_member(call, image, user.dn)
-            if grant.policy == policy
-        ]
-        if not direct:
-            self._refuse_through_group(call, image, user, policy)
-            return
         try:
-            for grant, attribute in direct:
-                # What else the entry grants him he keeps, through entries of their own.
-                for other in grant.images:
-                    if other != image:
-                        grants.add_member(call, other, policy, grant.window, user.dn)
-                grants.remove_member(call, grant, attribute, user.dn)
+            self._for(call).revoking.revoke(call, image, user, policy, self._clock())
         finally:
             self._forget_grants_of(user)
-
-    def _refuse_through_group(self, call: Call, image: str, user: User, policy: Policy) -> None:
-        grants = self._for(call).grants
-        reach = grants.reaching(call, user.dn)
-        held = [
-            grant
-            for grant in reach.grants
-            if image in grant.images
-            and grant.policy == policy
-            and not grant.window.is_over(self._clock())
-        ]
-        if not held:
-            return
-        through = sorted(map(str, grants.members(call, [held[0].dn]) & reach.groups))
-        groups = " and ".join(f"'{dn}'" for dn in through)
-        raise HeldThroughGroup(
-            f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
-            f"grant '{held[0].dn}'; nothing was revoked: take him out of the group, or the "
-            "group out of the grant",
-            dn=through[0] if through else str(held[0].dn),
-        )
-
-    def _grants_of_half(self, call: Call, half: str) -> dict[str, list[Grant]]:
-        """Find the grants that the first half of a mapping id stands for, by image."""
-        found: dict[str, list[Grant]] = {}
-        for grant in self._for(call).grants.all(call):
-            for image in grant.images:
-                if policy_half(image, grant.policy) == half:
-                    found.setdefault(image, []).append(grant)
-        return found
-
-    def _holder(self, call: Call, grants: list[Grant], half: str) -> Optional[User]:
-        """Find the user of the second half among the members, level by level."""
-        readers = self._for(call)
-        seen: set[DN] = set()
-        frontier = {grant.dn for grant in grants}
-        while frontier:
-            seen |= frontier
-            members = readers.grants.members(call, frontier) - seen
-            for user in readers.users.by_dns(call, members):
-                if user_half(user.id) == half:
-                    return user
-            frontier = members
-        return None
 
     def _require(self, call: Call, image: str, user_name: str) -> User:
         """Return the user, if he and the application are there now."""
@@ -544,11 +471,13 @@ class Store:
         """Return the readers, made from the root DSE at the first call."""
         if self._readers is None:
             profile = Profile.make(self.settings, call.root_dse())
+            users, grants = Users(profile, self._warned), Grants(profile, self._warned)
             self._readers = _Readers(
                 profile=profile,
-                users=Users(profile, self._warned),
+                users=users,
                 applications=Applications(profile, self._warned),
-                grants=Grants(profile, self._warned),
+                grants=grants,
+                revoking=Revoking(users, grants),
             )
         return self._readers
 

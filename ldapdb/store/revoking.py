@@ -1,0 +1,132 @@
+"""Taking a grant from a user: whole, or with the reason why not."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.errors import HeldThroughGroup
+from ldapdb.model import Grant, Policy, User, policy_half, user_half
+from ldapdb.store.grants import Grants
+from ldapdb.store.users import Users
+
+__all__ = ["Revoking"]
+
+
+class Revoking:
+    """Revokes by policy, by image, and by mapping id.
+
+    Parameters
+    ----------
+    users : Users
+        Finds the user of a mapping id.
+    grants : Grants
+        Finds and changes the grants.
+    """
+
+    def __init__(self, users: Users, grants: Grants) -> None:
+        self._users = users
+        self._grants = grants
+
+    def policies(self, call: Call, image: str, user: User) -> list[Policy]:
+        """List the policies under which grants of an image name the user directly."""
+        direct = self._grants.of_member(call, image, user.dn)
+        return list(dict.fromkeys(grant.policy for grant, _ in direct))
+
+    def revoke(self, call: Call, image: str, user: User, policy: Policy, now: float) -> None:
+        """Take an image under a policy from a user; what he does not have is no error.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the epoch: what a group held that is over by now does not count.
+
+        Raises
+        ------
+        HeldThroughGroup
+            If he has it through a group only. Nothing is changed then.
+        """
+        direct = [
+            (grant, attribute)
+            for grant, attribute in self._grants.of_member(call, image, user.dn)
+            if grant.policy == policy
+        ]
+        if not direct:
+            self.refuse_through_group(call, image, user, policy, now)
+        for grant, attribute in direct:
+            # What else the entry grants him he keeps, through entries of their own.
+            for other in grant.images:
+                if other != image:
+                    self._grants.add_member(call, other, policy, grant.window, user.dn)
+            self._grants.remove_member(call, grant, attribute, user.dn)
+
+    def refuse_through_group(
+        self, call: Call, image: str, user: User, policy: Optional[Policy], now: float
+    ) -> None:
+        """Raise if the user has an image through a group; any policy counts if it is None.
+
+        Raises
+        ------
+        HeldThroughGroup
+            Naming the group and the grant.
+        """
+        reach = self._grants.reaching(call, user.dn)
+        held = [
+            grant
+            for grant in reach.grants
+            if image in grant.images
+            and policy in (None, grant.policy)
+            and not grant.window.is_over(now)
+        ]
+        if not held:
+            return
+        through = sorted(map(str, self._grants.members(call, [held[0].dn]) & reach.groups))
+        groups = " and ".join(f"'{dn}'" for dn in through)
+        raise HeldThroughGroup(
+            f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
+            f"grant '{held[0].dn}'; nothing was revoked: take him out of the group, or the "
+            "group out of the grant",
+            dn=through[0] if through else str(held[0].dn),
+        )
+
+    def by_halves(self, call: Call, first: str, last: str) -> list[tuple[str, User, Policy]]:
+        """Find what a mapping id stands for, by reading the grants and their members.
+
+        Parameters
+        ----------
+        first, last : str
+            The halves that name image and policy, and the user.
+
+        Returns
+        -------
+        list of (str, User, Policy)
+            Image, user and policy; empty for an unknown id.
+        """
+        found = []
+        for (image, policy), grants in self._grants_of_half(call, first).items():
+            holder = self._holder(call, grants, last)
+            if holder is not None:
+                found.append((image, holder, policy))
+        return found
+
+    def _grants_of_half(self, call: Call, half: str) -> dict[tuple[str, Policy], list[Grant]]:
+        found: dict[tuple[str, Policy], list[Grant]] = {}
+        for grant in self._grants.all(call):
+            for image in grant.images:
+                if policy_half(image, grant.policy) == half:
+                    found.setdefault((image, grant.policy), []).append(grant)
+        return found
+
+    def _holder(self, call: Call, grants: list[Grant], half: str) -> Optional[User]:
+        """Find the user of the last half among the members, level by level."""
+        seen: set[DN] = set()
+        frontier = {grant.dn for grant in grants}
+        while frontier:
+            seen |= frontier
+            members = self._grants.members(call, frontier) - seen
+            for user in self._users.by_dns(call, members):
+                if user_half(user.id) == half:
+                    return user
+            frontier = members
+        return None
