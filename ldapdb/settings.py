@@ -47,7 +47,6 @@ _SECRET = "bind_password"  # noqa: S105 -- the setting's name
 _URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
 
 
-
 def _split_uris(value: Any) -> Any:
     """Accept one string with several URIs: no URI contains a space or a bare comma."""
     return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value

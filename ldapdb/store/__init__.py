@@ -8,39 +8,35 @@ was a minute ago would be lost without a word.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from cachetools import LRUCache
-
 from ldapdb import filters
-from ldapdb.cache import Cache, CacheInfo, Lifetimes
+from ldapdb.cache import CacheInfo
 from ldapdb.connection import Call, Directory
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_CLASS
 from ldapdb.errors import (
     AccessDenied,
-    DirectoryUnavailable,
     NotFound,
     ReadOnly,
 )
 from ldapdb.model import (
     Accounting,
     Application,
-    Entitlement,
     Entitlements,
-    Grant,
     Policy,
     User,
     Window,
     mapping_id,
 )
 from ldapdb.settings import Settings
+from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
-from ldapdb.store.grants import Grants, Reach
+from ldapdb.store.caches import Caches
+from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
 from ldapdb.store.revoking import Revoking
@@ -66,6 +62,7 @@ class _Readers:
     applications: Applications
     grants: Grants
     revoking: Revoking
+    accountant: Accountant
 
 
 class Store:
@@ -99,27 +96,10 @@ class Store:
         )
         self._read_provider_until = timer()
         self._warned = Warned()
-        self._lock = threading.Lock()
         self._readers: Optional[_Readers] = None
         self._schema_seen = False
 
-        lifetimes = Lifetimes(
-            ttl=settings.cache_ttl_seconds,
-            negative_ttl=min(settings.cache_negative_ttl_seconds, settings.cache_ttl_seconds),
-            max_stale=settings.cache_max_stale_seconds,
-        )
-        size = settings.cache_max_entries
-        outage = DirectoryUnavailable
-        self._users_by_name: Cache[str, Optional[User]] = Cache(lifetimes, size, timer, outage)
-        self._users_by_id: Cache[int, Optional[User]] = Cache(lifetimes, size, timer, outage)
-        self._entitlements: Cache[int, Entitlements] = Cache(lifetimes, size, timer, outage)
-        self._applications: Cache[str, Application] = Cache(lifetimes, size, timer, outage)
-        self._application_list: Cache[None, tuple[Application, ...]] = Cache(
-            lifetimes, 1, timer, outage
-        )
-        # What a mapping id that was handed out stands for. The id is a pure function of it,
-        # so it never goes out of date; it only spares a search through all grants.
-        self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
+        self._caches = Caches(settings, timer)
 
     # -- life ---------------------------------------------------------------------------
 
@@ -161,32 +141,22 @@ class Store:
 
     def cache_info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""
-        return {
-            "users_by_name": self._users_by_name.info(),
-            "users_by_id": self._users_by_id.info(),
-            "accountings": self._entitlements.info(),
-            "applications": self._applications.info(),
-            "application_list": self._application_list.info(),
-        }
+        return self._caches.info()
 
     # -- users --------------------------------------------------------------------------
 
     def get_user(self, name: str, begin: Optional[Begin] = None) -> Optional[User]:
-        """Find a user by name.
-
-        The key is the name as it is asked for, never a folded form: two names that we fold
-        together and the directory tells apart would be one user.
-        """
+        """Find a user by name; `begin` as :meth:`one_call` gives it."""
 
         def load() -> Optional[User]:
             call = (begin or self._read_call)()
-            generation = self._users_by_id.generation()
+            generation = self._caches.users_by_id.generation()
             user = self._for(call).users.by_name(call, name)
             if user is not None:
-                self._users_by_id.put(user.id, user, generation)
+                self._caches.users_by_id.put(user.id, user, generation)
             return user
 
-        return self._users_by_name.get(name, load)
+        return self._caches.users_by_name.get(name, load)
 
     def get_user_by_id(self, user_id: int, begin: Optional[Begin] = None) -> Optional[User]:
         """Find a user by id."""
@@ -195,7 +165,7 @@ class Store:
             call = (begin or self._read_call)()
             return self._for(call).users.by_id(call, user_id)
 
-        return self._users_by_id.get(user_id, load)
+        return self._caches.users_by_id.get(user_id, load)
 
     def list_users(self) -> list[User]:
         """List all users."""
@@ -214,7 +184,7 @@ class Store:
                 self._require_schema(call)
             return applications
 
-        return list(self._application_list.get(None, load))
+        return list(self._caches.application_list.get(None, load))
 
     def create_application(self, image: str) -> Application:
         """Register an image.
@@ -262,53 +232,12 @@ class Store:
 
         def load() -> Entitlements:
             call = (begin or self._read_call)()
-            reach = self._for(call).grants.reaching(call, user.dn)
-            return self._entitle(call, user, reach)
+            entitlements = self._for(call).accountant.entitlements(call, user)
+            if not entitlements:
+                self._require_schema(call)
+            return Entitlements(entitlements)
 
-        return self._entitlements.get(user.id, load).at(self._clock())
-
-    def _entitle(self, call: Call, user: User, reach: Reach) -> Entitlements:
-        """Turn the grants that reach a user into one accounting per image and policy."""
-        by_what: dict[tuple[str, Policy], list[Grant]] = {}
-        for grant in reach.grants:
-            self._warn_of_time(grant)
-            for image in grant.images:
-                by_what.setdefault((image, grant.policy), []).append(grant)
-        applications = self._known_applications(call, {image for image, _ in by_what})
-        entitlements = []
-        for (image, policy), grants in by_what.items():
-            application = applications.get(image)
-            if application is None:
-                for grant in grants:
-                    self._warned.skip(grant.dn, f"the image {image!r} is not registered")
-                continue
-            accounting = Accounting(mapping_id(image, policy, user.id), user, application, policy)
-            entitlements.append(Entitlement(accounting, tuple(grants)))
-            with self._lock:
-                self._issued[accounting.id] = user.id, image, policy
-        if not entitlements:
-            self._require_schema(call)
-        entitlements.sort(key=lambda each: (each.accounting.application.image, each.accounting.id))
-        return Entitlements(entitlements)
-
-    def _known_applications(self, call: Call, images: set[str]) -> dict[str, Application]:
-        known = {image: self._applications.peek(image) for image in images}
-        applications = {image: found for image, found in known.items() if found is not None}
-        missing = images - set(applications)
-        if missing:
-            generation = self._applications.generation()
-            found = self._for(call).applications.by_images(call, sorted(missing))
-            for image, application in found.items():
-                self._applications.put(image, application, generation)
-            applications.update(found)
-        return applications
-
-    def _warn_of_time(self, grant: Grant) -> None:
-        now = self._clock()
-        if grant.window.is_over(now):
-            self._warned.skip(grant.dn, "it has expired")
-        elif grant.window.is_before(now):
-            self._warned.skip(grant.dn, "its time has not begun")
+        return self._caches.entitlements.get(user.id, load).at(self._clock())
 
     # -- grants -------------------------------------------------------------------------
 
@@ -395,8 +324,7 @@ class Store:
         if len(identifier) != _MAPPING_ID_LENGTH or not _HEX_DIGITS.issuperset(identifier):
             return
         call = self._write_call()
-        with self._lock:
-            issued = self._issued.get(identifier)
+        issued = self._caches.issued(identifier)
         if issued is not None:
             user_id, image, policy = issued
             user = self._for(call).users.by_id(call, user_id)
@@ -472,12 +400,16 @@ class Store:
         if self._readers is None:
             profile = Profile.make(self.settings, call.root_dse())
             users, grants = Users(profile, self._warned), Grants(profile, self._warned)
+            applications = Applications(profile, self._warned)
             self._readers = _Readers(
                 profile=profile,
                 users=users,
-                applications=Applications(profile, self._warned),
+                applications=applications,
                 grants=grants,
                 revoking=Revoking(users, grants),
+                accountant=Accountant(
+                    applications, grants, self._caches, self._warned, self._clock
+                ),
             )
         return self._readers
 
@@ -493,13 +425,11 @@ class Store:
 
     def _forget_grants_of(self, user: User) -> None:
         self._wrote()
-        self._entitlements.discard(user.id)
+        self._caches.forget_grants_of(user)
 
     def _forget_applications(self) -> None:
         self._wrote()
-        self._applications.clear()
-        self._application_list.clear()
-        self._entitlements.clear()
+        self._caches.forget_applications()
 
     def _wrote(self) -> None:
         if self._writing is not self._reading:

@@ -1,0 +1,79 @@
+"""The caches in front of the directory, and what a write makes each of them forget."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Optional
+
+from cachetools import LRUCache
+
+from ldapdb.cache import Cache, CacheInfo, Lifetimes
+from ldapdb.errors import DirectoryUnavailable
+from ldapdb.model import Application, Entitlements, Policy, User
+from ldapdb.settings import Settings
+
+__all__ = ["Caches"]
+
+
+class Caches:
+    """What the host asks for again and again.
+
+    Parameters
+    ----------
+    settings : Settings
+        How long and how much.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, settings: Settings, timer: Callable[[], float]) -> None:
+        lifetimes = Lifetimes(
+            ttl=settings.cache_ttl_seconds,
+            negative_ttl=min(settings.cache_negative_ttl_seconds, settings.cache_ttl_seconds),
+            max_stale=settings.cache_max_stale_seconds,
+        )
+        size, outage = settings.cache_max_entries, DirectoryUnavailable
+        # The key is the name as it is asked for, never a folded form: two names that we
+        # fold together and the directory tells apart would be one user.
+        self.users_by_name: Cache[str, Optional[User]] = Cache(lifetimes, size, timer, outage)
+        self.users_by_id: Cache[int, Optional[User]] = Cache(lifetimes, size, timer, outage)
+        self.entitlements: Cache[int, Entitlements] = Cache(lifetimes, size, timer, outage)
+        self.applications: Cache[str, Application] = Cache(lifetimes, size, timer, outage)
+        self.application_list: Cache[None, tuple[Application, ...]] = Cache(
+            lifetimes, 1, timer, outage
+        )
+        # What a mapping id that was handed out stands for. The id is a pure function of it,
+        # so it never goes out of date; it only spares a search through all grants.
+        self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
+        self._lock = threading.Lock()
+
+    def issue(self, identifier: str, user_id: int, image: str, policy: Policy) -> None:
+        """Remember what a mapping id stands for."""
+        with self._lock:
+            self._issued[identifier] = user_id, image, policy
+
+    def issued(self, identifier: str) -> Optional[tuple[int, str, Policy]]:
+        """Return what a mapping id stands for, if it was handed out here."""
+        with self._lock:
+            return self._issued.get(identifier)
+
+    def forget_grants_of(self, user: User) -> None:
+        """Forget what a user may start."""
+        self.entitlements.discard(user.id)
+
+    def forget_applications(self) -> None:
+        """Forget applications, and with them what anybody may start."""
+        self.applications.clear()
+        self.application_list.clear()
+        self.entitlements.clear()
+
+    def info(self) -> dict[str, CacheInfo]:
+        """Return the statistics of each cache."""
+        return {
+            "users_by_name": self.users_by_name.info(),
+            "users_by_id": self.users_by_id.info(),
+            "accountings": self.entitlements.info(),
+            "applications": self.applications.info(),
+            "application_list": self.application_list.info(),
+        }
