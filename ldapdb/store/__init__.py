@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb import filters
@@ -33,16 +32,12 @@ from ldapdb.model import (
     mapping_id,
 )
 from ldapdb.settings import Settings
-from ldapdb.store.accounting import Accountant
-from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches
-from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Profile
+from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, search
-from ldapdb.store.revoking import Revoking
 from ldapdb.store.schema import require_schema
 from ldapdb.store.tree import create_tree
-from ldapdb.store.users import Users
 from ldapdb.wellformed import check_image, check_text
 
 __all__ = ["Store"]
@@ -51,18 +46,6 @@ Begin = Callable[[], Call]
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _MAPPING_ID_LENGTH = 32
-
-
-@dataclass(frozen=True)
-class _Readers:
-    """The readers of one directory; made once its kind is known."""
-
-    profile: Profile
-    users: Users
-    applications: Applications
-    grants: Grants
-    revoking: Revoking
-    accountant: Accountant
 
 
 class Store:
@@ -96,7 +79,7 @@ class Store:
         )
         self._read_provider_until = timer()
         self._warned = Warned()
-        self._readers: Optional[_Readers] = None
+        self._readers: Optional[Readers] = None
         self._schema_seen = False
 
         self._caches = Caches(settings, timer)
@@ -395,22 +378,11 @@ class Store:
             raise ReadOnly(_READ_ONLY)
         return self._writing.call()
 
-    def _for(self, call: Call) -> _Readers:
+    def _for(self, call: Call) -> Readers:
         """Return the readers, made from the root DSE at the first call."""
         if self._readers is None:
             profile = Profile.make(self.settings, call.root_dse())
-            users, grants = Users(profile, self._warned), Grants(profile, self._warned)
-            applications = Applications(profile, self._warned)
-            self._readers = _Readers(
-                profile=profile,
-                users=users,
-                applications=applications,
-                grants=grants,
-                revoking=Revoking(users, grants),
-                accountant=Accountant(
-                    applications, grants, self._caches, self._warned, self._clock
-                ),
-            )
+            self._readers = Readers.make(profile, self._caches, self._warned, self._clock)
         return self._readers
 
     def _require_schema(self, call: Call) -> None:

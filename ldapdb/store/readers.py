@@ -1,0 +1,45 @@
+"""Everything that works on one directory, made together once its kind is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ldapdb.store.accounting import Accountant
+from ldapdb.store.applications import Applications
+from ldapdb.store.caches import Caches
+from ldapdb.store.grants import Grants
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import Warned
+from ldapdb.store.revoking import Revoking
+from ldapdb.store.users import Users
+
+__all__ = ["Readers"]
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What the use cases are put together from; it holds no answers."""
+
+    profile: Profile
+    users: Users
+    applications: Applications
+    grants: Grants
+    revoking: Revoking
+    accountant: Accountant
+
+    @classmethod
+    def make(
+        cls, profile: Profile, caches: Caches, warned: Warned, clock: Callable[[], float]
+    ) -> Readers:
+        """Put them together."""
+        users, grants = Users(profile, warned), Grants(profile, warned)
+        applications = Applications(profile, warned)
+        return cls(
+            profile=profile,
+            users=users,
+            applications=applications,
+            grants=grants,
+            revoking=Revoking(users, grants),
+            accountant=Accountant(applications, grants, caches, warned, clock),
+        )
