@@ -1,107 +1,30 @@
-"""The settings: one frozen model, read once at the edge.
-
-Keyword arguments count before environment variables (``LDAPDB_`` and the name), those
-before the TOML file that ``config_file`` names, that before the defaults. Whatever is
-wrong is said in one :class:`~ldapdb.errors.SettingsError` that names the setting, the
-value and the remedy, and never a password: the host shows nothing but its log.
-"""
+"""The settings themselves, their defaults, and what contradicts what."""
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
-import os
-import re
 import stat
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Literal, Optional
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ldapdb import filters
-from ldapdb.dn import DN
 from ldapdb.errors import SettingsError
+from ldapdb.settings.sources import CONFIG_FILE, ENVIRONMENT_PREFIX, toml_source
+from ldapdb.settings.values import (
+    Attribute,
+    DNText,
+    File,
+    FilterText,
+    Seconds,
+    Timeout,
+    Uris,
+    is_loopback,
+)
 
-__all__ = ["ENVIRONMENT_PREFIX", "Settings", "load"]
+__all__ = ["SECRET", "Settings"]
 
-ENVIRONMENT_PREFIX = "LDAPDB_"
-_CONFIG_FILE = "config_file"
-_SECRET = "bind_password"  # noqa: S105 -- the setting's name
-_URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
-
-
-def _split_uris(value: Any) -> Any:
-    """Accept one string with several URIs: no URI contains a space or a bare comma."""
-    return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
-
-
-def _check_uri(uri: str) -> str:
-    match = _URI.fullmatch(uri)
-    if match is None:
-        raise ValueError("must begin with ldap://, ldaps:// or ldapi:// and have no spaces")
-    scheme = match[1].lower()  # as every question about plain text and TLS expects it
-    if scheme != "ldapi" and "@" in uri:  # first, because urlsplit's errors quote what it is given
-        raise ValueError("must not contain a user or a password; use bind_dn and bind_password")
-    parts = urlsplit(uri)
-    if scheme == "ldapi":
-        if not unquote(parts.netloc).startswith("/"):
-            raise ValueError("must name the socket with its slashes as %2F: ldapi://%2Frun%2Fldapi")
-    elif not parts.hostname:
-        raise ValueError("names no server")
-    else:
-        _ = parts.port  # raises ValueError where it is no port
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must end after the server's name and port; use base_dn for the base")
-    return scheme + uri[len(scheme) :].rstrip("/")
-
-
-def _check_dn(text: str) -> str:
-    if not DN.parse(text).rdns:
-        raise ValueError("is empty")
-    return text
-
-
-def _check_filter(text: str) -> str:
-    return str(filters.parse(text))
-
-
-def _check_attribute(text: str) -> str:
-    filters.present(text)
-    return text
-
-
-def _check_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("there is no such file, or it may not be read")
-    return path
-
-
-Uris = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_uri)], ...], NoDecode, BeforeValidator(_split_uris)
-]
-DNText = Annotated[str, AfterValidator(_check_dn)]
-FilterText = Annotated[str, AfterValidator(_check_filter)]
-Attribute = Annotated[str, AfterValidator(_check_attribute)]
-File = Annotated[Path, AfterValidator(_check_file)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Timeout = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+SECRET = "bind_password"  # noqa: S105 -- the setting's name
 
 
 class Settings(BaseSettings):
@@ -231,10 +154,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the sources in order: keywords, environment, TOML file."""
-        config_file = init_settings().get(_CONFIG_FILE) or env_settings().get(_CONFIG_FILE)
+        config_file = init_settings().get(CONFIG_FILE) or env_settings().get(CONFIG_FILE)
         if not config_file:
             return init_settings, env_settings
-        return init_settings, env_settings, _toml_source(settings_cls, Path(config_file))
+        return init_settings, env_settings, toml_source(settings_cls, Path(config_file))
 
     @model_validator(mode="after")
     def _contradictions(self) -> Settings:
@@ -279,7 +202,7 @@ class Settings(BaseSettings):
     def _wrong_bind(self) -> list[str]:
         method, complaints = self.authentication, []
         passwords = [
-            name for name in (_SECRET, "bind_password_file") if getattr(self, name) is not None
+            name for name in (SECRET, "bind_password_file") if getattr(self, name) is not None
         ]
         if method == "simple":
             if self.bind_dn is None:
@@ -323,7 +246,7 @@ class Settings(BaseSettings):
                 f"uri: {uri!r} would carry the password in clear; use ldaps://, or set "
                 "start_tls = true (or, against all advice, allow_plaintext = true)"
                 for uri in uris
-                if uri.startswith("ldap://") and not _is_loopback(uri)
+                if uri.startswith("ldap://") and not is_loopback(uri)
             ]
         return complaints
 
@@ -341,104 +264,3 @@ class Settings(BaseSettings):
                 "part of; lower it"
             )
         return complaints
-
-
-def load(**keywords: Any) -> Settings:
-    """Read the settings from all sources.
-
-    Parameters
-    ----------
-    **keywords
-        Settings by name; a None is as if it were not given.
-
-    Returns
-    -------
-    Settings
-        All of them, checked.
-
-    Raises
-    ------
-    SettingsError
-        With one message for all that is wrong.
-    """
-    given = {name: value for name, value in keywords.items() if value is not None}
-    _refuse_unknown(given, "keyword arguments", str)
-    _refuse_unknown(
-        {name: "" for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)},
-        "environment",
-        lambda name: name[len(ENVIRONMENT_PREFIX) :].lower(),
-    )
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
-
-
-def _refuse_unknown(given: Mapping[str, Any], where: str, name_of: Any) -> None:
-    for spelling in given:
-        name = name_of(spelling)
-        if name not in Settings.model_fields:
-            raise SettingsError(f"unknown setting {spelling!r} in the {where}{_nearest(name)}")
-
-
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else "; `ldapdb settings` lists all"
-
-
-def _toml_source(settings_cls: type[BaseSettings], config_file: Path) -> PydanticBaseSettingsSource:
-    if not config_file.is_file():
-        raise SettingsError(
-            f"config_file {str(config_file)!r}: there is no such file; create it or "
-            "correct the name"
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydantic-settings warns of a key it reads itself
-            source = TomlConfigSettingsSource(settings_cls, config_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"config_file {str(config_file)!r}: {error}") from error
-    _refuse_unknown(source.toml_data, f"file {str(config_file)!r}", str)
-    return source
-
-
-def _explain(error: ValidationError) -> str:
-    """Turn pydantic's errors into one message, without a password."""
-    lines: dict[str, str] = {}  # the first complaint about a setting; the rest follow from it
-    for each in error.errors(include_url=False, include_context=True, include_input=True):
-        location = each["loc"]
-        name = str(location[0]) if location else ""
-        message = str(each.get("ctx", {}).get("error", each["msg"]))
-        if not location:  # from _contradictions, which names the setting itself
-            lines.setdefault(message, message)
-        elif each["type"] == "missing":
-            lines.setdefault(
-                name,
-                f"{name}: is not set; give it as a keyword, as {ENVIRONMENT_PREFIX}"
-                f"{name.upper()} or in the config_file",
-            )
-        else:
-            value = "" if name == _SECRET else f"{_shown(name, each['input'])}: "
-            lines.setdefault(name, f"{name}: {value}{message}{_hint(name)}")
-    return "wrong settings: " + "; ".join(lines.values())
-
-
-def _shown(name: str, value: Any) -> str:
-    """Show a value, but never what somebody put in front of the server as a log-in."""
-    text = repr(str(value) if isinstance(value, Path) else value)
-    if "//" in text:
-        return re.sub(r"//.*@", "//***@", text)
-    return re.sub(r"^(.).*@", r"\1***@", text) if name.endswith("uri") else text
-
-
-def _hint(name: str) -> str:
-    description = Settings.model_fields[name].description or ""
-    return f" ({name} is: {description.rstrip('.')})"
-
-
-def _is_loopback(uri: str) -> bool:
-    hostname = urlsplit(uri).hostname or ""
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == "localhost"

@@ -1,0 +1,82 @@
+"""Reading the settings, and saying in one message what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ldapdb.errors import SettingsError
+from ldapdb.settings.model import SECRET, Settings
+from ldapdb.settings.sources import ENVIRONMENT_PREFIX, refuse_unknown
+
+__all__ = ["load"]
+
+
+def load(**keywords: Any) -> Settings:
+    """Read the settings from all sources.
+
+    Parameters
+    ----------
+    **keywords
+        Settings by name; a None is as if it were not given.
+
+    Returns
+    -------
+    Settings
+        All of them, checked.
+
+    Raises
+    ------
+    SettingsError
+        With one message for all that is wrong.
+    """
+    given = {name: value for name, value in keywords.items() if value is not None}
+    refuse_unknown(Settings, given, "keyword arguments")
+    refuse_unknown(
+        Settings,
+        [name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)],
+        "environment",
+        lambda name: name[len(ENVIRONMENT_PREFIX) :].lower(),
+    )
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    """Turn pydantic's errors into one message, without a password."""
+    lines: dict[str, str] = {}  # the first complaint about a setting; the rest follow from it
+    for each in error.errors(include_url=False, include_context=True, include_input=True):
+        location = each["loc"]
+        name = str(location[0]) if location else ""
+        message = str(each.get("ctx", {}).get("error", each["msg"]))
+        if not location:  # from _contradictions, which names the setting itself
+            lines.setdefault(message, message)
+        elif each["type"] == "missing":
+            lines.setdefault(
+                name,
+                f"{name}: is not set; give it as a keyword, as {ENVIRONMENT_PREFIX}"
+                f"{name.upper()} or in the config_file",
+            )
+        else:
+            value = "" if name == SECRET else f"{_shown(name, each['input'])}: "
+            lines.setdefault(name, f"{name}: {value}{message}{_hint(name)}")
+    return "wrong settings: " + "; ".join(lines.values())
+
+
+def _shown(name: str, value: Any) -> str:
+    """Show a value, but never what somebody put in front of the server as a log-in."""
+    text = repr(str(value) if isinstance(value, Path) else value)
+    if "//" in text:
+        return re.sub(r"//.*@", "//***@", text)
+    return re.sub(r"^(.).*@", r"\1***@", text) if name.endswith("uri") else text
+
+
+def _hint(name: str) -> str:
+    description = Settings.model_fields[name].description or ""
+    return f" ({name} is: {description.rstrip('.')})"
