@@ -1,0 +1,60 @@
+"""The documents say what the code does: every setting and every command is in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ldapdb.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def rows_of_settings() -> dict[str, tuple[str, str]]:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| (.*) \|$", text, re.MULTILINE)
+    return {name: (default.strip("`"), words) for name, default, words in rows}
+
+
+def test_the_reference_lists_exactly_the_settings_there_are() -> None:
+    assert list(rows_of_settings()) == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_reference_has_each_settings_default_and_description(name: str) -> None:
+    field = Settings.model_fields[name]
+    default, words = rows_of_settings()[name]
+    assert words.replace("`", "") == field.description
+    if field.is_required():
+        assert default == "required"
+    elif field.default in (None, ()):
+        assert default == ""
+    elif isinstance(field.default, bool):
+        assert default == str(field.default).lower()
+    else:
+        assert default.strip('"') == str(field.default)
+
+
+def commands(group: Any, path: str) -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found += commands(command, f"{path} {name}") if inner else [f"{path} {name}"]
+    return found
+
+
+def test_the_readme_names_every_command() -> None:
+    pytest.importorskip("click", reason="the command line's libraries are an extra")
+    from ldapdb.cli import main
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in commands(main, "ldapdb"):
+        assert command in readme or f"`{command.removeprefix('ldapdb ')}`" in readme, command
+
+
+def test_the_readme_gives_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo && make test" in readme
