@@ -44,6 +44,7 @@ __all__ = [
     "is_application",
     "is_grant",
     "read_application",
+    "read_dn",
     "read_grant",
     "read_identifier",
     "read_images",
@@ -220,7 +221,7 @@ def read_user(
     return User(
         id=read_identifier(entry, identifier_attribute, form),
         name=check_text(name, "user name"),
-        dn=_read_dn(entry),
+        dn=read_dn(entry),
     )
 
 
@@ -238,7 +239,7 @@ def read_application(entry: Entry, identifier_attribute: str, form: IdentifierFo
     return Application(
         id=read_identifier(entry, identifier_attribute, form),
         image=check_image(image),
-        dn=_read_dn(entry),
+        dn=read_dn(entry),
     )
 
 
@@ -279,10 +280,17 @@ def read_grant(entry: Entry) -> Grant:
         allow_startup_data=_read_boolean(entry, ALLOW_STARTUP_DATA),
     )
     window = Window(_read_time(entry, NOT_BEFORE), _read_time(entry, NOT_AFTER))
-    return Grant(dn=_read_dn(entry), images=images, policy=policy, window=window)
+    return Grant(dn=read_dn(entry), images=images, policy=policy, window=window)
 
 
-def _read_dn(entry: Entry) -> DN:
+def read_dn(entry: Entry) -> DN:
+    """Read an entry's name.
+
+    Raises
+    ------
+    InvalidValue
+        If it cannot be read, such as one with a binary value in it.
+    """
     try:
         return DN.parse(entry.dn)
     except ValueError as error:

@@ -16,6 +16,7 @@ from ldapdb.entries import (
     OBJECT_CLASS,
     Entry,
     read_application,
+    read_dn,
     strip_class,
 )
 from ldapdb.errors import EntryExists, Exists, LDAPDBError, NoSuchEntry
@@ -111,12 +112,12 @@ class Applications:
         """Take an image off the register: our own entries go, others lose the class."""
         wanted = filters.all_of(_IS_APPLICATION, filters.equal(IMAGE, image))
         for entry in search(call, self._profile.applications, wanted, GRANT_ATTRIBUTES):
-            application = self._warned.readable([entry], lambda each: each.value(IMAGE))
-            if application != [image]:
+            names = self._warned.readable([entry], read_dn)
+            if not names or self._warned.readable([entry], _image) != [image]:
                 continue
             ours = self._profile.applications.dn.child("cn", application_cn(image))
             try:
-                delete_or_strip(call, entry, APPLICATION_CLASS, ours=ours)
+                delete_or_strip(call, names[0], entry, APPLICATION_CLASS, ours=ours)
             except NoSuchEntry:
                 continue  # somebody else was faster
 
@@ -152,6 +153,10 @@ class Applications:
         return [same[0] for same in registered.values()]
 
 
+def _image(entry: Entry) -> Optional[str]:
+    return entry.value(IMAGE)
+
+
 def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
     """Say that the tree is not there to add an entry to."""
     return LDAPDBError(
@@ -163,9 +168,10 @@ def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
     )
 
 
-def delete_or_strip(call: Call, entry: Entry, object_class: str, *, ours: Optional[DN]) -> None:
+def delete_or_strip(
+    call: Call, dn: DN, entry: Entry, object_class: str, *, ours: Optional[DN]
+) -> None:
     """Delete an entry that ldapdb made; take the class off one that somebody else made."""
-    dn = DN.parse(entry.dn)
     if dn == ours:
         call.delete(dn)
     else:

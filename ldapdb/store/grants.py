@@ -21,6 +21,7 @@ from ldapdb.entries import (
     Operation,
     grant_attributes,
     is_grant,
+    read_dn,
     read_grant,
     read_images,
 )
@@ -98,7 +99,9 @@ class Grants:
         while frontier:
             found: list[DN] = []
             for entry in self._having_member(call, frontier):
-                dn = DN.parse(entry.dn)
+                dn = self._name(entry)
+                if dn is None:
+                    continue
                 if is_grant(entry) and dn.is_under(self._profile.grants.dn):
                     grants[dn] = entry
                 if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user_dn:
@@ -140,7 +143,7 @@ class Grants:
         for batch in batches(dns):
             wanted = filters.all_of(self._is_member_entry, filters.any_of(*map(rdn_filter, batch)))
             for entry in self._in_bases(call, wanted, self._profile.member_attributes):
-                if DN.parse(entry.dn) in batch:
+                if self._name(entry) in batch:
                     members.update(self._members_of(entry))
         return members
 
@@ -190,15 +193,16 @@ class Grants:
         for entry in search(
             call, self._profile.grants, wanted, GRANT_ATTRIBUTES, self._profile.page_size
         ):
-            good, bad = read_images(entry)
-            if image not in good:
+            dn = self._name(entry)
+            if dn is None:
                 continue
+            images = entry.attributes.get(IMAGE.lower(), ())
             try:
-                if len(good) + len(bad) > 1:
-                    removal = Modification(Operation.DELETE, IMAGE, (image,))
-                    call.modify(DN.parse(entry.dn), [removal])
+                if len(images) > 1:
+                    call.modify(dn, [Modification(Operation.DELETE, IMAGE, (image,))])
                 else:
-                    delete_or_strip(call, entry, GRANT_CLASS, ours=self._our_name(entry, image))
+                    ours = self._our_name(entry, image)
+                    delete_or_strip(call, dn, entry, GRANT_CLASS, ours=ours)
             except (NoSuchEntry, NoSuchValue):
                 continue  # somebody else was faster
 
@@ -226,6 +230,11 @@ class Grants:
         except NoSuchEntry:  # removed since we looked
             return self._add_to(call, dn, image, policy, window, member)
         return True
+
+    def _name(self, entry: Entry) -> Optional[DN]:
+        """Read an entry's name; None, with a warning, if it cannot be read."""
+        names = self._warned.readable([entry], read_dn)
+        return names[0] if names else None
 
     def _our_name(self, entry: Entry, image: str) -> Optional[DN]:
         """Return the name that we would have given to this grant."""
@@ -280,11 +289,11 @@ class Grants:
     def _members_of(self, entry: Entry) -> set[DN]:
         members: set[DN] = set()
         for attribute in self._profile.member_attributes:
-            for value in entry.values(attribute):
+            for value in entry.attributes.get(attribute.lower(), ()):
                 try:
-                    members.add(DN.parse(value))
-                except ValueError as error:
-                    self._warned.skip(entry.dn, error)
+                    members.add(DN.parse(bytes(value).decode()))
+                except ValueError as error:  # UnicodeDecodeError is one
+                    self._warned.skip(entry.dn, f"a member that is no name: {error}")
         return {dn for dn in members if dn.rdns}
 
     def _readable(self, entries: Iterable[Entry]) -> list[Grant]:
