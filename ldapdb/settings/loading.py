@@ -54,7 +54,7 @@ def _explain(error: ValidationError) -> str:
     for each in error.errors(include_url=False, include_context=True, include_input=True):
         location = each["loc"]
         name = str(location[0]) if location else ""
-        message = str(each.get("ctx", {}).get("error", each["msg"]))
+        message = _without_log_in(str(each.get("ctx", {}).get("error", each["msg"])))
         if not location:  # from _contradictions, which names the setting itself
             lines.setdefault(message, message)
         elif each["type"] == "missing":
@@ -70,11 +70,15 @@ def _explain(error: ValidationError) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    """Show a value, but never what somebody put in front of the server as a log-in."""
     text = repr(str(value) if isinstance(value, Path) else value)
-    if "//" in text:
-        return re.sub(r"//.*@", "//***@", text)
-    return re.sub(r"^(.).*@", r"\1***@", text) if name.endswith("uri") else text
+    if name.endswith("uri") and "//" not in text:
+        return re.sub(r"^(.).*@", r"\1***@", text)
+    return _without_log_in(text)
+
+
+def _without_log_in(text: str) -> str:
+    """Take out what somebody may have put in front of a server as a log-in."""
+    return re.sub(r"//.*@", "//***@", text)
 
 
 def _hint(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Union
 
 import pytest
@@ -150,13 +151,13 @@ def test_builders_write_the_operators() -> None:
 
 
 @pytest.mark.parametrize("join", [filters.all_of, filters.any_of])
-def test_one_part_needs_no_operator(join: Any) -> None:
+def test_one_part_needs_no_operator(join: Callable[..., Filter]) -> None:
     """A list of one is that one."""
     assert join(filters.present("cn")) == filters.present("cn")
 
 
 @pytest.mark.parametrize(("join", "operator"), [(filters.all_of, "&"), (filters.any_of, "|")])
-def test_no_part_is_refused(join: Any, operator: str) -> None:
+def test_no_part_is_refused(join: Callable[..., Filter], operator: str) -> None:
     """An empty list does not become the filter that matches everything."""
     with pytest.raises(ValueError, match="needs at least one part") as caught:
         join()
@@ -168,11 +169,12 @@ def test_no_part_is_refused(join: Any, operator: str) -> None:
 )
 def test_what_is_no_attribute_is_refused(attribute: str) -> None:
     """An attribute cannot carry anything into a filter, in any builder."""
-    for build in (
+    builders: list[Callable[[], Filter]] = [
         lambda: filters.equal(attribute, "x"),
         lambda: filters.present(attribute),
         lambda: filters.matches(attribute, RULE, "x"),
-    ):
+    ]
+    for build in builders:
         with pytest.raises(ValueError, match="is not an attribute description"):
             build()
 

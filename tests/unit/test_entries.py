@@ -1,0 +1,481 @@
+"""What an entry says, and that what it does not say clearly gives nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ldapdb import entries
+from ldapdb.dn import DN
+from ldapdb.entries import (
+    ALLOW_HOME,
+    ALLOW_STARTUP_DATA,
+    ALLOW_VIEW,
+    APPLICATION_CLASS,
+    GRANT_ATTRIBUTES,
+    GRANT_CLASS,
+    GROUP_CLASS,
+    IMAGE,
+    LICENSE,
+    NOT_AFTER,
+    NOT_BEFORE,
+    OBJECT_CLASS,
+    POLICY_ATTRIBUTES,
+    VOLUME,
+    Entry,
+    Modification,
+    Operation,
+    grant_attributes,
+    is_application,
+    is_grant,
+    read_application,
+    read_grant,
+    read_identifier,
+    read_images,
+    read_user,
+    strip_class,
+)
+from ldapdb.errors import InvalidValue
+from ldapdb.model import Policy, User, Window
+from ldapdb.syntaxes import IdentifierForm
+
+UUID = b"00112233-4455-6677-8899-aabbccddeeff"
+NUMBER = 0x00112233445566778899AABBCCDDEEFF
+MAYAVI = "simphony/mayavi:0.5"
+
+DECIDING = (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA, VOLUME, NOT_BEFORE, NOT_AFTER, LICENSE)
+FORMS = st.sampled_from(IdentifierForm)
+
+
+def _entry(dn: str = "cn=x,dc=example,dc=org", /, **attributes: Any) -> Entry:
+    """Make an entry; values may be text, octets or a list of either."""
+    made: dict[str, list[bytes]] = {}
+    for name, given_values in attributes.items():
+        values = given_values if isinstance(given_values, list) else [given_values]
+        made[name.lower()] = [
+            value.encode() if isinstance(value, str) else value for value in values
+        ]
+    return Entry(dn, made)
+
+
+def _grant_entry(**attributes: Any) -> Entry:
+    return _entry(**{IMAGE: MAYAVI, **attributes})
+
+
+def _rights(policy: Policy) -> set[str]:
+    """Name what a policy allows beyond starting the image."""
+    flags = ("allow_home", "allow_view", "allow_startup_data", "allow_common")
+    return {name for name in flags if getattr(policy, name)}
+
+
+# -- names ----------------------------------------------------------------------------------
+
+
+def test_no_name_stands_twice() -> None:
+    """Every constant of the module is public, and no two are the same name."""
+    constants = {
+        name: value
+        for name, value in vars(entries).items()
+        if name.isupper() and isinstance(value, (str, tuple))
+    }
+    assert set(constants) <= set(entries.__all__)
+    names = [value.lower() for value in constants.values() if isinstance(value, str)]
+    assert len(set(names)) == len(names)
+
+
+def test_a_grant_is_read_whole() -> None:
+    """What is asked of a server for a grant is all that decides about it."""
+    assert set(GRANT_ATTRIBUTES) == {OBJECT_CLASS, IMAGE, *DECIDING}
+    assert set(POLICY_ATTRIBUTES) == set(DECIDING)
+
+
+# -- entries --------------------------------------------------------------------------------
+
+
+def test_attributes_are_found_without_regard_to_case() -> None:
+    """Attribute names are case-insensitive; servers answer in their own spelling."""
+    entry = _entry(remoteAppImage=["a", "b"])
+    assert entry.values("REMOTEAPPIMAGE") == ["a", "b"]
+    assert entry.values("remoteAppVolume") == []
+
+
+def test_a_single_value_is_the_only_one() -> None:
+    """None where there is none; an error, and no guess, where there are several."""
+    assert _entry(cn="Jürgen").value("cn") == "Jürgen"
+    assert _entry().value("cn") is None
+    with pytest.raises(InvalidValue, match="cn has 2 values and may have one"):
+        _entry(cn=["a", "b"]).value("cn")
+
+
+def test_octets_that_are_no_text_are_refused() -> None:
+    """A value that is not UTF-8 is an error that names the attribute."""
+    with pytest.raises(InvalidValue, match="cn is not UTF-8"):
+        _entry(cn=b"\xff").values("cn")
+
+
+@pytest.mark.parametrize("spelling", [b"remoteAppGrant", b"REMOTEAPPGRANT", b"remoteappgrant"])
+def test_classes_are_compared_without_regard_to_case(spelling: bytes) -> None:
+    """A class is recognised in any spelling, and by its whole name."""
+    entry = _entry(objectClass=[b"top", spelling])
+    assert is_grant(entry)
+    assert not is_application(entry)
+    assert entry.has_class("TOP")
+    assert not entry.has_class("remoteApp")
+
+
+def test_one_entry_may_be_application_and_grant() -> None:
+    """The two classes say two things, and either may be absent."""
+    both = _entry(objectClass=[APPLICATION_CLASS, GRANT_CLASS])
+    assert is_application(both)
+    assert is_grant(both)
+    neither = _entry(objectClass=[GROUP_CLASS])
+    assert not is_application(neither)
+    assert not is_grant(neither)
+    assert not is_grant(_entry())
+
+
+# -- users ----------------------------------------------------------------------------------
+
+
+def _read_user(entry: Entry, asked: str | None = None) -> User:
+    return read_user(entry, "uid", "entryUUID", IdentifierForm.UUID_TEXT, asked)
+
+
+def test_a_user_has_the_directory_s_spelling() -> None:
+    """Name, id and place are the entry's own."""
+    user = _read_user(_entry("uid=Alice,dc=x", uid="Alice", entryuuid=UUID), asked="alice")
+    assert user == User(NUMBER, "Alice", DN(()))
+    assert user.dn == DN.parse("uid=alice,dc=x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [(None, "alice"), ("alias", "Alias"), ("  ALIAS ", "Alias"), ("bob", "alice")],
+)
+def test_of_several_names_the_one_asked_for_counts(asked: str | None, name: str) -> None:
+    """Whoever logs in with his second name has that name; otherwise the first counts."""
+    assert _read_user(_entry(uid=["alice", "Alias"], entryuuid=UUID), asked).name == name
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"entryuuid": UUID}, "uid is absent or may not be read"),
+        ({"uid": "alice"}, "entryUUID has 0 values and must have one"),
+        ({"uid": "alice", "entryuuid": [UUID, UUID]}, "entryUUID has 2 values"),
+        ({"uid": "alice", "entryuuid": b"no uuid"}, "entryUUID is not a uuid"),
+        ({"uid": "", "entryuuid": UUID}, "the user name is empty"),
+        ({"uid": "<b>", "entryuuid": UUID}, "the user name '<b>' must not contain '<'"),
+        ({"uid": b"\xff", "entryuuid": UUID}, "uid is not UTF-8"),
+    ],
+)
+def test_an_unreadable_user_says_why(attributes: dict[str, Any], reason: str) -> None:
+    """A person without a well-formed name or identifier is refused with the reason."""
+    with pytest.raises(InvalidValue, match=reason):
+        _read_user(_entry(**attributes))
+
+
+def test_identifiers_are_read_in_their_form() -> None:
+    """An identifier may be text, octets or a number."""
+    entry = _entry(uidnumber="1000", objectguid=bytes.fromhex("33221100554477668899aabbccddeeff"))
+    assert read_identifier(entry, "uidNumber", IdentifierForm.INTEGER) == 1000
+    assert read_identifier(entry, "objectGUID", IdentifierForm.UUID_BYTES_LE) == NUMBER
+
+
+# -- applications ---------------------------------------------------------------------------
+
+
+def test_an_application_is_its_image() -> None:
+    """Image, id and place are the entry's own."""
+    entry = _entry("cn=mayavi,dc=x", entryuuid=UUID, **{IMAGE: MAYAVI})
+    application = read_application(entry, "entryUUID", IdentifierForm.UUID_TEXT)
+    assert (application.id, application.image) == (NUMBER, MAYAVI)
+    assert application.dn == DN.parse("cn=mayavi,dc=x")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({}, "remoteAppImage is absent or may not be read"),
+        ({IMAGE: ["a", "b"]}, "remoteAppImage has 2 values and may have one"),
+        ({IMAGE: "<script>"}, "'<script>' is not a Docker reference"),
+        ({IMAGE: "a", "entryuuid": []}, "entryUUID has 0 values"),
+        ({IMAGE: b"\xff"}, "remoteAppImage is not UTF-8"),
+    ],
+)
+def test_an_unreadable_application_says_why(attributes: dict[str, Any], reason: str) -> None:
+    """An entry that is no single well-formed image is refused with the reason."""
+    entry = _entry(**{"entryuuid": UUID, **attributes})
+    with pytest.raises(InvalidValue, match=reason):
+        read_application(entry, "entryUUID", IdentifierForm.UUID_TEXT)
+
+
+@pytest.mark.parametrize("read", [_read_user, read_grant])
+def test_an_entry_with_a_broken_name_is_refused(read: Callable[[Entry], Any]) -> None:
+    """A server that sends what is no DN names no entry."""
+    entry = _entry("cn=x,,", uid="alice", entryuuid=UUID, **{IMAGE: MAYAVI})
+    with pytest.raises(InvalidValue, match="'cn=x,,' is not a DN"):
+        read(entry)
+
+
+# -- grants ---------------------------------------------------------------------------------
+
+
+def test_a_grant_says_what_its_attributes_say() -> None:
+    """Images, policy and window are read from one entry."""
+    grant = read_grant(
+        _grant_entry(
+            remoteAppImage=[MAYAVI, "simphony/paraview:5.11"],
+            remoteAppLicense="27000@licence.example.org",
+            remoteAppAllowHome="TRUE",
+            remoteAppAllowView="FALSE",
+            remoteAppAllowStartupData="TRUE",
+            remoteAppVolume="/data:/work:rw",
+            remoteAppNotBefore="19700101000010Z",
+            remoteAppNotAfter="19700101010020+0100",
+        )
+    )
+    assert grant.dn == DN.parse("cn=x,dc=example,dc=org")
+    assert grant.images == (MAYAVI, "simphony/paraview:5.11")
+    assert grant.window == Window(10.0, 20.0)
+    assert grant.policy == Policy.of(
+        app_license="27000@licence.example.org",
+        allow_home=True,
+        volume="/data:/work:rw",
+        allow_startup_data=True,
+    )
+
+
+def test_what_is_absent_gives_nothing() -> None:
+    """An image alone is a grant without a right, a volume or a time limit."""
+    grant = read_grant(_grant_entry())
+    assert grant.policy == Policy()
+    assert grant.window == Window()
+
+
+def test_false_is_the_same_as_absent() -> None:
+    """FALSE and no value are one policy."""
+    said = _grant_entry(
+        remoteAppAllowHome="FALSE", remoteAppAllowView="FALSE", remoteAppAllowStartupData="FALSE"
+    )
+    assert read_grant(said).policy == read_grant(_grant_entry()).policy
+
+
+@pytest.mark.parametrize("attribute", [ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA])
+@pytest.mark.parametrize("value", ["true", "True", "1", "YES", "", " TRUE", "TRUE ", b"\xff"])
+def test_an_unclear_boolean_gives_nothing(attribute: str, value: Any) -> None:
+    """Only TRUE and FALSE are booleans (RFC 4517, section 3.3.3)."""
+    with pytest.raises(InvalidValue, match=attribute):
+        read_grant(_grant_entry(**{attribute: value}))
+
+
+@pytest.mark.parametrize("attribute", [NOT_BEFORE, NOT_AFTER])
+@pytest.mark.parametrize("value", ["", "2026", "20261124041005", "never", b"\xff"])
+def test_an_unclear_time_gives_nothing(attribute: str, value: Any) -> None:
+    """A limit that cannot be read does not become no limit."""
+    with pytest.raises(InvalidValue, match=attribute):
+        read_grant(_grant_entry(**{attribute: value}))
+
+
+@pytest.mark.parametrize("value", ["", "/data", "/data:/work", "data:/work:ro", b"\xff"])
+def test_an_unclear_volume_gives_nothing(value: Any) -> None:
+    """A volume that cannot be read does not become no volume."""
+    with pytest.raises(InvalidValue):
+        read_grant(_grant_entry(remoteAppVolume=value))
+
+
+@pytest.mark.parametrize("value", ["a\nb", "<b>", b"\xff"])
+def test_an_unclear_licence_gives_nothing(value: Any) -> None:
+    """A licence that the host must not be shown does not become no licence."""
+    with pytest.raises(InvalidValue):
+        read_grant(_grant_entry(remoteAppLicense=value))
+
+
+@pytest.mark.parametrize("attribute", DECIDING)
+def test_a_doubled_value_gives_nothing(attribute: str) -> None:
+    """Of two values none is chosen."""
+    with pytest.raises(InvalidValue, match=f"{attribute} has 2 values and may have one"):
+        read_grant(_grant_entry(**{attribute: ["TRUE", "FALSE"]}))
+
+
+def test_unreadable_images_are_told_apart() -> None:
+    """A bad image is left out; the others of the entry stay granted."""
+    entry = _entry(**{IMAGE: [MAYAVI, "<b>", "A", "a"]})
+    assert read_images(entry) == ((MAYAVI, "a"), ("<b>", "A"))
+    assert read_grant(entry).images == (MAYAVI, "a")
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ([], "no value of remoteAppImage is a Docker reference$"),
+        (["<b>", "A"], r"no value of remoteAppImage is a Docker reference \(of '<b>', 'A'\)"),
+        ([b"\xff"], "remoteAppImage is not UTF-8"),
+    ],
+)
+def test_a_grant_without_an_image_gives_nothing(images: list[Any], reason: str) -> None:
+    """What can be started is named or there is no grant."""
+    with pytest.raises(InvalidValue, match=reason):
+        read_grant(_entry(**{IMAGE: images}))
+
+
+TIDY = st.sampled_from(
+    ["TRUE", "FALSE", "/a:/b:ro", "20260101000000Z", "20990101000000+0000", MAYAVI, "alice", "1000"]
+).map(str.encode)
+RAW = st.lists(TIDY | st.binary(max_size=20) | st.just(UUID), max_size=3)
+NAMES = [name.lower() for name in (*GRANT_ATTRIBUTES, "uid", "entryUUID", "member")]
+ENTRIES = st.builds(
+    Entry,
+    st.sampled_from(["cn=x,dc=y", "", "cn=x,,", "nonsense"]) | st.text(max_size=10),
+    st.dictionaries(st.sampled_from(NAMES), RAW),
+)
+
+
+@settings(max_examples=400)
+@given(ENTRIES, FORMS, st.none() | st.text(max_size=5))
+@example(Entry("cn=\ud800", {IMAGE.lower(): [b"a"]}), IdentifierForm.INTEGER, None)
+def test_any_entry_is_read_or_refused(
+    entry: Entry, form: IdentifierForm, asked: str | None
+) -> None:
+    """Whatever a server sends, reading it ends with a value or with InvalidValue."""
+    readers: list[Callable[[], Any]] = [
+        lambda: read_grant(entry),
+        lambda: read_user(entry, "uid", "entryUUID", form, asked),
+        lambda: read_application(entry, "entryUUID", form),
+        lambda: strip_class(entry, GRANT_CLASS),
+    ]
+    for read in readers:
+        with contextlib.suppress(InvalidValue):
+            read()
+
+
+BOOLEANS = st.sampled_from(["TRUE", "FALSE"])
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            ALLOW_HOME: BOOLEANS,
+            ALLOW_VIEW: BOOLEANS,
+            ALLOW_STARTUP_DATA: BOOLEANS,
+            VOLUME: st.sampled_from(["/a:/b:ro", "/a:/b:rw"]),
+            LICENSE: st.just("27000@licence.example.org"),
+        },
+    )
+)
+def test_no_attribute_that_is_taken_away_widens_a_grant(attributes: dict[str, str]) -> None:
+    """What a server hides or loses takes rights away, and adds none."""
+    whole = read_grant(_grant_entry(**attributes))
+    for hidden in attributes:
+        rest = {name: value for name, value in attributes.items() if name != hidden}
+        part = read_grant(_grant_entry(**rest))
+        assert _rights(part.policy) <= _rights(whole.policy)
+        assert part.policy.volume in (None, whole.policy.volume)
+        assert part.policy.app_license in (None, whole.policy.app_license)
+
+
+@given(st.sampled_from([ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA]), st.binary(max_size=6))
+@example(ALLOW_HOME, b"TRUE")
+def test_only_true_is_true(attribute: str, value: bytes) -> None:
+    """No other octets give a right."""
+    try:
+        rights = _rights(read_grant(_grant_entry(**{attribute: value})).policy)
+    except InvalidValue:
+        return
+    assert bool(rights) is (value == b"TRUE")
+
+
+# -- writing --------------------------------------------------------------------------------
+
+POLICIES = st.builds(
+    Policy.of,
+    app_license=st.none() | st.just("27000@licence.example.org"),
+    allow_home=st.booleans(),
+    allow_view=st.booleans(),
+    volume=st.none() | st.just("/data:/work:ro"),
+    allow_startup_data=st.booleans(),
+)
+WINDOWS = st.builds(
+    Window,
+    st.none() | st.integers(0, 4 * 10**9).map(float),
+    st.none() | st.integers(0, 4 * 10**9).map(float),
+)
+
+
+@given(POLICIES, WINDOWS, st.lists(st.sampled_from(["a", "b", MAYAVI]), min_size=1, unique=True))
+def test_a_grant_survives(policy: Policy, window: Window, images: list[str]) -> None:
+    """What is written is read back as it was meant."""
+    attributes: dict[str, Any] = dict(grant_attributes(images, policy, window))
+    grant = read_grant(_entry(**attributes))
+    assert grant.images == tuple(images)
+    assert grant.policy == policy
+    assert grant.window == window
+
+
+def test_what_is_false_is_not_written() -> None:
+    """A grant without rights is an image and nothing else."""
+    assert grant_attributes([MAYAVI], Policy(), Window()) == {IMAGE: [MAYAVI]}
+
+
+def test_written_values_are_those_of_the_schema() -> None:
+    """Booleans are TRUE, times are in the form that all directories take."""
+    policy = Policy.of(app_license="l", allow_view=True, volume="/a:/b:ro")
+    assert grant_attributes(["a"], policy, Window(0.0, 2.5e9)) == {
+        IMAGE: ["a"],
+        ALLOW_VIEW: ["TRUE"],
+        LICENSE: ["l"],
+        VOLUME: ["/a:/b:ro"],
+        NOT_BEFORE: ["19700101000000.0Z"],
+        NOT_AFTER: ["20490322042640.0Z"],
+    }
+
+
+# -- taking a class off ---------------------------------------------------------------------
+
+
+def _deleted(entry: Entry, object_class: str) -> set[tuple[str, tuple[str, ...]]]:
+    modifications = strip_class(entry, object_class)
+    assert all(each.operation is Operation.DELETE for each in modifications)
+    return {(each.attribute, each.values) for each in modifications}
+
+
+def test_a_group_loses_the_grant_and_nothing_else() -> None:
+    """The class goes with those of its attributes that are there."""
+    entry = _grant_entry(
+        objectClass=["groupOfNames", GRANT_CLASS],
+        member=["uid=a"],
+        cn="x",
+        remoteAppAllowHome="TRUE",
+        remoteAppVolume=[],
+    )
+    assert _deleted(entry, GRANT_CLASS) == {
+        (OBJECT_CLASS, (GRANT_CLASS,)),
+        (IMAGE, ()),
+        (ALLOW_HOME, ()),
+    }
+
+
+def test_the_image_stays_for_the_other_class() -> None:
+    """An entry that is application and grant keeps what the class that stays demands."""
+    both = _grant_entry(objectClass=[APPLICATION_CLASS, GRANT_CLASS], remoteAppAllowView="TRUE")
+    assert _deleted(both, GRANT_CLASS) == {(OBJECT_CLASS, (GRANT_CLASS,)), (ALLOW_VIEW, ())}
+    assert _deleted(both, APPLICATION_CLASS) == {(OBJECT_CLASS, (APPLICATION_CLASS,))}
+
+
+def test_an_application_loses_its_image() -> None:
+    """Without the class nothing allows the image; policy attributes are none of it."""
+    entry = _grant_entry(objectClass=[APPLICATION_CLASS], remoteAppAllowHome="TRUE")
+    assert _deleted(entry, APPLICATION_CLASS) == {(OBJECT_CLASS, (APPLICATION_CLASS,)), (IMAGE, ())}
+
+
+def test_a_modification_without_values_removes_the_attribute() -> None:
+    """That is the default, and a modification is a value."""
+    removal = Modification(Operation.DELETE, IMAGE)
+    assert removal.values == ()
+    assert removal == Modification(Operation.DELETE, IMAGE, ())

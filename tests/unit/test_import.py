@@ -1,0 +1,106 @@
+"""What importing ldapdb brings along, and what it offers."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ldapdb
+
+PARENT = Path(ldapdb.__file__).parents[1]
+# Needs libraries that the host does not have.
+ADMINISTRATORS = {"ldapdb.cli", "ldapdb.__main__"}
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(ldapdb.__path__, "ldapdb.")
+    if module.name not in ADMINISTRATORS
+)
+
+
+def _loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after a statement.
+
+    The host is made absent, because what it brings along is not ours.
+    """
+    program = (
+        "import json, sys\n"
+        "sys.modules['remoteappmanager'] = None\n"
+        "before = set(sys.modules)\n"
+        f"{statement}\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PARENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(json.loads(run.stdout))
+
+
+def test_the_package_itself_brings_nothing() -> None:
+    """The host may read ``ldapdb.__version__`` without paying for ldap3."""
+    loaded = _loaded_by("import ldapdb; ldapdb.__version__")
+    assert "ldapdb" in loaded
+    assert not loaded & {"ldap3", "pyasn1", "pydantic", "pydantic_settings", "cachetools"}
+
+
+def test_the_host_s_class_brings_what_the_host_has() -> None:
+    """The class needs ldap3, cachetools and pydantic-settings; nothing of the administrator's."""
+    loaded = _loaded_by("import ldapdb; ldapdb.LDAPDatabase")
+    assert {"ldap3", "cachetools", "pydantic_settings"} <= loaded
+    foreign = {"docker", "click", "rich", "remoteappmanager", "pytest", "hypothesis", "requests"}
+    assert not loaded & foreign
+
+
+def test_all_is_what_can_be_imported() -> None:
+    """A star import gives the names of ``__all__``, the class that is imported late among them."""
+    namespace: dict[str, object] = {}
+    exec("from ldapdb import *", namespace)
+    assert set(namespace) - {"__builtins__"} == set(ldapdb.__all__)
+    public = {name for name in vars(ldapdb) if not name.startswith("_")}
+    modules = {name.split(".")[1] for name in (*MODULES, *ADMINISTRATORS)}
+    assert public - modules - {"annotations", "TYPE_CHECKING", "Any"} <= set(ldapdb.__all__)
+
+
+def test_the_class_is_the_database_s() -> None:
+    """``database_class = "ldapdb.LDAPDatabase"`` names the class of ``database``."""
+    from ldapdb.database import LDAPDatabase
+
+    assert ldapdb.LDAPDatabase is LDAPDatabase
+
+
+def test_other_names_are_refused() -> None:
+    """A misspelled class is an AttributeError that names it."""
+    with pytest.raises(AttributeError, match="module 'ldapdb' has no attribute 'LdapDatabase'"):
+        _ = ldapdb.LdapDatabase
+
+
+def test_the_version_is_a_version() -> None:
+    """Three numbers, as Keep a Changelog has them."""
+    assert [part.isdecimal() for part in ldapdb.__version__.split(".")] == [True] * 3
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_is_public(name: str) -> None:
+    """``__all__`` is sorted, has what can be imported, and leaves out nothing public."""
+    module = importlib.import_module(name)
+    public = set(module.__all__)
+    assert len(public) == len(module.__all__)
+    assert all(hasattr(module, each) for each in public)
+    defined = {
+        each
+        for each, value in vars(module).items()
+        if not each.startswith("_") and getattr(value, "__module__", None) == name
+    }
+    aliases = {"K", "T", "V"}  # type variables
+    assert defined - aliases <= public
+    assert module.__doc__

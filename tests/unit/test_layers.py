@@ -1,0 +1,217 @@
+"""Imports point downwards only: the pure core knows no server, the edges are edges.
+
+Read from the sources with ast, so that an import inside a function counts as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import ldapdb
+
+PACKAGE = Path(ldapdb.__file__).parent
+
+# From the bottom up: a module may import what stands before it, and nothing else of ours.
+PURE = (
+    "errors",
+    "dn",
+    "filters",
+    "wellformed",
+    "syntaxes",
+    "model",
+    "naming",
+    "entries",
+    "vendors",
+    "failover",
+    "cache",
+)
+SHELL = ("settings", "connection", "store")
+EDGES = ("database", "embedded", "demo", "cli", "__main__")
+ORDER = (*PURE, *SHELL, *EDGES)
+
+# All that the pure core needs of other people's code. No socket, no time, no environment.
+PURE_NEEDS = {
+    "__future__",
+    "cachetools",
+    "collections",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "functools",
+    "hashlib",
+    "json",
+    "logging",
+    "re",
+    "threading",
+    "typing",
+    "unicodedata",
+    "uuid",
+}
+
+# Who alone may import what.
+RESERVED = {
+    "cachetools": {"cache", "store"},
+    "click": {"cli"},
+    "docker": set[str](),
+    "gssapi": {"connection"},
+    "ldap3": {"connection"},
+    "pyasn1": {"connection"},
+    "pydantic": {"settings"},
+    "pydantic_settings": {"settings"},
+    "remoteappmanager": {"database"},
+    "rich": {"cli"},
+    "select": {"connection"},
+    "socket": {"embedded"},
+    "ssl": {"connection"},
+    "subprocess": {"embedded"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and where: ``ldapdb`` modules by the name of their part."""
+
+    where: str
+    module: str
+
+    @property
+    def part(self) -> str:
+        """The part of ldapdb that is imported, or ''."""
+        return self.module.split(".")[1] if self.module.startswith("ldapdb.") else ""
+
+    @property
+    def top(self) -> str:
+        """The top-level package."""
+        return self.module.split(".")[0]
+
+
+def _imports(source: str, where: str) -> Iterator[Import]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (Import(where, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{where} has a relative import"
+            module = node.module or ""
+            if module != "ldapdb":
+                yield Import(where, module)
+                continue
+            for alias in node.names:
+                name = {"LDAPDatabase": "database"}.get(alias.name, alias.name)
+                yield Import(where, "ldapdb" if name == "__version__" else f"ldapdb.{name}")
+
+
+def _sources() -> dict[str, list[Path]]:
+    """Group the source files by the part of ldapdb that they are of."""
+    parts: dict[str, list[Path]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        parts.setdefault(part, []).append(path)
+    return parts
+
+
+SOURCES = _sources()
+IMPORTS = {
+    part: [
+        each
+        for path in paths
+        for each in _imports(path.read_text(encoding="utf-8"), str(path.relative_to(PACKAGE)))
+    ]
+    for part, paths in SOURCES.items()
+}
+
+
+def _names_used(part: str) -> set[str]:
+    """Return every attribute and name that a part's sources mention."""
+    names = set()
+    for path in SOURCES[part]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.Name):
+                names.add(node.id)
+    return names
+
+
+def test_the_reader_sees_every_import() -> None:
+    """Imports in functions, under conditions and of submodules are seen."""
+    source = (
+        "import os.path, ldap3\n"
+        "from ldapdb import errors, LDAPDatabase, __version__\n"
+        "from ldapdb.store import Store\n"
+        "def f():\n    if x:\n        from ldapdb.connection.call import Call\n"
+    )
+    seen = {each.module for each in _imports(source, "x.py")}
+    assert seen == {
+        "os.path",
+        "ldap3",
+        "ldapdb",
+        "ldapdb.errors",
+        "ldapdb.database",
+        "ldapdb.store",
+        "ldapdb.connection.call",
+    }
+    assert {each.part for each in _imports(source, "x.py")} == {
+        *("", "errors", "database", "store", "connection"),
+    }
+
+
+def test_every_module_has_its_layer() -> None:
+    """A new module is put into the order above before it is used."""
+    assert set(SOURCES) - {"__init__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("part", ORDER)
+def test_imports_point_downwards(part: str) -> None:
+    """A module imports nothing of ours that stands above it."""
+    allowed = {"", part, *ORDER[: ORDER.index(part)]}
+    wrong = [each for each in IMPORTS[part] if each.part not in allowed]
+    assert not wrong
+
+
+def test_the_top_is_imported_by_nobody_below() -> None:
+    """The package itself imports the host's class alone, and only when it is asked for."""
+    assert {each.part for each in IMPORTS["__init__"]} == {"", "database"}
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    at_import = {
+        node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module
+    }
+    assert at_import <= {"__future__", "typing"}
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_the_core_is_pure(part: str) -> None:
+    """A core module opens no socket, asks no clock and reads no environment."""
+    foreign = {each.top for each in IMPORTS[part]} - {"ldapdb"}
+    assert foreign <= PURE_NEEDS
+    assert not _names_used(part) & {"environ", "getenv", "open", "now", "today"} - {"now"}
+    assert not _asks_the_clock(part)
+
+
+def _asks_the_clock(part: str) -> bool:
+    """Tell whether a part calls ``datetime.now`` or its kin (``now`` as an argument is fine)."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today")
+        for path in SOURCES[part]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    )
+
+
+@pytest.mark.parametrize("module", RESERVED)
+def test_what_is_reserved_is_imported_there_alone(module: str) -> None:
+    """ldap3 stays in the connection, the host in the database, and so on."""
+    importers = {
+        part for part, imports in IMPORTS.items() for each in imports if each.top == module
+    }
+    assert importers <= RESERVED[module]
+
+
+def test_the_environment_is_read_by_the_settings() -> None:
+    """Settings are read once at the edge; only the private server asks for PATH besides."""
+    readers = {part for part in SOURCES if _names_used(part) & {"environ", "getenv", "getenvb"}}
+    assert readers <= {"settings", "embedded"}

@@ -1,0 +1,209 @@
+"""Identifiers and times as directories write them."""
+
+from __future__ import annotations
+
+import calendar
+import uuid
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ldapdb.syntaxes import (
+    IdentifierForm,
+    format_time,
+    parse_identifier,
+    parse_time,
+    write_identifier,
+)
+
+UUID_FORMS = st.sampled_from([IdentifierForm.UUID_TEXT, IdentifierForm.UUID_BYTES_LE])
+SECONDS = st.datetimes(timezones=st.just(timezone.utc)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
+
+
+def _utc(*fields: int) -> float:
+    return float(calendar.timegm((*fields, 0, 0, 0)[:6]))
+
+
+# -- identifiers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "form", "number"),
+    [
+        (
+            b"00112233-4455-6677-8899-aabbccddeeff",
+            IdentifierForm.UUID_TEXT,
+            0x00112233445566778899AABBCCDDEEFF,
+        ),
+        (
+            bytes.fromhex("33221100554477668899aabbccddeeff"),
+            IdentifierForm.UUID_BYTES_LE,
+            0x00112233445566778899AABBCCDDEEFF,
+        ),
+        (b"1000", IdentifierForm.INTEGER, 1000),
+        (b"0", IdentifierForm.INTEGER, 0),
+    ],
+)
+def test_identifiers_are_numbers(octets: bytes, form: IdentifierForm, number: int) -> None:
+    """Each form is read as its number and written back as it was."""
+    assert parse_identifier(octets, form) == number
+    assert write_identifier(number, form) == octets
+
+
+@given(st.integers(0, 2**128 - 1), st.sampled_from(IdentifierForm))
+def test_an_identifier_survives(number: int, form: IdentifierForm) -> None:
+    """A number finds the entry that it was read from."""
+    octets = write_identifier(number, form)
+    assert octets is not None
+    assert parse_identifier(octets, form) == number
+
+
+def test_uuids_are_written_as_rfc_4530_has_them() -> None:
+    """The search value is lower-case with hyphens, which is what entryUUID is indexed by."""
+    number = uuid.UUID("ABCDEF00-0000-4000-8000-000000000001").int
+    octets = write_identifier(number, IdentifierForm.UUID_TEXT)
+    assert octets == b"abcdef00-0000-4000-8000-000000000001"
+
+
+@given(UUID_FORMS, st.integers(max_value=-1) | st.integers(min_value=2**128))
+def test_a_number_that_is_no_uuid_is_nobody(form: IdentifierForm, number: int) -> None:
+    """A number out of range is no reason for a search."""
+    assert write_identifier(number, form) is None
+
+
+@given(st.binary(max_size=40), st.sampled_from(IdentifierForm))
+@example(b"", IdentifierForm.INTEGER)
+@example(b"1.5", IdentifierForm.INTEGER)
+@example(b"\xb2", IdentifierForm.INTEGER)
+@example(b"9" * 5000, IdentifierForm.INTEGER)
+@example(b"0" * 15, IdentifierForm.UUID_BYTES_LE)
+@example(b"\xff" * 36, IdentifierForm.UUID_TEXT)
+def test_octets_are_an_identifier_or_refused(octets: bytes, form: IdentifierForm) -> None:
+    """Whatever comes is a number or raises ValueError."""
+    try:
+        number = parse_identifier(octets, form)
+    except ValueError:
+        return
+    assert isinstance(number, int)
+
+
+# -- times ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("20261124041005Z", _utc(2026, 11, 24, 4, 10, 5)),
+        ("20261124041005.0Z", _utc(2026, 11, 24, 4, 10, 5)),
+        ("19700101000000Z", 0.0),
+        ("19691231235959Z", -1.0),
+        ("202611240410Z", _utc(2026, 11, 24, 4, 10)),
+        ("2026112404Z", _utc(2026, 11, 24, 4)),
+        ("20990101000000+0000", _utc(2099, 1, 1)),
+        ("20990101000000-0000", _utc(2099, 1, 1)),
+        ("20990101010000+0100", _utc(2099, 1, 1)),
+        ("20990101010000+01", _utc(2099, 1, 1)),
+        ("20981231193000-0430", _utc(2099, 1, 1)),
+        ("20990101235900+2359", _utc(2099, 1, 1)),
+        ("20261124041005.25Z", _utc(2026, 11, 24, 4, 10, 5) + 0.25),
+        ("20261124041005,25Z", _utc(2026, 11, 24, 4, 10, 5) + 0.25),
+        ("202611240410.5Z", _utc(2026, 11, 24, 4, 10, 30)),
+        ("2026112404.5Z", _utc(2026, 11, 24, 4, 30)),
+        ("2026112404.5+0130", _utc(2026, 11, 24, 3)),
+        ("20161231235960Z", _utc(2016, 12, 31, 23, 59, 59)),
+        ("20240229000000Z", _utc(2024, 2, 29)),
+        ("00010101000000Z", _utc(1, 1, 1)),
+        ("99991231235959Z", _utc(9999, 12, 31, 23, 59, 59)),
+    ],
+)
+def test_times_are_read_as_rfc_4517_says(text: str, moment: float) -> None:
+    """Zones shift, fractions are of the last field given, a leap second is no trouble."""
+    assert parse_time(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026",
+        "20261124",
+        "20261124041005",  # RFC 4517 demands a zone
+        "2026112404100Z",
+        "20261124041005z",
+        "20261124041005ZZ",
+        "20261124041005Z\n",
+        " 20261124041005Z",
+        "2026-11-24T04:10:05Z",
+        "20261124041005.Z",
+        "20261124041005+1",
+        "20261124041005+010",
+        "20261124041005+2400",
+        "20261124041005+9999",
+        "20261124041005+0060",
+        "20261324041005Z",
+        "20261132041005Z",
+        "20260229041005Z",
+        "20261124240000Z",
+        "20261124046005Z",
+        "20261124041061Z",
+        "20261124041099Z",
+        "00000101000000Z",
+        "-20261124041005Z",
+        "\u0662\u0660\u0662\u06661124041005Z",  # Arabic-Indic digits
+        "TRUE",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """Malformed text raises ValueError with the text: a limit is never guessed."""
+    with pytest.raises(ValueError, match="is not a time") as caught:
+        parse_time(text)
+    assert repr(text) in str(caught.value)
+
+
+@given(SECONDS)
+@example(datetime(1, 1, 1, tzinfo=timezone.utc))
+@example(datetime(999, 12, 31, 23, 59, 59, tzinfo=timezone.utc))
+@example(datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc))
+def test_a_time_survives(moment: datetime) -> None:
+    """What is written is read back, in the form that all directories take."""
+    text = format_time(moment.timestamp())
+    assert len(text) == len("YYYYmmddHHMMSS.0Z")
+    assert text.endswith(".0Z")
+    assert parse_time(text) == moment.timestamp()
+    assert format_time(parse_time(text)) == text
+
+
+@given(SECONDS, st.integers(-1439, 1439))
+def test_a_zone_changes_the_spelling_alone(moment: datetime, minutes: int) -> None:
+    """Local time and its offset are one moment, whatever the offset."""
+    try:
+        local = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    except OverflowError:  # before year 1 or after year 9999 there
+        return
+    sign = "-" if minutes < 0 else "+"
+    zone = f"{sign}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
+    text = f"{local.year:04}{local:%m%d%H%M%S}{zone}"
+    assert parse_time(text) == moment.timestamp()
+
+
+@given(st.integers(0, 2 * 10**9), st.integers(0, 999))
+def test_fractions_are_read_and_not_written(seconds: int, thousandths: int) -> None:
+    """A fraction counts where a server sends one; we write whole seconds."""
+    whole = format_time(seconds)
+    read = parse_time(whole.replace(".0Z", f".{thousandths:03}Z"))
+    assert read == pytest.approx(seconds + thousandths / 1000, abs=1e-6)
+    assert format_time(seconds + thousandths / 1000) == whole
+
+
+@given(st.text(max_size=24) | st.text(alphabet="0123456789.,Z+-", min_size=10, max_size=22))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    """Whatever comes is a moment or raises ValueError."""
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        return
+    assert isinstance(moment, float)
