@@ -18,6 +18,8 @@ from typing import Generic, Optional, TypeVar, Union
 
 from cachetools import LRUCache
 
+from ldapdb.errors import DeadlineExceeded
+
 __all__ = ["Cache", "CacheInfo", "Lifetimes"]
 
 log = logging.getLogger(__name__)
@@ -66,12 +68,15 @@ class Lifetimes:
     failure : float
         The memory of a failed load, so that those who wait do not each wait for a timeout
         of their own.
+    wait : float
+        The longest wait for a load that another thread has begun.
     """
 
     ttl: float
     negative_ttl: float
     max_stale: float
     failure: float = 1.0
+    wait: float = 5.0
 
 
 @dataclass
@@ -141,8 +146,8 @@ class Cache(Generic[K, V]):
         Returns
         -------
         object
-            The answer. During an outage it may be past its TTL, but never a None: that
-            somebody was not there before does not say that he is not there now.
+            The answer. During an outage it may be past its TTL, but never None or empty:
+            that somebody was not there, or had nothing, does not say that it is so now.
 
         Raises
         ------
@@ -214,6 +219,11 @@ class Cache(Generic[K, V]):
             self._failed.clear()
             self._flights.clear()
 
+    def renew_after_fork(self) -> None:
+        """Drop what belongs to threads that a forked child does not have."""
+        self._lock = threading.Lock()
+        self._flights.clear()
+
     def info(self) -> CacheInfo:
         """Return the statistics."""
         with self._lock:
@@ -252,13 +262,19 @@ class Cache(Generic[K, V]):
         return self._held.get(key)
 
     def _await(self, key: K, flight: _Flight[V]) -> V:
-        flight.landed.wait()
-        if flight.error is None:
+        error: Optional[BaseException]
+        if flight.landed.wait(self._lifetimes.wait):
+            error = flight.error
+        else:  # for this caller alone: the load may still land for those who came later
+            error = DeadlineExceeded(
+                f"another thread's look-up had no answer within {self._lifetimes.wait:g} s"
+            )
+        if error is None:
             return flight.value  # type: ignore[return-value]  # None is a V where it was loaded
         with self._lock:
             held = self._held.get(key)
-        if isinstance(flight.error, Exception):
-            return self._despite(flight.error, held)
+        if isinstance(error, Exception):
+            return self._despite(error, held)
         raise RuntimeError("the load that this call waited for was interrupted")
 
     def _despite(self, error: Exception, held: Optional[_Held[V]]) -> V:
@@ -266,7 +282,7 @@ class Cache(Generic[K, V]):
         if (
             isinstance(error, self._outage)
             and held is not None
-            and held.value is not None
+            and held.value
             and self._timer() < held.stale_until
         ):
             with self._lock:

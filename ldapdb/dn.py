@@ -217,8 +217,11 @@ def _hex(char: str) -> str:
 
 
 def _prepare(value: str) -> str:
-    """Prepare a value for comparison (RFC 4518: map, normalise, insignificant spaces)."""
-    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    """Prepare a value for comparison (RFC 4518: map, normalise, insignificant spaces).
+
+    Lower case, not case folding: OpenLDAP 2.5.13 keeps ``straße`` and ``strasse`` apart.
+    """
+    return " ".join(unicodedata.normalize("NFKC", value).lower().split())
 
 
 def _short_length(content: bytes) -> Optional[bytes]:

@@ -10,9 +10,10 @@ This module opens no connection and does not know which server an entry came fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import ceil, floor
 from typing import Optional
 
 from ldapdb.dn import DN
@@ -26,6 +27,7 @@ __all__ = [
     "ALLOW_STARTUP_DATA",
     "ALLOW_VIEW",
     "APPLICATION_CLASS",
+    "DISPLAY_NAME",
     "GRANT_ATTRIBUTES",
     "GRANT_CLASS",
     "GROUP_CLASS",
@@ -54,6 +56,7 @@ __all__ = [
 
 OBJECT_CLASS = "objectClass"
 MEMBER = "member"
+DISPLAY_NAME = "displayName"
 
 IMAGE = "remoteAppImage"
 LICENSE = "remoteAppLicense"
@@ -279,7 +282,7 @@ def read_grant(entry: Entry) -> Grant:
         volume=entry.value(VOLUME),
         allow_startup_data=_read_boolean(entry, ALLOW_STARTUP_DATA),
     )
-    window = Window(_read_time(entry, NOT_BEFORE), _read_time(entry, NOT_AFTER))
+    window = Window(_read_time(entry, NOT_BEFORE, ceil), _read_time(entry, NOT_AFTER, floor))
     return Grant(dn=read_dn(entry), images=images, policy=policy, window=window)
 
 
@@ -306,10 +309,11 @@ def _read_boolean(entry: Entry, attribute: str) -> bool:
     return value == "TRUE"
 
 
-def _read_time(entry: Entry, attribute: str) -> Optional[float]:
+def _read_time(entry: Entry, attribute: str, whole: Callable[[float], int]) -> Optional[float]:
+    """Read a time in whole seconds, rounded so that a window never grows."""
     value = entry.value(attribute)
     try:
-        return None if value is None else parse_time(value)
+        return None if value is None else float(whole(parse_time(value)))
     except ValueError as error:
         raise InvalidValue(f"{attribute}: {error}") from None
 

@@ -265,6 +265,10 @@ class Entitlements:
         )
         self._accountings = [entitlement.accounting for entitlement in self.all]
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any, now or at another time."""
+        return bool(self.all)
+
     def at(self, now: float) -> list[Accounting]:
         """List what the user may start at `now` (seconds since the epoch)."""
         if self._timeless:

@@ -6,12 +6,15 @@ name. Hand-made entries may have any name; nothing reads meaning out of one.
 
 from __future__ import annotations
 
+import hashlib
+
 from ldapdb.model import Policy, Window, policy_half
 
 __all__ = ["application_cn", "grant_cn"]
 
 # Active Directory allows a cn of 64 characters and no more.
 _LONGEST_CN = 64
+_HASH_DIGITS = 16
 
 
 def application_cn(image: str) -> str:
@@ -23,7 +26,7 @@ def application_cn(image: str) -> str:
     """
     if len(image) <= _LONGEST_CN and image == image.lower():
         return image
-    return _readable(image, policy_half(image, Policy()))
+    return _readable(image, hashlib.sha256(image.encode()).hexdigest()[:_HASH_DIGITS])
 
 
 def grant_cn(image: str, policy: Policy, window: Window, attempt: int = 1) -> str:

@@ -15,6 +15,7 @@ from ldapdb.connection.results import SUCCESS, result_error
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, Modification, Operation
+from ldapdb.errors import IncompleteResult
 from ldapdb.filters import Filter, present
 from ldapdb.vendors import Vendor
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _EVERYTHING = present("objectClass")
+_REFERRAL = 10
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
 
@@ -50,7 +52,7 @@ class RootDSE:
 class Runner(Protocol):
     """What a call needs of a directory."""
 
-    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session], T]) -> T:
+    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]) -> T:
         """Run an operation on the best server that answers."""
 
     def root_dse(self, call: Call) -> RootDSE:
@@ -89,9 +91,9 @@ class Call:
         return self._directory.run(
             self._deadline,
             True,
-            lambda session: (
+            lambda session, deadline: (
                 session.uri,
-                self._search(session, dn, ldap3.BASE, search_filter, attributes, None)[0],
+                self._search(session, deadline, dn, ldap3.BASE, search_filter, attributes, None)[0],
             ),
         )
 
@@ -108,8 +110,8 @@ class Call:
         return self._directory.run(
             self._deadline,
             True,
-            lambda session: self._search(
-                session, base, ldap3.SUBTREE, search_filter, attributes, None
+            lambda session, deadline: self._search(
+                session, deadline, base, ldap3.SUBTREE, search_filter, attributes, None
             )[0],
         )
 
@@ -127,10 +129,12 @@ class Call:
             As :meth:`search`.
         """
 
-        def pages(session: Session) -> list[Entry]:
+        def pages(session: Session, deadline: Deadline) -> list[Entry]:
             return [
                 entry
-                for page in self._pages(session, base, search_filter, attributes, page_size)
+                for page in self._pages(
+                    session, deadline, base, search_filter, attributes, page_size
+                )
                 for entry in page
             ]
 
@@ -139,6 +143,7 @@ class Call:
     def _pages(
         self,
         session: Session,
+        deadline: Deadline,
         base: DN,
         search_filter: Filter,
         attributes: Sequence[str],
@@ -147,13 +152,20 @@ class Call:
         cookie: Optional[bytes] = b""
         while cookie is not None:
             page, cookie = self._search(
-                session, base, ldap3.SUBTREE, search_filter, attributes, (page_size, cookie)
+                session,
+                deadline,
+                base,
+                ldap3.SUBTREE,
+                search_filter,
+                attributes,
+                (page_size, cookie),
             )
             yield page
 
     def _search(
         self,
         session: Session,
+        deadline: Deadline,
         base: DN,
         scope: str,
         search_filter: Filter,
@@ -163,7 +175,7 @@ class Call:
         began = time.perf_counter()
         size, cookie = paging or (None, None)
         result, response = session.run(
-            self._deadline,
+            deadline,
             lambda ldap: ldap.search(
                 str(base),
                 str(search_filter),
@@ -180,6 +192,9 @@ class Call:
                 code, session.uri, f"searching {base or 'the root DSE'}", str(base),
                 result.get("message"),
             )  # fmt: skip
+        elsewhere = [uri for item in response for uri in item.get("uri", ())]
+        if elsewhere:
+            raise _partial(session.uri, base, elsewhere)
         entries = [_entry(item) for item in response if item["type"] == "searchResEntry"]
         log.debug(
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
@@ -236,9 +251,9 @@ class Call:
         *,
         repeatable: bool,
     ) -> None:
-        def use(session: Session) -> None:
+        def use(session: Session, deadline: Deadline) -> None:
             began = time.perf_counter()
-            result, _ = session.run(self._deadline, operation)
+            result, _ = session.run(deadline, operation)
             milliseconds = (time.perf_counter() - began) * 1000
             log.debug("%s %s: %s, %.1f ms", doing, dn, result["description"], milliseconds)
             if result["result"] != SUCCESS:
@@ -254,6 +269,20 @@ _OPERATIONS = {
     Operation.DELETE: ldap3.MODIFY_DELETE,
     Operation.REPLACE: ldap3.MODIFY_REPLACE,
 }
+
+
+def _partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult:
+    """Say that a part of the answer is on other servers, which are never asked.
+
+    A referral names a host, and whoever may write one could name his own.
+    """
+    return IncompleteResult(
+        f"the directory at {server} has a part of '{base}' elsewhere ({', '.join(elsewhere)}), and "
+        "ldapdb does not follow referrals; use a server that holds all of it, or a base in uri's "
+        "own part (users_base, groups_base, base_dn)",
+        server=server,
+        dn=str(base),
+    )
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -54,37 +53,36 @@ class Directory:
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._servers = Servers(self._uris)
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(_POOL_SIZE)
         self._idle: list[Session] = []
         self._root_dse: Optional[RootDSE] = None
 
-    def call(self) -> Call:
-        """Begin a call: its time runs from now."""
-        if self._pid != os.getpid():
-            self._leave_to_parent()
-        return Call(self, Deadline(self._settings.operation_timeout_seconds, self._timer))
+    def call(self, deadline: Optional[Deadline] = None) -> Call:
+        """Begin a call, with a deadline of its own or one that is running."""
+        return Call(self, deadline or self.deadline())
+
+    def deadline(self) -> Deadline:
+        """Let the time of one call run from now."""
+        return Deadline(self._settings.operation_timeout_seconds, self._timer)
 
     def close(self) -> None:
         """Close all idle connections; those in use close when they come back."""
-        if self._pid != os.getpid():
-            self._leave_to_parent()
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
 
-    def _leave_to_parent(self) -> None:
-        """Start anew after a fork: the connections belong to the process that made them."""
+    def renew_after_fork(self) -> None:
+        """Start anew: the connections belong to the process that made them."""
         inherited = self._idle
         self._start()
         for session in inherited:
             session.drop()
 
-    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session], T]) -> T:
+    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]) -> T:
         """Run an operation on the best server that answers.
 
         Parameters
@@ -94,7 +92,7 @@ class Directory:
         repeatable : bool
             Whether the operation may be sent again after an answer was lost.
         use : callable
-            The operation.
+            The operation; ends by the deadline it is given.
 
         Raises
         ------
@@ -102,38 +100,46 @@ class Directory:
             If no server answered.
         """
         if not self._room.acquire(timeout=deadline.remaining()):
-            deadline.remaining()
+            raise DeadlineExceeded(
+                f"all {_POOL_SIZE} connections were in use until this call's time was over; "
+                "see whether the directory is slow"
+            )
         try:
             return self._run(deadline, repeatable, use)
         finally:
             self._room.release()
 
-    def _run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session], T]) -> T:
+    def _run(
+        self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]
+    ) -> T:
         failures: list[DirectoryUnavailable] = []
-        for uri in self._order():
-            session = self._take(uri)
-            if session is not None:
-                try:
-                    return self._use(session, use)
-                except DeadlineExceeded:
-                    raise
-                except DirectoryUnavailable:
-                    # The server may have closed it a moment ago: that says little of the
-                    # server, so it gets a new connection before the next one is tried.
-                    if not repeatable:
-                        raise
+        order = self._order()
+        for position, uri in enumerate(order):
+            left = deadline.remaining()
+            is_last = position == len(order) - 1
+            # A server that hangs leaves half of the time to those after it.
+            attempt = deadline if is_last or not repeatable else deadline.within(left / 2)
             try:
-                session = self._connect(uri, deadline)
+                session = self._take(uri)
+                if session is not None:
+                    try:
+                        return self._use(session, attempt, use)
+                    except DeadlineExceeded:
+                        raise
+                    except DirectoryUnavailable:
+                        # The server may have closed it a moment ago: that says little of
+                        # the server, so it gets a new connection first.
+                        if not repeatable:
+                            raise
+                session = self._connect(uri, attempt)
             except DirectoryUnavailable as error:
-                deadline.remaining()
                 self._note_failure(uri, error)
                 failures.append(error)
+                if session is not None and not repeatable:
+                    raise
                 continue
             try:
-                return self._use(session, use)
-            except DeadlineExceeded as error:
-                self._note_failure(uri, error)
-                raise
+                return self._use(session, attempt, use)
             except DirectoryUnavailable as error:
                 self._note_failure(uri, error)
                 if not repeatable:
@@ -158,9 +164,11 @@ class Directory:
                 return session
             session.drop()
 
-    def _use(self, session: Session, use: Callable[[Session], T]) -> T:
+    def _use(
+        self, session: Session, deadline: Deadline, use: Callable[[Session, Deadline], T]
+    ) -> T:
         try:
-            answer = use(session)
+            answer = use(session, deadline)
         except DirectoryUnavailable:
             session.drop()
             raise
@@ -203,6 +211,10 @@ class Directory:
     def _note_failure(self, uri: str, error: Exception) -> None:
         with self._lock:
             seconds = self._servers.failed(uri, self._timer())
+            suspect = [session for session in self._idle if session.uri == uri]
+            self._idle = [session for session in self._idle if session.uri != uri]
+        for session in suspect:
+            session.drop()
         if len(self._uris) > 1:
             log.warning("%s; others are preferred for %g s", error, seconds)
 

@@ -119,8 +119,9 @@ class Session:
             self.uri,
             get_info=ldap3.NONE,
             tls=self._tls,
-            connect_timeout=deadline.remaining(),
-            mode=ldap3.IP_SYSTEM_DEFAULT,
+            # A name may have an address of each kind, and each gets this long.
+            connect_timeout=deadline.remaining() / 2,
+            mode=ldap3.IP_V4_PREFERRED,
         )
         return ldap3.Connection(
             server,
@@ -130,6 +131,7 @@ class Session:
             auto_encode=False,
             auto_range=False,
             check_names=False,
+            return_empty_attributes=False,  # what is absent is absent
             raise_exceptions=False,
             **_credentials(settings),
         )

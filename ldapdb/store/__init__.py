@@ -8,13 +8,15 @@ was a minute ago would be lost without a word.
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from collections.abc import Callable
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.cache import CacheInfo
-from ldapdb.connection import Call, Directory
+from ldapdb.connection import Call, Deadline, Directory
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_CLASS
 from ldapdb.errors import (
@@ -72,17 +74,18 @@ class Store:
         self._clock = clock
         self._timer = timer
         self._reading = Directory(settings, settings.uri, timer)
-        self._writing = (
-            self._reading
-            if settings.write_uris == settings.uri
-            else Directory(settings, settings.write_uris, timer)
-        )
+        self._writing = self._provider_first = self._reading
+        if settings.write_uris != settings.uri:
+            self._writing = Directory(settings, settings.write_uris, timer)
+            both = tuple(dict.fromkeys((*settings.write_uris, *settings.uri)))
+            self._provider_first = Directory(settings, both, timer)
         self._read_provider_until = timer()
         self._warned = Warned()
         self._readers: Optional[Readers] = None
         self._schema_seen = False
 
         self._caches = Caches(settings, timer)
+        _ALL.add(self)
 
     # -- life ---------------------------------------------------------------------------
 
@@ -101,8 +104,18 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
-        self._reading.close()
-        self._writing.close()
+        for directory in self._directories():
+            directory.close()
+
+    def renew_after_fork(self) -> None:
+        """Start anew in a forked child, with what is known and without what is under way."""
+        self._caches.renew_after_fork()
+        self._warned.renew_after_fork()
+        for directory in self._directories():
+            directory.renew_after_fork()
+
+    def _directories(self) -> set[Directory]:
+        return {self._reading, self._writing, self._provider_first}
 
     def create_tree(self) -> list[DN]:
         """Make the base entries that are missing.
@@ -251,6 +264,7 @@ class Store:
         try:
             self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
         except AccessDenied as error:
+            self._caches.forget_grants_of(user)
             return self._in_effect(image, user_name, policy, error)
         finally:
             self._forget_grants_of(user)
@@ -357,21 +371,19 @@ class Store:
     # -- the rest -----------------------------------------------------------------------
 
     def one_call(self) -> Begin:
-        """Let several reads be one call with one deadline, begun when the first one loads."""
-        begun: list[Call] = []
+        """Let several reads be one call with one deadline, which runs from now.
 
-        def begin() -> Call:
-            if not begun:
-                begun.append(self._read_call())
-            return begun[0]
+        Which servers are asked is decided at each read: another thread may have written
+        meanwhile.
+        """
+        deadline = self._reading.deadline()
+        return lambda: self._read_call(deadline)
 
-        return begin
-
-    def _read_call(self) -> Call:
-        """Begin a read: on the provider while consumers may lag behind our own write."""
+    def _read_call(self, deadline: Optional[Deadline] = None) -> Call:
+        """Begin a read: first at the provider while consumers may lag behind our own write."""
         if self._timer() < self._read_provider_until:
-            return self._writing.call()
-        return self._reading.call()
+            return self._provider_first.call(deadline)
+        return self._reading.call(deadline)
 
     def _write_call(self) -> Call:
         if self.settings.read_only:
@@ -405,7 +417,22 @@ class Store:
 
     def _wrote(self) -> None:
         if self._writing is not self._reading:
-            self._read_provider_until = self._timer() + self.settings.cache_ttl_seconds
+            seconds = max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
+            self._read_provider_until = self._timer() + seconds
 
 
+# The least time for which consumers may lag behind our own writes.
+_LAG_SECONDS = 5.0
 _READ_ONLY = "this connection never writes, because of the setting read_only"
+
+# A lock that another thread held, or a load that it had under way, at the moment of a fork
+# would never be let go in the child.
+_ALL: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for store in list(_ALL):
+        store.renew_after_fork()
+
+
+os.register_at_fork(after_in_child=_renew_all)

@@ -11,15 +11,25 @@ from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
+    DISPLAY_NAME,
     GRANT_ATTRIBUTES,
     IMAGE,
     OBJECT_CLASS,
     Entry,
+    Modification,
+    Operation,
     read_application,
     read_dn,
     strip_class,
 )
-from ldapdb.errors import EntryExists, Exists, LDAPDBError, NoSuchEntry
+from ldapdb.errors import (
+    EntryExists,
+    Exists,
+    LDAPDBError,
+    NoSuchEntry,
+    NoSuchValue,
+    ObjectClassViolation,
+)
 from ldapdb.filters import Filter
 from ldapdb.model import Application
 from ldapdb.naming import application_cn
@@ -111,14 +121,15 @@ class Applications:
     def remove(self, call: Call, image: str) -> None:
         """Take an image off the register: our own entries go, others lose the class."""
         wanted = filters.all_of(_IS_APPLICATION, filters.equal(IMAGE, image))
-        for entry in search(call, self._profile.applications, wanted, GRANT_ATTRIBUTES):
+        attributes = (*GRANT_ATTRIBUTES, DISPLAY_NAME)
+        for entry in search(call, self._profile.applications, wanted, attributes):
             names = self._warned.readable([entry], read_dn)
             if not names or self._warned.readable([entry], _image) != [image]:
                 continue
             ours = self._profile.applications.dn.child("cn", application_cn(image))
             try:
                 delete_or_strip(call, names[0], entry, APPLICATION_CLASS, ours=ours)
-            except NoSuchEntry:
+            except (NoSuchEntry, NoSuchValue):
                 continue  # somebody else was faster
 
     def _refuse_registered(self, call: Call, image: str) -> None:
@@ -174,5 +185,12 @@ def delete_or_strip(
     """Delete an entry that ldapdb made; take the class off one that somebody else made."""
     if dn == ours:
         call.delete(dn)
-    else:
-        call.modify(dn, strip_class(entry, object_class))
+        return
+    changes = strip_class(entry, object_class)
+    try:
+        call.modify(dn, changes)
+    except ObjectClassViolation:
+        # Our class allows displayName; what class is left may not.
+        if DISPLAY_NAME.lower() not in entry.attributes:
+            raise
+        call.modify(dn, [*changes, Modification(Operation.DELETE, DISPLAY_NAME)])

@@ -32,6 +32,7 @@ class Caches:
             ttl=settings.cache_ttl_seconds,
             negative_ttl=min(settings.cache_negative_ttl_seconds, settings.cache_ttl_seconds),
             max_stale=settings.cache_max_stale_seconds,
+            wait=settings.operation_timeout_seconds,
         )
         size, outage = settings.cache_max_entries, DirectoryUnavailable
         # The key is the name as it is asked for, never a folded form: two names that we
@@ -67,6 +68,18 @@ class Caches:
         self.applications.clear()
         self.application_list.clear()
         self.entitlements.clear()
+
+    def renew_after_fork(self) -> None:
+        """Drop what belongs to threads that a forked child does not have."""
+        self._lock = threading.Lock()
+        for cache in (
+            self.users_by_name,
+            self.users_by_id,
+            self.entitlements,
+            self.applications,
+            self.application_list,
+        ):
+            cache.renew_after_fork()
 
     def info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,13 @@ class Grants:
             # nobody, goes in as he goes out; in one modify, so that a member who is added
             # at the same time is not lost.
             placeholder = Modification(Operation.ADD, attribute, ("",))
-            call.modify(grant.dn, [placeholder, removal])
+            try:
+                call.modify(grant.dn, [placeholder, removal])
+            except (NoSuchEntry, NoSuchValue):
+                return
+            except ValueExists:  # put in by somebody else since, or by us before a lost answer
+                with contextlib.suppress(NoSuchEntry, NoSuchValue):
+                    call.modify(grant.dn, [removal])
 
     def remove_image(self, call: Call, image: str) -> None:
         """Take an image out of all grants; what can be repeated at any point.
@@ -207,7 +214,15 @@ class Grants:
                 continue  # somebody else was faster
 
     def _add_to(
-        self, call: Call, dn: DN, image: str, policy: Policy, window: Window, member: DN
+        self,
+        call: Call,
+        dn: DN,
+        image: str,
+        policy: Policy,
+        window: Window,
+        member: DN,
+        *,
+        again: bool = True,
     ) -> bool:
         """Add a member to the entry, or make it; False if it grants something else."""
         try:
@@ -228,7 +243,9 @@ class Grants:
         except ValueExists:
             pass
         except NoSuchEntry:  # removed since we looked
-            return self._add_to(call, dn, image, policy, window, member)
+            if not again:
+                raise
+            return self._add_to(call, dn, image, policy, window, member, again=False)
         return True
 
     def _name(self, entry: Entry) -> Optional[DN]:

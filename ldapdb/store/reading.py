@@ -84,6 +84,10 @@ class Warned:
         self._lock = threading.Lock()
         self._said: LRUCache[tuple[str, str], bool] = LRUCache(10_000)
 
+    def renew_after_fork(self) -> None:
+        """Drop what belongs to threads that a forked child does not have."""
+        self._lock = threading.Lock()
+
     def skip(self, dn: object, reason: object) -> None:
         """Warn that an entry is left out."""
         key = str(dn), str(reason)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
-from ldapdb.errors import SchemaMissing
+from ldapdb.errors import NoSuchEntry, SchemaMissing
 
 __all__ = ["require_schema"]
 
@@ -25,7 +27,11 @@ def require_schema(call: Call) -> None:
         filters.equal("objectClasses", APPLICATION_CLASS),
         filters.equal("objectClasses", GRANT_CLASS),
     )
-    server, entries = call.read(subschema, ("1.1",), defines_both)
+    server: Optional[str]
+    try:
+        server, entries = call.read(subschema, ("1.1",), defines_both)
+    except NoSuchEntry as error:
+        server, entries = error.server, []
     if not entries:
         raise SchemaMissing(
             f"the directory at {server} does not know the object classes {APPLICATION_CLASS} "

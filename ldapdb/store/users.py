@@ -10,7 +10,7 @@ from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, read_user
-from ldapdb.errors import AmbiguousName
+from ldapdb.errors import AmbiguousName, SettingsError
 from ldapdb.filters import Filter
 from ldapdb.model import User
 from ldapdb.store.profile import Profile
@@ -49,7 +49,7 @@ class Users:
         AmbiguousName
             If more than one entry has the name.
         """
-        if not name.strip():
+        if not name.strip() or not _is_utf8(name):
             return None
         attribute = self._profile.user_name_attribute
         entries = self._search(call, filters.equal(attribute, name))
@@ -67,7 +67,10 @@ class Users:
         identifier = write_identifier(user_id, self._profile.user_id_form)
         if identifier is None:
             return None
-        wanted = filters.equal(self._profile.user_id_attribute, identifier)
+        wanted = filters.all_of(
+            filters.equal(self._profile.user_id_attribute, identifier),
+            filters.present(self._profile.user_name_attribute),
+        )
         users = [
             user
             for user in self._warned.readable(self._search(call, wanted), self._read)
@@ -94,7 +97,7 @@ class Users:
             self._profile.page_size,
         )
         for user in self._warned.readable(entries, self._read):
-            named[user.name.casefold()].append(user)
+            named[user.name.lower()].append(user)
         for same in named.values():
             if len(same) > 1:
                 dns = " and ".join(f"'{user.dn}'" for user in same)
@@ -140,6 +143,15 @@ class Users:
 
     def _read(self, entry: Entry, asked: Optional[str] = None) -> User:
         profile = self._profile
+        if profile.user_name_attribute.lower() not in entry.attributes:
+            # It matched a filter on that attribute, so it has it: under another name (uid
+            # for userid), or hidden. That is not the entry's fault, and no "not found".
+            raise SettingsError(
+                f"user_name_attribute: the directory finds '{entry.dn}' by "
+                f"{profile.user_name_attribute!r} and does not return that attribute; set the "
+                "name that the directory returns it under, or let this account read it",
+                dn=entry.dn,
+            )
         return read_user(
             entry,
             profile.user_name_attribute,
@@ -152,6 +164,14 @@ class Users:
         # Among members there are groups and other entries; that they are no users is no news.
         named = self._profile.user_name_attribute.lower() in entry.attributes
         return self._warned.readable([entry], self._read) if named else []
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: no directory holds it
+        return False
+    return True
 
 
 def rdn_filter(dn: DN) -> Filter:

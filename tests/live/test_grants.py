@@ -296,3 +296,57 @@ def test_read_only_grants_succeed_where_they_are_in_effect(
             assert granted == accounting.id
             with pytest.raises(errors.AccessDenied):
                 database.grant_access(IMAGE, "bob", False, False, None)
+
+
+def test_a_hand_made_application_with_a_display_name_can_be_removed(directory: Directory) -> None:
+    """The class that allows displayName goes, and the class that is left may not allow it."""
+    dn = directory.application(IMAGE, name="Mayavi")
+    directory.change(dn, "add: displayName", "displayName: Mayavi")
+    database = directory.open()
+    database.remove_application(app_name=IMAGE)
+    assert directory.open().list_applications() == []
+
+
+def test_a_refused_grant_is_not_answered_from_the_cache(
+    another_directory: type[Directory],
+) -> None:
+    """What another process revoked a moment ago is not in effect."""
+    with another_directory(access="olcAccess: to * by * read\n") as directory:
+        directory.add_tree()
+        directory.person("alice")
+        administrator = directory.open()
+        administrator.create_application(IMAGE)
+        mapping_id = administrator.grant_access(IMAGE, "alice", False, False, None)
+        reader = directory.open(bind_dn=None, bind_password=None)
+        assert reader.grant_access(IMAGE, "alice", False, False, None) == mapping_id
+        administrator.revoke_access_by_id(mapping_id)
+        with pytest.raises(errors.AccessDenied):
+            reader.grant_access(IMAGE, "alice", False, False, None)
+
+
+def test_groups_whose_names_only_case_folding_makes_equal_are_two(directory: Directory) -> None:
+    alice = directory.person("alice")
+    groups = [directory.group(name, alice) for name in ("strasse", "straße")]
+    for number, group in enumerate(groups):
+        directory.application(f"simphony/app:{number}")
+        directory.granted(
+            f"grant{number}", f"remoteAppImage: simphony/app:{number}", f"member: {group}"
+        )
+    assert held(directory.open(), "alice") == {"simphony/app:0", "simphony/app:1"}
+
+
+def test_fractions_of_seconds_in_limits_make_no_further_entries(directory: Directory) -> None:
+    members = [directory.person(f"user{number}") for number in range(3)]
+    for image in (IMAGE, "simphony/other:1"):
+        directory.application(image)
+    directory.granted(
+        "fraction", f"remoteAppImage: {IMAGE}", "remoteAppImage: simphony/other:1",
+        "remoteAppNotAfter: 20990101000005.5Z", *(f"member: {member}" for member in members),
+    )  # fmt: skip
+    database = directory.open()
+    for number in range(3):
+        database.revoke_access(IMAGE, f"user{number}", False, False, None)
+        assert held(database, f"user{number}") == {"simphony/other:1"}
+    with directory.operations() as seen:
+        assert held(directory.open(), "user0") == {"simphony/other:1"}
+    assert seen

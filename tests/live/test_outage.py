@@ -258,3 +258,79 @@ def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Direct
         assert time.monotonic() - began < 1.5
     finally:
         sample.signal(signal.SIGCONT)
+
+
+def test_a_hung_server_leaves_time_for_the_next_one(
+    another_directory: type[Directory],
+) -> None:
+    """Also where connections to it are waiting to be used again."""
+    access = "olcAccess: to * by * read\n"
+    with another_directory(True, access) as first, another_directory(True, access) as second:
+        database = first.open(
+            uri=f"{first.uri} {second.uri}",
+            bind_dn=None,
+            bind_password=None,
+            cache_ttl_seconds=0,
+            operation_timeout_seconds=2,
+            connect_timeout_seconds=0.5,
+        )
+        assert database.get_user(user_name="alice").name == "alice"
+        first.signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            assert database.get_user(user_name="bob").name == "bob"
+            assert time.monotonic() - began < 2
+            began = time.monotonic()
+            assert database.get_user(user_name="carol").name == "carol"
+            assert time.monotonic() - began < 0.5  # the first one is left alone
+        finally:
+            first.signal(signal.SIGCONT)
+
+
+def test_a_part_of_the_answer_on_another_server_is_an_error(directory: Directory) -> None:
+    """The other server is not asked, and the rest is not taken for the whole."""
+    directory.person("alice")
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        foreign.settimeout(0.2)
+        port = foreign.getsockname()[1]
+        directory.add(
+            f"dn: ou=branch,{directory.users_base}\nobjectClass: referral\n"
+            "objectClass: extensibleObject\nou: branch\n"
+            f"ref: ldap://127.0.0.1:{port}/ou=branch,dc=example,dc=org\n"
+        )
+        database = directory.open()
+        for ask in (lambda: database.get_user(user_name="carol"), database.list_users):
+            with pytest.raises(errors.IncompleteResult, match="referral"):
+                ask()
+        with pytest.raises(TimeoutError):
+            foreign.accept()
+
+
+def test_a_child_forked_during_a_load_does_not_wait_for_it(sample: Directory) -> None:
+    import os
+
+    database = sample.open(operation_timeout_seconds=3, connect_timeout_seconds=1)
+    sample.signal(signal.SIGSTOP)
+    loading = threading.Thread(target=database.get_user, kwargs={"user_name": "bob"})
+    loading.start()
+    time.sleep(0.2)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(10)
+            time.sleep(0.5)  # until the parent has let the server go on
+            status = 0 if database.get_user(user_name="bob").name == "bob" else 1
+        finally:
+            os._exit(status)
+    sample.signal(signal.SIGCONT)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    loading.join()
+
+
+def test_an_attribute_that_comes_back_under_another_name_is_an_error(sample: Directory) -> None:
+    """``userid`` finds people whose attribute comes back as ``uid``."""
+    database = sample.open(user_name_attribute="userid")
+    for ask in (lambda: database.get_user(user_name="alice"), database.list_users):
+        with pytest.raises(errors.SettingsError, match="user_name_attribute"):
+            ask()
