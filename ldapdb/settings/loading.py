@@ -70,7 +70,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    if not isinstance(value, (str, int, float, Path)):
+    if value and not isinstance(value, (str, int, float, Path)):
         return f"a {type(value).__name__}"  # whatever is in there
     text = repr(str(value) if isinstance(value, Path) else value)
     if name.endswith("uri") and "//" not in text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 import pytest
@@ -99,8 +99,10 @@ def directory() -> Directory:
     return Directory()
 
 
-def _cache(clock: Clock, max_entries: int = 100) -> Cache[str, Optional[str]]:
-    lifetimes = Lifetimes(TTL, NEGATIVE_TTL, MAX_STALE, FAILURE)
+def _cache(
+    clock: Clock, max_entries: int = 100, wait: float = DEADLINE_SECONDS
+) -> Cache[str, Optional[str]]:
+    lifetimes = Lifetimes(TTL, NEGATIVE_TTL, MAX_STALE, FAILURE, wait)
     return Cache(lifetimes, max_entries, clock, DirectoryUnavailable)
 
 
@@ -237,14 +239,15 @@ def test_a_refusal_is_no_outage(
     assert directory.loads == 2
 
 
-def test_none_never_serves_past_its_ttl(
-    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_nothing_never_serves_past_its_ttl(
+    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory, nothing: Optional[str]
 ) -> None:
-    """That somebody was not there before does not say that he is not there now."""
-    directory.value = None
-    cache.get("k", directory.load)
+    """That somebody was not there, or had nothing, does not say that it is so now."""
+    directory.value = nothing
+    assert cache.get("k", directory.load) == nothing
     directory.error = _down()
-    clock.now += NEGATIVE_TTL
+    clock.now += NEGATIVE_TTL if nothing is None else TTL
     with pytest.raises(DirectoryUnavailable):
         cache.get("k", directory.load)
 
@@ -471,6 +474,68 @@ def test_an_interrupted_load_wakes_those_who_wait(cache: Cache[str, Optional[str
     assert isinstance(outcome, RuntimeError)
     assert "was interrupted" in str(outcome)
     assert cache.get("k", lambda: "new") == "new"
+
+
+def test_nobody_waits_longer_than_allowed(clock: Clock) -> None:
+    """Whoever waits in vain for another thread's load gets an outage; the load goes on."""
+    cache = _cache(clock, wait=0.0)
+
+    def load() -> str:
+        with pytest.raises(DeadlineExceeded, match="had no answer within 0 s"):
+            cache.get("k", pytest.fail)
+        return "late"
+
+    assert cache.get("k", load) == "late"
+    assert cache.get("k", pytest.fail) == "late"
+    assert cache.info().failures == 0
+
+
+def test_an_old_answer_serves_whoever_waited_in_vain(clock: Clock) -> None:
+    """A load that hangs is an outage for those who wait."""
+    cache = _cache(clock, wait=0.0)
+    cache.get("k", lambda: "old")
+    clock.now += TTL
+
+    def load() -> str:
+        assert cache.get("k", pytest.fail) == "old"
+        return "new"
+
+    assert cache.get("k", load) == "new"
+
+
+def test_one_who_waited_in_vain_spoils_nothing_for_the_others(clock: Clock) -> None:
+    """A load that lands answers all who still wait."""
+    cache = _cache(clock, wait=0.0)
+    waiters: list[Caller] = []
+
+    def load() -> str:
+        with pytest.raises(DeadlineExceeded):
+            cache.get("k", pytest.fail)
+        cache._lifetimes = replace(cache._lifetimes, wait=DEADLINE_SECONDS)
+        event = _watched(cache, "k")
+        waiters.append(Caller(lambda: cache.get("k", pytest.fail)))
+        event.expect(1)
+        return "late"
+
+    assert cache.get("k", load) == "late"
+    assert waiters[0].outcome() == "late"
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent(
+    cache: Cache[str, Optional[str]],
+) -> None:
+    """Locks that are held and loads that are under way stay behind; answers come along."""
+    cache.get("held", lambda: "old")
+
+    def load() -> str:
+        with cache._lock:  # as another thread of the parent may hold it
+            cache.renew_after_fork()
+            assert cache.get("k", lambda: "child's") == "child's"
+            assert cache.get("held", pytest.fail) == "old"
+        return "parent's"
+
+    assert cache.get("k", load) == "parent's"
+    assert cache.get("k", pytest.fail) == "child's"
 
 
 # -- writes ---------------------------------------------------------------------------------

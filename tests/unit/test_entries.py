@@ -282,6 +282,16 @@ def test_an_unclear_time_gives_nothing(attribute: str, value: Any) -> None:
         read_grant(_grant_entry(**{attribute: value}))
 
 
+@pytest.mark.parametrize("fraction", ["", ".0", ".25", ",75"])
+def test_a_window_never_grows_by_rounding(fraction: str) -> None:
+    """Fractions of a second narrow the window to whole seconds, which we can write back."""
+    time = f"19700101000010{fraction}Z"
+    window = read_grant(_grant_entry(remoteAppNotBefore=time, remoteAppNotAfter=time)).window
+    assert window == Window(10.0 if fraction in ("", ".0") else 11.0, 10.0)
+    written = grant_attributes(["a"], Policy(), window)
+    assert read_grant(_entry(**written)).window == window
+
+
 @pytest.mark.parametrize("value", ["", "/data", "/data:/work", "data:/work:ro", b"\xff"])
 def test_an_unclear_volume_gives_nothing(value: Any) -> None:
     """A volume that cannot be read does not become no volume."""

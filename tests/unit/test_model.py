@@ -248,8 +248,16 @@ def test_an_answer_belongs_to_the_caller() -> None:
 
 
 def test_nothing_granted_is_an_empty_list() -> None:
-    """A user without a grant may start nothing."""
+    """A user without a grant may start nothing, and that is told by the truth of it."""
     assert Entitlements([]).at(0.0) == []
+    assert not Entitlements([])
+
+
+def test_something_granted_for_another_time_is_something() -> None:
+    """What has expired is still an answer, unlike no grant at all."""
+    expired = Entitlements([_entitlement("id", Window(not_after=0.0))])
+    assert expired.at(1.0) == []
+    assert expired
 
 
 # -- mapping ids ----------------------------------------------------------------------------

@@ -33,11 +33,11 @@ ATTEMPTS = st.integers(1, 12)
     [
         ("simphony/mayavi:0.5", "simphony/mayavi:0.5"),
         ("a" * 64, "a" * 64),
-        ("a" * 65, "a" * 47 + "~87c8ea4974505a5e"),
-        ("simphony/jupyter:LTS-2023", "simphony/jupyter:lts-2023~f095db975d46ac27"),
+        ("a" * 65, "a" * 47 + "~635361c48bb9eab1"),
+        ("simphony/jupyter:LTS-2023", "simphony/jupyter:lts-2023~b40799b89b5bd569"),
         (
             f"simphony/lattice@{DIGEST}",
-            "simphony/lattice@sha256:9f1d6b0c5a7e42d38b64e0c~4eceb1a8cd181327",
+            "simphony/lattice@sha256:9f1d6b0c5a7e42d38b64e0c~63f52122f8701eef",
         ),
     ],
 )
