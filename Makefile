@@ -50,13 +50,13 @@ test-wheel: wheel ## Run the tests against the installed wheel
 	    python -c 'import ldapdb, sys; print("tests run against", ldapdb.__file__); sys.exit("site-packages" not in ldapdb.__file__)' && \
 	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests $(PYTEST_ARGS)
 
-matrix: ## Run the unit tests on every supported Python found here
+matrix: ## Run all tests on every supported Python found here
 	@$(READY) && ran= && absent= && failed= && for version in $(PYTHONS); do \
 	    if ! found=$$(bash .ci/prepare find $$version); then absent="$$absent $$version"; continue; fi; \
 	    echo "--- Python $$version: $$found"; \
 	    venv=.cache/matrix-$$version; \
 	    if bash .ci/prepare venv $$venv "$$found" --editable '.[cli,docker,dev]' && \
-	        PATH="$$PWD/$$venv/bin:$$PATH" python -m pytest tests/unit $(PYTEST_ARGS); \
+	        PATH="$$PWD/$$venv/bin:$$PATH" python -m pytest -m 'not slow' $(PYTEST_ARGS); \
 	    then ran="$$ran $$version"; else failed="$$failed $$version"; fi; \
 	done; \
 	echo "matrix: passed on:$${ran:- none}; failed on:$${failed:- none}; not on this machine:$${absent:- none}"; \
