@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +15,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ldapdb import __version__
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
-from ldapdb.model import Accounting, Policy, mapping_id
+from ldapdb.model import Policy, mapping_id
+from ldapdb.output import accounting_fields, in_words, policy_fields, print_json, print_table
 from ldapdb.settings import ENVIRONMENT_PREFIX, Settings, load
 from ldapdb.store import Store
 
@@ -82,7 +79,7 @@ def _with_policy(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
     @functools.wraps(command)
-    def with_policy(
+    def add_policy(
         *,
         app_license: Optional[str],
         allow_home: bool,
@@ -100,7 +97,7 @@ def _with_policy(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(policy=policy, **rest)
 
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_policy)
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_policy)
 
 
 @click.group(
@@ -132,61 +129,6 @@ def _store() -> Iterator[Store]:
         store.close()
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) -> None:
-    """Print a table: drawn for a terminal, tab-separated for a program."""
-    if plain or not sys.stdout.isatty():
-        for row in rows if plain else [columns, *rows]:
-            click.echo("\t".join(row))
-        return
-    table = Table(*columns, box=box.SIMPLE)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _policy(policy: Policy) -> dict[str, Any]:
-    return {
-        "app_license": policy.app_license,
-        "allow_home": policy.allow_home,
-        "allow_view": policy.allow_view,
-        "allow_common": policy.allow_common,
-        "volume_source": policy.volume_source,
-        "volume_target": policy.volume_target,
-        "volume_mode": policy.volume_mode,
-        "allow_startup_data": policy.allow_startup_data,
-    }
-
-
-def _in_words(policy: Policy) -> str:
-    parts = [
-        word
-        for word, said in (
-            ("home", policy.allow_home),
-            ("view", policy.allow_view),
-            ("startup data", policy.allow_startup_data),
-            (f"volume {policy.volume}", policy.volume),
-            (f"licence {policy.app_license}", policy.app_license),
-        )
-        if said
-    ]
-    return ", ".join(parts) or "-"
-
-
-def _accountings(accountings: Sequence[Accounting]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": each.id,
-            "image": each.application.image,
-            "policy": _policy(each.application_policy),
-        }
-        for each in accountings
-    ]
-
-
 @main.command(epilog=_example("ldapdb init"))
 @_with_json
 def init(*, as_json: bool) -> None:
@@ -197,7 +139,7 @@ def init(*, as_json: bool) -> None:
     with _store() as store:
         made = [str(dn) for dn in store.create_tree()]
     if as_json:
-        _print_json({"created": made})
+        print_json({"created": made})
         return
     for dn in made:
         click.echo(dn)
@@ -215,9 +157,9 @@ def list_settings(*, as_json: bool) -> None:
     ]
     if as_json:
         names = ("name", "default", "description")
-        _print_json([dict(zip(names, row)) for row in rows])
+        print_json([dict(zip(names, row)) for row in rows])
     else:
-        _print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, plain=False)
+        print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, plain=False)
 
 
 @main.group(epilog=_example("ldapdb user list --show-apps"))
@@ -235,24 +177,24 @@ def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
         users = sorted(store.list_users(), key=lambda each: each.name)
         apps = {each.id: store.list_accountings(each) if show_apps else [] for each in users}
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"name": each.name, "id": each.id, "dn": str(each.dn)}
-                | ({"accounting": _accountings(apps[each.id])} if show_apps else {})
+                | ({"accounting": accounting_fields(apps[each.id])} if show_apps else {})
                 for each in users
             ]
         )
     elif show_apps:
         rows = [
-            (each.name, accounting.application.image, _in_words(accounting.application_policy))
+            (each.name, accounting.application.image, in_words(accounting.application_policy))
             for each in users
             for accounting in apps[each.id]
         ]
         rows += [(each.name, "", "") for each in users if not apps[each.id]]
-        _print_table(("USER", "IMAGE", "POLICY"), sorted(rows), plain=no_decoration)
+        print_table(("USER", "IMAGE", "POLICY"), sorted(rows), plain=no_decoration)
     else:
         rows_of_users = [(each.name, str(each.id)) for each in users]
-        _print_table(("USER", "ID"), rows_of_users, plain=no_decoration)
+        print_table(("USER", "ID"), rows_of_users, plain=no_decoration)
 
 
 @user.command("show", epilog=_example("ldapdb user show alice"))
@@ -267,12 +209,12 @@ def show_user(*, name: str, as_json: bool) -> None:
             click.echo(f"ldapdb: the user {name!r} is not in the directory", err=True)
             raise click.exceptions.Exit(_FAILED)
         accountings = store.list_accountings(found)
-    _print_json(
+    print_json(
         {
             "name": found.name,
             "id": found.id,
             "dn": str(found.dn),
-            "accounting": _accountings(accountings),
+            "accounting": accounting_fields(accountings),
         }
     )
 
@@ -298,7 +240,7 @@ def create_application(*, image: str, verify: bool, as_json: bool) -> None:
     with _store() as store:
         created = store.create_application(image)
     if as_json:
-        _print_json({"image": created.image, "id": created.id, "dn": str(created.dn)})
+        print_json({"image": created.image, "id": created.id, "dn": str(created.dn)})
     else:
         click.echo(created.id)
 
@@ -334,7 +276,7 @@ def remove_application(*, image: str, as_json: bool) -> None:
         known = any(each.image == image for each in store.list_applications())
         store.remove_application(image)
     if as_json:
-        _print_json({"image": image, "removed": known})
+        print_json({"image": image, "removed": known})
     elif not known:
         click.echo(f"{image} was not registered", err=True)
 
@@ -347,10 +289,10 @@ def list_applications(*, no_decoration: bool, as_json: bool) -> None:
     with _store() as store:
         applications = store.list_applications()
     if as_json:
-        _print_json([{"image": a.image, "id": a.id, "dn": str(a.dn)} for a in applications])
+        print_json([{"image": a.image, "id": a.id, "dn": str(a.dn)} for a in applications])
     else:
         rows = [(each.image, str(each.id)) for each in applications]
-        _print_table(("IMAGE", "ID"), rows, plain=no_decoration)
+        print_table(("IMAGE", "ID"), rows, plain=no_decoration)
 
 
 @app.command("grant", epilog=_example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
@@ -363,7 +305,9 @@ def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
     with _store() as store:
         granted = store.grant(image, user_name, policy)
     if as_json:
-        _print_json({"id": granted, "user": user_name, "image": image, "policy": _policy(policy)})
+        print_json(
+            {"id": granted, "user": user_name, "image": image, "policy": policy_fields(policy)}
+        )
     else:
         click.echo(granted)
 
@@ -391,7 +335,7 @@ def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_j
         revoked = []
     if as_json:
         ids = [mapping_id(image, each, found.id) for each in revoked] if found else []
-        _print_json({"user": user_name, "image": image, "revoked": ids})
+        print_json({"user": user_name, "image": image, "revoked": ids})
     elif not revoked:
         click.echo(f"{user_name} did not have {image} under that policy", err=True)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from ldapdb import errors
 from ldapdb.cache import CacheInfo
+from ldapdb.interface import ABCDatabase
 from ldapdb.model import Accounting, Application, Policy, User
 from ldapdb.settings import load
 from ldapdb.store import Store
@@ -32,48 +32,7 @@ except ImportError:
 __all__ = ["LDAPDatabase", "PolicyOf20"]
 
 
-class _OwnABCDatabase(ABC):
-    """The interface as the host's 2.0 states it, for machines without the host."""
-
-    @abstractmethod
-    def get_user(self, *, user_name: Any = None, id: Any = None) -> Any: ...
-
-    @abstractmethod
-    def get_accounting_for_user(self, user: Any) -> Any: ...
-
-    @abstractmethod
-    def create_user(self, user_name: Any) -> Any: ...
-
-    @abstractmethod
-    def remove_user(self, *, user_name: Any = None, id: Any = None) -> Any: ...
-
-    @abstractmethod
-    def list_users(self) -> Any: ...
-
-    @abstractmethod
-    def create_application(self, app_name: Any) -> Any: ...
-
-    @abstractmethod
-    def remove_application(self, *, app_name: Any = None, id: Any = None) -> Any: ...
-
-    @abstractmethod
-    def list_applications(self) -> Any: ...
-
-    @abstractmethod
-    def grant_access(
-        self, app_name: Any, user_name: Any, allow_home: Any, allow_view: Any, volume: Any
-    ) -> Any: ...
-
-    @abstractmethod
-    def revoke_access(
-        self, app_name: Any, user_name: Any, allow_home: Any, allow_view: Any, volume: Any
-    ) -> Any: ...
-
-    @abstractmethod
-    def revoke_access_by_id(self, mapping_id: Any) -> Any: ...
-
-
-_ABCDatabase: Any = _OwnABCDatabase if host_interfaces is None else host_interfaces.ABCDatabase
+_ABCDatabase: Any = ABCDatabase if host_interfaces is None else host_interfaces.ABCDatabase
 
 
 @dataclass(frozen=True)

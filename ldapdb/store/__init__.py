@@ -8,9 +8,7 @@ was a minute ago would be lost without a word.
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from collections.abc import Callable
 from typing import Optional
 
@@ -35,6 +33,7 @@ from ldapdb.model import (
 )
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
+from ldapdb.store.forking import renew_in_children
 from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, search
@@ -85,9 +84,7 @@ class Store:
         self._schema_seen = False
 
         self._caches = Caches(settings, timer)
-        _ALL.add(self)
-
-    # -- life ---------------------------------------------------------------------------
+        renew_in_children(self)
 
     def verify(self) -> None:
         """Connect, and see that the directory has what the settings name.
@@ -139,8 +136,6 @@ class Store:
         """Return the statistics of each cache."""
         return self._caches.info()
 
-    # -- users --------------------------------------------------------------------------
-
     def get_user(self, name: str, begin: Optional[Begin] = None) -> Optional[User]:
         """Find a user by name; `begin` as :meth:`one_call` gives it."""
 
@@ -167,8 +162,6 @@ class Store:
         """List all users."""
         call = self._read_call()
         return self._for(call).users.all(call)
-
-    # -- applications -------------------------------------------------------------------
 
     def list_applications(self, begin: Optional[Begin] = None) -> list[Application]:
         """List all applications, by image."""
@@ -221,8 +214,6 @@ class Store:
         finally:
             self._forget_applications()
 
-    # -- accounting ---------------------------------------------------------------------
-
     def list_accountings(self, user: User, begin: Optional[Begin] = None) -> list[Accounting]:
         """List what a user may start now."""
 
@@ -234,8 +225,6 @@ class Store:
             return Entitlements(entitlements)
 
         return self._caches.entitlements.get(user.id, load).at(self._clock())
-
-    # -- grants -------------------------------------------------------------------------
 
     def grant(self, image: str, user_name: str, policy: Policy) -> str:
         """Give a user an application under a policy.
@@ -260,7 +249,7 @@ class Store:
         if self.settings.read_only:
             return self._in_effect(image, user_name, policy, ReadOnly(_READ_ONLY))
         call = self._writing.call()
-        user = self._require(call, image, user_name)
+        user = self._for(call).require(call, image, user_name)
         try:
             self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
         except AccessDenied as error:
@@ -283,7 +272,7 @@ class Store:
         check_image(image)
         check_text(user_name, "user name")
         call = self._write_call()
-        self._revoke(call, image, self._require(call, image, user_name), policy)
+        self._revoke(call, image, self._for(call).require(call, image, user_name), policy)
 
     def revoke_all(self, image: str, user_name: str) -> list[Policy]:
         """Take an application from a user under every policy that names him directly.
@@ -301,7 +290,7 @@ class Store:
         check_image(image)
         check_text(user_name, "user name")
         call = self._write_call()
-        user = self._require(call, image, user_name)
+        user = self._for(call).require(call, image, user_name)
         revoking = self._for(call).revoking
         policies = revoking.policies(call, image, user)
         if not policies:
@@ -339,22 +328,6 @@ class Store:
         finally:
             self._forget_grants_of(user)
 
-    def _require(self, call: Call, image: str, user_name: str) -> User:
-        """Return the user, if he and the application are there now."""
-        readers = self._for(call)
-        if not readers.applications.by_images(call, [image]):
-            self._require_schema(call)
-            raise NotFound(
-                f"the application {image!r} is not registered; create it first",
-            )
-        user = readers.users.by_name(call, user_name)
-        if user is None:
-            raise NotFound(
-                f"the user {user_name!r} is not in the directory, below "
-                f"'{readers.profile.users.dn}' and within {readers.profile.users_filter}"
-            )
-        return user
-
     def _in_effect(self, image: str, user_name: str, policy: Policy, refusal: AccessDenied) -> str:
         """Return the mapping id of what is in effect already, or raise the refusal."""
         begin = self.one_call()
@@ -367,8 +340,6 @@ class Store:
         if not any(each.image == image for each in self.list_applications(begin)):
             raise NotFound(f"the application {image!r} is not registered") from refusal
         raise refusal
-
-    # -- the rest -----------------------------------------------------------------------
 
     def one_call(self) -> Begin:
         """Let several reads be one call with one deadline, which runs from now.
@@ -424,15 +395,3 @@ class Store:
 # The least time for which consumers may lag behind our own writes.
 _LAG_SECONDS = 5.0
 _READ_ONLY = "this connection never writes, because of the setting read_only"
-
-# A lock that another thread held, or a load that it had under way, at the moment of a fork
-# would never be let go in the child.
-_ALL: weakref.WeakSet[Store] = weakref.WeakSet()
-
-
-def _renew_all() -> None:
-    for store in list(_ALL):
-        store.renew_after_fork()
-
-
-os.register_at_fork(after_in_child=_renew_all)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ldapdb.connection import Call
+from ldapdb.errors import NotFound
+from ldapdb.model import User
 from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches
@@ -43,3 +46,21 @@ class Readers:
             revoking=Revoking(users, grants),
             accountant=Accountant(applications, grants, caches, warned, clock),
         )
+
+    def require(self, call: Call, image: str, user_name: str) -> User:
+        """Return the user, if he and the application are there now.
+
+        Raises
+        ------
+        NotFound
+            Naming the one that is not.
+        """
+        if not self.applications.by_images(call, [image]):
+            raise NotFound(f"the application {image!r} is not registered; create it first")
+        user = self.users.by_name(call, user_name)
+        if user is None:
+            raise NotFound(
+                f"the user {user_name!r} is not in the directory, below "
+                f"'{self.profile.users.dn}' and within {self.profile.users_filter}"
+            )
+        return user

@@ -31,7 +31,7 @@ PURE = (
     "cache",
 )
 SHELL = ("settings", "connection", "store")
-EDGES = ("database", "embedded", "demo", "cli", "__main__")
+EDGES = ("interface", "database", "embedded", "demo", "output", "cli", "__main__")
 ORDER = (*PURE, *SHELL, *EDGES)
 
 # All that the pure core needs of other people's code. No socket, no time, no environment.
@@ -58,7 +58,7 @@ PURE_NEEDS = {
 # Who alone may import what.
 RESERVED = {
     "cachetools": {"cache", "store"},
-    "click": {"cli", "__main__"},
+    "click": {"cli", "output", "__main__"},
     "docker": {"cli"},
     "gssapi": {"connection"},
     "ldap3": {"connection"},
@@ -66,7 +66,7 @@ RESERVED = {
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
     "remoteappmanager": {"database"},
-    "rich": {"cli", "__main__"},
+    "rich": {"output", "__main__"},
     "select": {"connection"},
     "socket": {"embedded"},
     "ssl": {"connection"},

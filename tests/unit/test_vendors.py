@@ -51,6 +51,12 @@ def test_a_directory_that_says_nothing_is_refused_too() -> None:
         recognise(_root_dse(), "auto", SERVER)
 
 
+def test_a_vendor_that_is_named_is_not_guessed() -> None:
+    """A name without a record is refused, whatever the root DSE looks like."""
+    with pytest.raises(SettingsError, match="does not know"):
+        recognise(_root_dse(objectClass=[b"OpenLDAProotDSE"]), "389ds", SERVER)
+
+
 def test_all_that_recognition_reads_is_asked_for() -> None:
     """The root DSE's attributes are operational: what is not named is not sent."""
     assert {"objectClass", "vendorName", "vendorVersion"} <= set(ROOT_DSE_ATTRIBUTES)

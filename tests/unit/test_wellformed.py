@@ -141,6 +141,7 @@ def test_an_image_is_plain_ascii(image: str) -> None:
 @example("a\nb")
 @example("<b>")
 @example("a\u2028b")
+@example("a\u2029b")
 @example("a\x85")
 @example("\ud800")
 def test_text_is_refused_for_what_would_harm_the_host(text: str) -> None:
