@@ -74,6 +74,11 @@ class Call:
         self._directory = directory
         self._deadline = deadline
 
+    @property
+    def deadline(self) -> Deadline:
+        """When the call ends."""
+        return self._deadline
+
     def root_dse(self) -> RootDSE:
         """Return what the directory says of itself."""
         return self._directory.root_dse(self)

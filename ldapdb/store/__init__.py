@@ -8,6 +8,7 @@ was a minute ago would be lost without a word.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Optional
@@ -45,8 +46,7 @@ __all__ = ["Store"]
 
 Begin = Callable[[], Call]
 
-_HEX_DIGITS = frozenset("0123456789abcdef")
-_MAPPING_ID_LENGTH = 32
+_MAPPING_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Store:
@@ -82,7 +82,6 @@ class Store:
         self._warned = Warned()
         self._readers: Optional[Readers] = None
         self._schema_seen = False
-
         self._caches = Caches(settings, timer)
         renew_in_children(self)
 
@@ -254,7 +253,7 @@ class Store:
             self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
         except AccessDenied as error:
             self._caches.forget_grants_of(user)
-            return self._in_effect(image, user_name, policy, error)
+            return self._in_effect(image, user_name, policy, error, call.deadline)
         finally:
             self._forget_grants_of(user)
         return mapping_id(image, policy, user.id)
@@ -307,7 +306,7 @@ class Store:
         HeldThroughGroup
             As :meth:`revoke`.
         """
-        if len(identifier) != _MAPPING_ID_LENGTH or not _HEX_DIGITS.issuperset(identifier):
+        if not _MAPPING_ID.fullmatch(identifier):
             return
         call = self._write_call()
         issued = self._caches.issued(identifier)
@@ -317,9 +316,7 @@ class Store:
             if user is not None:
                 self._revoke(call, image, user, policy)
                 return
-        half = _MAPPING_ID_LENGTH // 2
-        stands_for = self._for(call).revoking.by_halves(call, identifier[:half], identifier[half:])
-        for image, holder, policy in stands_for:
+        for image, holder, policy in self._for(call).revoking.by_id(call, identifier):
             self._revoke(call, image, holder, policy)
 
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
@@ -328,9 +325,16 @@ class Store:
         finally:
             self._forget_grants_of(user)
 
-    def _in_effect(self, image: str, user_name: str, policy: Policy, refusal: AccessDenied) -> str:
+    def _in_effect(
+        self,
+        image: str,
+        user_name: str,
+        policy: Policy,
+        refusal: AccessDenied,
+        deadline: Optional[Deadline] = None,
+    ) -> str:
         """Return the mapping id of what is in effect already, or raise the refusal."""
-        begin = self.one_call()
+        begin = self.one_call(deadline)
         user = self.get_user(user_name, begin)
         if user is None:
             raise NotFound(f"the user {user_name!r} is not in the directory") from refusal
@@ -341,14 +345,14 @@ class Store:
             raise NotFound(f"the application {image!r} is not registered") from refusal
         raise refusal
 
-    def one_call(self) -> Begin:
-        """Let several reads be one call with one deadline, which runs from now.
+    def one_call(self, deadline: Optional[Deadline] = None) -> Begin:
+        """Let several reads be one call with one deadline, by default one that runs from now.
 
         Which servers are asked is decided at each read: another thread may have written
         meanwhile.
         """
-        deadline = self._reading.deadline()
-        return lambda: self._read_call(deadline)
+        ends = deadline or self._reading.deadline()
+        return lambda: self._read_call(ends)
 
     def _read_call(self, deadline: Optional[Deadline] = None) -> Call:
         """Begin a read: first at the provider while consumers may lag behind our own write."""

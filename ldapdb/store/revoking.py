@@ -90,19 +90,21 @@ class Revoking:
             dn=through[0] if through else str(held[0].dn),
         )
 
-    def by_halves(self, call: Call, first: str, last: str) -> list[tuple[str, User, Policy]]:
+    def by_id(self, call: Call, identifier: str) -> list[tuple[str, User, Policy]]:
         """Find what a mapping id stands for, by reading the grants and their members.
 
         Parameters
         ----------
-        first, last : str
-            The halves that name image and policy, and the user.
+        identifier : str
+            Its first half names image and policy, its last the user.
 
         Returns
         -------
         list of (str, User, Policy)
             Image, user and policy; empty for an unknown id.
         """
+        half = len(identifier) // 2
+        first, last = identifier[:half], identifier[half:]
         found = []
         for (image, policy), grants in self._grants_of_half(call, first).items():
             holder = self._holder(call, grants, last)
