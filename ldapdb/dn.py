@@ -220,8 +220,11 @@ def _prepare(value: str) -> str:
     """Prepare a value for comparison (RFC 4518: map, normalise, insignificant spaces).
 
     Lower case, not case folding: OpenLDAP 2.5.13 keeps ``straße`` and ``strasse`` apart.
+    Character by character, because ``str.lower`` looks around: a capital sigma at the end
+    of a word would become another letter than one within it.
     """
-    return " ".join(unicodedata.normalize("NFKC", value).lower().split())
+    lower = "".join(map(str.lower, unicodedata.normalize("NFKC", value)))
+    return " ".join(lower.split())
 
 
 def _short_length(content: bytes) -> Optional[bytes]:
