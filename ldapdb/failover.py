@@ -59,6 +59,8 @@ class Servers:
             Seconds for which it cools down: 1, then twice as long each time, up to 30.
         """
         health = self._health.setdefault(uri, _Health())
+        if health.retry_at > now:  # another thread met the same outage
+            return health.retry_at - now
         seconds = min(_FIRST_COOL_DOWN_SECONDS * (1 << health.failures), _LONGEST_COOL_DOWN_SECONDS)
         health.failures = min(health.failures + 1, 10)
         health.retry_at = now + seconds

@@ -33,13 +33,24 @@ def test_the_preferred_server_is_used_again_after_its_cool_down() -> None:
 def test_cool_downs_double_up_to_half_a_minute() -> None:
     """A server that stays down is asked less and less often, but is asked."""
     servers = Servers([ONE])
-    seconds = [servers.failed(ONE, 100.0) for _ in range(20)]
+    now, seconds = 100.0, []
+    for _ in range(20):
+        seconds.append(servers.failed(ONE, now))
+        now += seconds[-1]
     assert seconds == [1.0, 2.0, 4.0, 8.0, 16.0] + [30.0] * 15
     servers = Servers([ONE, TWO])
-    for _ in range(3):
-        servers.failed(ONE, 100.0)
+    for now in (0.0, 1.0, 100.0):
+        servers.failed(ONE, now)
     assert servers.order(103.999) == [TWO, ONE]
     assert servers.order(104.0) == [ONE, TWO]
+
+
+def test_several_threads_that_meet_one_outage_count_as_one_failure() -> None:
+    """Otherwise eight of them would send a server away for half a minute at once."""
+    servers = Servers([ONE])
+    assert servers.failed(ONE, 0.0) == 1.0
+    assert servers.failed(ONE, 0.25) == 0.75
+    assert servers.failed(ONE, 1.0) == 2.0
 
 
 def test_with_all_down_the_one_that_waited_longest_is_first() -> None:
@@ -68,7 +79,7 @@ def test_servers_are_judged_one_by_one() -> None:
     servers.failed(ONE, 0.0)
     servers.succeeded(TWO)
     assert servers.failed(TWO, 0.0) == 1.0
-    assert servers.failed(ONE, 0.0) == 2.0
+    assert servers.failed(ONE, 1.0) == 2.0
 
 
 @given(
