@@ -37,7 +37,7 @@ class CacheInfo:
     hits : int
         Answers within their TTL.
     misses : int
-        Loads that were started.
+        Questions that nothing held here answered: loads that were started, and peeks.
     stale : int
         Answers past their TTL, served because a load failed.
     failures : int
