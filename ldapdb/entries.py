@@ -27,6 +27,7 @@ __all__ = [
     "ALLOW_STARTUP_DATA",
     "ALLOW_VIEW",
     "APPLICATION_CLASS",
+    "DESCRIPTION",
     "DISPLAY_NAME",
     "GRANT_ATTRIBUTES",
     "GRANT_CLASS",
@@ -34,6 +35,7 @@ __all__ = [
     "IMAGE",
     "LICENSE",
     "MEMBER",
+    "MEMBER_UID",
     "NOT_AFTER",
     "NOT_BEFORE",
     "OBJECT_CLASS",
@@ -51,12 +53,13 @@ __all__ = [
     "read_identifier",
     "read_images",
     "read_user",
-    "strip_class",
 ]
 
 OBJECT_CLASS = "objectClass"
 MEMBER = "member"
+MEMBER_UID = "memberUid"
 DISPLAY_NAME = "displayName"
+DESCRIPTION = "description"
 
 IMAGE = "remoteAppImage"
 LICENSE = "remoteAppLicense"
@@ -335,35 +338,3 @@ def grant_attributes(images: Iterable[str], policy: Policy, window: Window) -> d
     }
     attributes.update({name: [value] for name, value in texts.items() if value is not None})
     return attributes
-
-
-def strip_class(entry: Entry, object_class: str) -> list[Modification]:
-    """Take a class off an entry that somebody else made, with what only it allows.
-
-    The entry itself stays: it may be a group that the company uses for other things.
-    The image stays too where the other of our two classes needs it.
-
-    Parameters
-    ----------
-    entry : Entry
-        Read with at least :data:`GRANT_ATTRIBUTES`.
-    object_class : str
-        :data:`GRANT_CLASS` or :data:`APPLICATION_CLASS`.
-
-    Returns
-    -------
-    list of Modification
-        One modify request.
-    """
-    other = APPLICATION_CLASS if object_class == GRANT_CLASS else GRANT_CLASS
-    doomed = list(POLICY_ATTRIBUTES) if object_class == GRANT_CLASS else []
-    if not entry.has_class(other):
-        doomed.append(IMAGE)
-    return [
-        Modification(Operation.DELETE, OBJECT_CLASS, (object_class,)),
-        *(
-            Modification(Operation.DELETE, attribute)
-            for attribute in doomed
-            if entry.attributes.get(attribute.lower())
-        ),
-    ]

@@ -1,8 +1,8 @@
 """Search filters that escape by construction (RFC 4515).
 
-Nothing else in ldapdb writes a filter. A value can only enter through
-:func:`equal` or :func:`matches`, which escape it; text that an administrator wrote enters
-through :func:`parse`, which checks its grammar.
+Nothing else in ldapdb writes a filter. A value can only enter through :func:`equal`,
+:func:`matches` or :func:`starts_with`, which escape it; text that an administrator wrote
+enters through :func:`parse`, which checks its grammar.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ import re
 from dataclasses import dataclass
 from typing import Union
 
-__all__ = ["Filter", "all_of", "any_of", "equal", "matches", "negate", "parse", "present"]
+__all__ = [
+    "Filter",
+    "all_of",
+    "any_of",
+    "equal",
+    "matches",
+    "negate",
+    "parse",
+    "present",
+    "starts_with",
+]
 
 _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
 _OID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
@@ -87,6 +97,29 @@ def matches(attribute: str, rule: str, value: Union[str, bytes]) -> Filter:
     if not _OID.fullmatch(rule):
         raise ValueError(f"{rule!r} is not the OID of a matching rule")
     return Filter(f"({_description(attribute)}:{rule}:={_escape(value)})")
+
+
+def starts_with(attribute: str, initial: str, containing: str = "") -> Filter:
+    """Match values by how they begin, and by what comes later in them.
+
+    Parameters
+    ----------
+    attribute : str
+        Attribute description.
+    initial, containing : str
+        Parts of the value, not escaped.
+
+    Raises
+    ------
+    ValueError
+        As :func:`equal`.
+
+    References
+    ----------
+    RFC 4511, section 4.5.1.7.2.
+    """
+    later = f"{_escape(containing)}*" if containing else ""
+    return Filter(f"({_description(attribute)}={_escape(initial)}*{later})")
 
 
 def present(attribute: str) -> Filter:

@@ -10,7 +10,7 @@ import hashlib
 
 from ldapdb.model import Policy, Window, policy_half
 
-__all__ = ["application_cn", "grant_cn"]
+__all__ = ["account_name", "application_cn", "grant_cn"]
 
 # Active Directory allows a cn of 64 characters and no more.
 _LONGEST_CN = 64
@@ -44,6 +44,28 @@ def grant_cn(image: str, policy: Policy, window: Window, attempt: int = 1) -> st
     """
     suffix = policy_half(image, policy, window)
     return _readable(image, suffix if attempt == 1 else f"{suffix}.{attempt}")
+
+
+def account_name(cn: str, unique: str) -> str:
+    r"""Derive a group's sAMAccountName, which no other account of the domain may have.
+
+    Users, computers and groups share one name space in Active Directory, and an entry keeps
+    its account name when it is renamed: a name that were a pure function of the ``cn`` would
+    refuse a new entry on account of one that has been renamed.
+
+    Parameters
+    ----------
+    cn : str
+        The entry's.
+    unique : str
+        A few letters or digits that no other name has.
+
+    References
+    ----------
+    [MS-SAMR], section 3.1.1.6: no ``" / \ [ ] : ; | = , + * ? < >``, nor ``@``.
+    """
+    readable = "".join(char if char.isalnum() or char in "._-~" else "-" for char in cn)
+    return f"{readable[: _LONGEST_CN - len(unique) - 1]}-{unique}"
 
 
 def _readable(image: str, suffix: str) -> str:

@@ -22,6 +22,7 @@ class IdentifierForm(Enum):
 
     UUID_TEXT = "uuid"  # entryUUID: RFC 4530
     UUID_BYTES_LE = "guid"  # objectGUID: 16 octets, the first three fields little-endian
+    HEXADECIMAL = "unique id"  # nsUniqueId of 389 DS: four times eight hexadecimal digits
     INTEGER = "integer"  # uidNumber: RFC 2307
 
 
@@ -35,7 +36,7 @@ def parse_identifier(octets: bytes, form: IdentifierForm) -> int:
     """
     if form is IdentifierForm.UUID_BYTES_LE:
         return uuid.UUID(bytes_le=octets).int
-    if form is IdentifierForm.UUID_TEXT:
+    if form in (IdentifierForm.UUID_TEXT, IdentifierForm.HEXADECIMAL):  # dashes are no matter
         return uuid.UUID(octets.decode("ascii")).int
     return int(octets.decode("ascii"))
 
@@ -53,7 +54,12 @@ def write_identifier(number: int, form: IdentifierForm) -> Optional[bytes]:
     if not 0 <= number < 1 << 128:
         return None
     identifier = uuid.UUID(int=number)
-    return identifier.bytes_le if form is IdentifierForm.UUID_BYTES_LE else str(identifier).encode()
+    if form is IdentifierForm.UUID_BYTES_LE:
+        return identifier.bytes_le
+    if form is IdentifierForm.HEXADECIMAL:
+        digits = identifier.hex
+        return "-".join(digits[start : start + 8] for start in range(0, 32, 8)).encode()
+    return str(identifier).encode()
 
 
 def parse_time(text: str) -> float:

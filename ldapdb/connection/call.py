@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import ldap3
 
@@ -27,6 +29,7 @@ T = TypeVar("T")
 
 _EVERYTHING = present("objectClass")
 _REFERRAL = 10
+_RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
 
@@ -42,11 +45,17 @@ class RootDSE:
         The trees it holds.
     subschema : DN
         Where it keeps its schema.
+    controls : frozenset of str
+        OIDs of the controls that it knows.
+    server : str
+        URI of the server that said so.
     """
 
     vendor: Vendor
     naming_contexts: tuple[DN, ...]
     subschema: DN
+    controls: frozenset[str]
+    server: str
 
 
 class Runner(Protocol):
@@ -197,7 +206,8 @@ class Call:
                 code, session.uri, f"searching {base or 'the root DSE'}", str(base),
                 result.get("message"),
             )  # fmt: skip
-        elsewhere = [uri for item in response for uri in item.get("uri", ())]
+        referred = [uri for item in response for uri in item.get("uri", ())]
+        elsewhere = [uri for uri in referred if not self._is_of_no_matter(uri)]
         if elsewhere:
             raise _partial(session.uri, base, elsewhere)
         entries = [_entry(item) for item in response if item["type"] == "searchResEntry"]
@@ -206,6 +216,40 @@ class Call:
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
         )  # fmt: skip
         return entries, _next_cookie(result)
+
+    def _is_of_no_matter(self, referral: str) -> bool:
+        """Tell whether a referral leads to a part in which no user or group is kept.
+
+        Active Directory answers a search of the domain with referrals to its own
+        configuration and to the zones of its name service.
+        """
+        dn = unquote(urlsplit(referral).path.lstrip("/"))
+        return dn.partition(",")[0].strip().lower() in self.root_dse().vendor.partitions
+
+    def values(self, dn: DN, attribute: str) -> list[bytes]:
+        """Read all values of an attribute, however many the server sends at a time.
+
+        Active Directory sends 1,500 values and names the attribute ``member;range=0-1499``
+        ([MS-ADTS], section 3.1.1.3.1.3.3); the last part has ``*`` for its end.
+
+        Raises
+        ------
+        NoSuchEntry
+            If the entry is not there or may not be seen.
+        """
+        found: list[bytes] = []
+        wanted: Optional[str] = attribute
+        while wanted is not None:
+            _, entries = self.read(dn, (wanted,))
+            attributes = entries[0].attributes if entries else {}
+            found += attributes.get(attribute.lower(), ())
+            wanted = None
+            for name, values in attributes.items():
+                part = _RANGE.fullmatch(name)
+                if part is not None and part["attribute"] == attribute.lower():
+                    found += values
+                    wanted = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
+        return found
 
     def add(
         self, dn: DN, object_classes: Sequence[str], attributes: Mapping[str, Sequence[str]]

@@ -241,5 +241,7 @@ class Directory:
                 vendor=recognise(entry, self._settings.vendor, server),
                 naming_contexts=tuple(map(DN.parse, entry.values("namingContexts"))),
                 subschema=DN.parse(subschema or "cn=Subschema"),
+                controls=frozenset(entry.values("supportedControl")),
+                server=server,
             )
         return self._root_dse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -13,7 +14,9 @@ from ldapdb.errors import SettingsError
 from ldapdb.settings.sources import CONFIG_FILE, ENVIRONMENT_PREFIX, toml_source
 from ldapdb.settings.values import (
     Attribute,
+    Attributes,
     DNText,
+    DNTexts,
     File,
     FilterText,
     Seconds,
@@ -27,7 +30,20 @@ __all__ = ["SECRET", "Settings"]
 SECRET = "bind_password"  # noqa: S105 -- the setting's name
 
 
-class Settings(BaseSettings):
+with warnings.catch_warnings():
+    # pydantic warns of a field with the name of its deprecated method BaseModel.schema, for
+    # which it is no matter.
+    warnings.simplefilter("ignore")
+
+    class _Schema(BaseSettings):
+        schema: Literal["remoteapp", "stock"] = Field(  # type: ignore[assignment]  # as above
+            "remoteapp",
+            description="How applications and grants are written: remoteapp, with the classes "
+            "of ldif/; stock, as a line in the description of plain groups.",
+        )
+
+
+class Settings(_Schema):
     """What the operator decides. Each description is the reference that the docs print."""
 
     model_config = SettingsConfigDict(
@@ -51,7 +67,7 @@ class Settings(BaseSettings):
         (), description="Where writes go: one provider, and a second for when it is down. "
         "Default: uri."
     )  # fmt: skip
-    vendor: Literal["auto", "openldap"] = Field(
+    vendor: Literal["auto", "openldap", "389ds", "ad"] = Field(
         "auto", description="The kind of directory; auto asks the server."
     )
 
@@ -95,18 +111,22 @@ class Settings(BaseSettings):
         None, description="Structural class of new entries. Default: by vendor."
     )
 
-    users_base: Optional[DNText] = Field(
-        None, description="Where users are searched. Default: the naming context of base_dn."
+    users_base: Optional[DNTexts] = Field(
+        None,
+        description="Where users are searched: a DN, or a list of them. Default: the naming "
+        "context of base_dn.",
     )
     users_filter: Optional[FilterText] = Field(
         None, description="What a user is. Default: by vendor."
     )
-    user_name_attribute: Optional[Attribute] = Field(
-        None, description="The attribute that the login name is in. Default: by vendor."
+    user_name_attribute: Optional[Attributes] = Field(
+        None,
+        description="The attribute that the login name is in, or several, the preferred one "
+        "first. Default: by vendor.",
     )
     user_id_attribute: Optional[Attribute] = Field(
         None,
-        description="The stable identifier that ids are made from: entryUUID (default) or "
+        description="The stable identifier that ids are made from. Default: by vendor; or "
         "uidNumber.",
     )
 
@@ -117,7 +137,9 @@ class Settings(BaseSettings):
         None, description="What a group is. Default: by vendor."
     )
     group_member_attribute: Attribute = Field(
-        "member", description="The attribute of a group that holds its members' DNs."
+        "member",
+        description="Where a group keeps its members: DNs, such as in member or uniqueMember, or "
+        "login names in memberUid. member counts in any case.",
     )
     nested_groups: bool = Field(True, description="Whether groups in groups count, to any depth.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,15 +15,38 @@ from pydantic_settings import NoDecode
 from ldapdb import filters
 from ldapdb.dn import DN
 
-__all__ = ["Attribute", "DNText", "File", "FilterText", "Seconds", "Timeout", "Uris", "is_loopback"]
+__all__ = [
+    "Attribute",
+    "Attributes",
+    "DNText",
+    "DNTexts",
+    "File",
+    "FilterText",
+    "Seconds",
+    "Timeout",
+    "Uris",
+    "is_loopback",
+]
 
 
 _URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
 
 
-def _split_uris(value: Any) -> Any:
-    """Accept one string with several URIs: no URI contains a space or a bare comma."""
+def _split(value: Any) -> Any:
+    """Accept several in one string: no URI or attribute has a space or a bare comma in it."""
     return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
+
+
+def _split_dns(value: Any) -> Any:
+    """Accept one DN, or a JSON list where only text can be given, as in the environment."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return (value,)
+    try:
+        return tuple(json.loads(value))
+    except ValueError as error:
+        raise ValueError(f"is no JSON list of DNs: {error}") from None
 
 
 def _check_uri(uri: str) -> str:
@@ -67,11 +91,15 @@ def _check_file(path: Path) -> Path:
 
 
 Uris = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_uri)], ...], NoDecode, BeforeValidator(_split_uris)
+    tuple[Annotated[str, AfterValidator(_check_uri)], ...], NoDecode, BeforeValidator(_split)
 ]
 DNText = Annotated[str, AfterValidator(_check_dn)]
+DNTexts = Annotated[tuple[DNText, ...], NoDecode, BeforeValidator(_split_dns), Field(min_length=1)]
 FilterText = Annotated[str, AfterValidator(_check_filter)]
 Attribute = Annotated[str, AfterValidator(_check_attribute)]
+Attributes = Annotated[
+    tuple[Attribute, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+]
 File = Annotated[Path, AfterValidator(_check_file)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]

@@ -13,16 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from ldapdb import filters
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import Call, Deadline, Directory
 from ldapdb.dn import DN
-from ldapdb.entries import OBJECT_CLASS
-from ldapdb.errors import (
-    AccessDenied,
-    NotFound,
-    ReadOnly,
-)
+from ldapdb.errors import AccessDenied, NotFound, ReadOnly
 from ldapdb.model import (
     Accounting,
     Application,
@@ -37,7 +31,7 @@ from ldapdb.store.caches import Caches
 from ldapdb.store.forking import renew_in_children
 from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
-from ldapdb.store.reading import Warned, search
+from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.schema import require_schema
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
@@ -94,8 +88,7 @@ class Store:
             Each with its own remedy.
         """
         call = self._reading.call()
-        base = self._for(call).profile.base
-        search(call, base, filters.present(OBJECT_CLASS), ("1.1",), 0, subtree=False)
+        require_base(call, self._for(call).profile.base)
         self._require_schema(call)
 
     def close(self) -> None:
@@ -379,7 +372,8 @@ class Store:
         (RFC 4511, section 4.5.1.7).
         """
         if not self._schema_seen:
-            require_schema(call)
+            if self._for(call).profile.notation.needs_schema:
+                require_schema(call)
             self._schema_seen = True
 
     def _forget_grants_of(self, user: User) -> None:

@@ -48,7 +48,7 @@ class Accountant:
     def entitlements(self, call: Call, user: User) -> list[Entitlement]:
         """Work out what a user may start, now or at another time, by image."""
         by_what: dict[tuple[str, Policy], list[Grant]] = {}
-        for grant in self._grants.reaching(call, user.dn).grants:
+        for grant in self._grants.reaching(call, user).grants:
             self._warn_of_time(grant)
             for image in grant.images:
                 by_what.setdefault((image, grant.policy), []).append(grant)

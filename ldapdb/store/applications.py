@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ldapdb import filters
@@ -12,15 +12,13 @@ from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
     DISPLAY_NAME,
-    GRANT_ATTRIBUTES,
     IMAGE,
-    OBJECT_CLASS,
     Entry,
     Modification,
     Operation,
+    is_application,
     read_application,
     read_dn,
-    strip_class,
 )
 from ldapdb.errors import (
     EntryExists,
@@ -39,8 +37,6 @@ from ldapdb.syntaxes import write_identifier
 
 __all__ = ["Applications"]
 
-_IS_APPLICATION = filters.equal(OBJECT_CLASS, APPLICATION_CLASS)
-
 
 class Applications:
     """Finds, makes and removes applications.
@@ -56,6 +52,7 @@ class Applications:
     def __init__(self, profile: Profile, warned: Warned) -> None:
         self._profile = profile
         self._warned = warned
+        self._notation = profile.notation
         vendor = profile.vendor
         self._id_attribute = vendor.identifier_attribute
         form = vendor.identifier_form(vendor.identifier_attribute)
@@ -64,23 +61,25 @@ class Applications:
 
     def by_images(self, call: Call, images: Iterable[str]) -> dict[str, Application]:
         """Find the applications of some images, in one round trip for a few hundred."""
-        found: list[Application] = []
-        for batch in batches(images):
-            wanted = filters.any_of(*(filters.equal(IMAGE, image) for image in batch))
-            found += self._search(call, wanted)
-        return {application.image: application for application in self._unique(found)}
+        wanted, found = set(images), []
+        for batch in batches(sorted(wanted)):
+            found += self._search(call, self._notation.of_images(APPLICATION_CLASS, batch))
+        named = (application for application in found if application.image in wanted)
+        return {application.image: application for application in self._unique(named)}
 
     def by_id(self, call: Call, application_id: int) -> Optional[Application]:
         """Find an application by id."""
         identifier = write_identifier(application_id, self._id_form)
         if identifier is None:
             return None
-        found = self._search(call, filters.equal(self._id_attribute, identifier))
+        carrying = self._notation.carrying(APPLICATION_CLASS)
+        wanted = filters.all_of(carrying, filters.equal(self._id_attribute, identifier))
+        found = self._search(call, wanted)
         return found[0] if found else None
 
     def all(self, call: Call) -> list[Application]:
         """List all applications, by image."""
-        found = self._search(call, filters.present(IMAGE))
+        found = self._search(call, self._notation.carrying(APPLICATION_CLASS))
         return sorted(self._unique(found), key=lambda application: application.image)
 
     def create(self, call: Call, image: str) -> Application:
@@ -95,9 +94,9 @@ class Applications:
         """
         self._refuse_registered(call, image)
         dn = self._profile.applications.dn.child("cn", application_cn(image))
-        classes = [self._profile.group_object_class, APPLICATION_CLASS]
+        new = self._profile.new_group(dn, APPLICATION_CLASS, {IMAGE: [image]})
         try:
-            call.add(dn, classes, {IMAGE: [image]})
+            call.add(dn, *new)
         except EntryExists as error:
             self._refuse_registered(call, image)
             raise LDAPDBError(
@@ -120,15 +119,17 @@ class Applications:
 
     def remove(self, call: Call, image: str) -> None:
         """Take an image off the register: our own entries go, others lose the class."""
-        wanted = filters.all_of(_IS_APPLICATION, filters.equal(IMAGE, image))
-        attributes = (*GRANT_ATTRIBUTES, DISPLAY_NAME)
-        for entry in search(call, self._profile.applications, wanted, attributes):
-            names = self._warned.readable([entry], read_dn)
+        wanted = self._notation.of_images(APPLICATION_CLASS, [image])
+        attributes = (*self._notation.attributes, DISPLAY_NAME)
+        found = search(call, self._profile.applications, wanted, attributes)
+        for entry in self._warned.readable(found, self._notation.read):
+            names = self._warned.readable([entry], read_dn) if is_application(entry) else []
             if not names or self._warned.readable([entry], _image) != [image]:
                 continue
             ours = self._profile.applications.dn.child("cn", application_cn(image))
             try:
-                delete_or_strip(call, names[0], entry, APPLICATION_CLASS, ours=ours)
+                strip = self._notation.without_class(entry, APPLICATION_CLASS)
+                delete_or_strip(call, names[0], entry, strip, ours=ours)
             except (NoSuchEntry, NoSuchValue):
                 continue  # somebody else was faster
 
@@ -141,13 +142,14 @@ class Applications:
             )
 
     def _search(self, call: Call, wanted: Filter) -> list[Application]:
-        entries = search(
+        found = search(
             call,
             self._profile.applications,
-            filters.all_of(_IS_APPLICATION, wanted),
-            (IMAGE, self._id_attribute),
+            wanted,
+            (*self._notation.attributes, self._id_attribute),
             self._profile.page_size,
         )
+        entries = filter(is_application, self._warned.readable(found, self._notation.read))
         return self._warned.readable(
             entries, lambda entry: read_application(entry, self._id_attribute, self._id_form)
         )
@@ -180,17 +182,16 @@ def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
 
 
 def delete_or_strip(
-    call: Call, dn: DN, entry: Entry, object_class: str, *, ours: Optional[DN]
+    call: Call, dn: DN, entry: Entry, strip: Sequence[Modification], *, ours: Optional[DN]
 ) -> None:
     """Delete an entry that ldapdb made; take the class off one that somebody else made."""
     if dn == ours:
         call.delete(dn)
         return
-    changes = strip_class(entry, object_class)
     try:
-        call.modify(dn, changes)
+        call.modify(dn, strip)
     except ObjectClassViolation:
         # Our class allows displayName; what class is left may not.
         if DISPLAY_NAME.lower() not in entry.attributes:
             raise
-        call.modify(dn, [*changes, Modification(Operation.DELETE, DISPLAY_NAME)])
+        call.modify(dn, [*strip, Modification(Operation.DELETE, DISPLAY_NAME)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
 from ldapdb.entries import (
-    GRANT_ATTRIBUTES,
     GRANT_CLASS,
     IMAGE,
     MEMBER,
-    OBJECT_CLASS,
+    MEMBER_UID,
     Entry,
     Modification,
     Operation,
@@ -34,21 +32,19 @@ from ldapdb.errors import (
     NoSuchEntry,
     NoSuchValue,
     ObjectClassViolation,
-    ValueExists,
 )
 from ldapdb.filters import Filter
-from ldapdb.model import Grant, Policy, Window
+from ldapdb.model import Grant, Policy, User, Window
 from ldapdb.naming import grant_cn
 from ldapdb.store.applications import delete_or_strip, tree_missing
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import Warned, batches, search
 from ldapdb.store.users import rdn_filter
 
-__all__ = ["Grants", "Reach"]
+__all__ = ["Grants", "Members", "Reach"]
 
 log = logging.getLogger(__name__)
 
-_IS_GRANT = filters.equal(OBJECT_CLASS, GRANT_CLASS)
 # How often another name is tried for a grant whose entry no longer says what its name says.
 _ATTEMPTS = 9
 
@@ -69,6 +65,22 @@ class Reach:
     groups: frozenset[DN]
 
 
+@dataclass
+class Members:
+    """Who is in some groups.
+
+    Parameters
+    ----------
+    dns : set of DN
+        Users and groups.
+    names : set of str
+        Login names of users, from memberUid.
+    """
+
+    dns: set[DN]
+    names: set[str]
+
+
 class Grants:
     """Finds and changes grants.
 
@@ -82,70 +94,72 @@ class Grants:
 
     def __init__(self, profile: Profile, warned: Warned) -> None:
         self._profile = profile
+        self._notation = profile.notation
         self._warned = warned
         # A group is what groups_filter matches; an entry that carries a grant is a group too.
-        self._is_member_entry = filters.any_of(profile.groups_filter, _IS_GRANT)
+        carrying = profile.notation.carrying(GRANT_CLASS)
+        self._is_member_entry = filters.any_of(profile.groups_filter, carrying)
         self._bases = _bases(profile)
 
-    def reaching(self, call: Call, user_dn: DN) -> Reach:
+    def reaching(self, call: Call, user: User) -> Reach:
         """Find what reaches a user: one search, and one more per level of groups.
 
         Groups and grants are asked for together, level by level: first those that have the
         user as a member, then those that have one of these groups as a member, until no
-        new group turns up. Members are never read, only filtered on.
+        new group turns up. Where the directory has a rule for it, it does so itself, in
+        one search. Members are never read, only filtered on.
         """
+        rule = self._profile.in_chain_rule
         grants: dict[DN, Entry] = {}
         groups: set[DN] = set()
-        frontier, depth = [user_dn], 0
+        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
+        depth = 0
         while frontier:
             found: list[DN] = []
-            for entry in self._having_member(call, frontier):
+            for entry in self._of_members(call, frontier):
                 dn = self._name(entry)
                 if dn is None:
                     continue
                 if is_grant(entry) and dn.is_under(self._profile.grants.dn):
                     grants[dn] = entry
-                if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user_dn:
+                if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user.dn:
                     groups.add(dn)
                     found.append(dn)
             depth += 1
             # Without nesting, a group's grants count, and the groups it is in do not.
-            frontier = found if self._profile.nested_groups or depth == 1 else []
+            goes_on = rule is None and (self._profile.nested_groups or depth == 1)
+            frontier = self._holding(found) if goes_on else []
         return Reach(tuple(self._readable(grants.values())), frozenset(groups))
 
-    def of_member(self, call: Call, image: str, member: DN) -> list[tuple[Grant, str]]:
-        """Find the grants of an image that name a member directly.
+    def of_member(self, call: Call, image: str, user: User) -> list[tuple[Grant, str, str]]:
+        """Find the grants of an image that name a user directly.
 
         Returns
         -------
-        list of (Grant, str)
-            With the attribute that names him.
+        list of (Grant, str, str)
+            With the attribute that names him, and how.
         """
-        found: list[tuple[Grant, str]] = []
-        for attribute in self._profile.member_attributes:
-            wanted = filters.all_of(
-                _IS_GRANT, filters.equal(IMAGE, image), filters.equal(attribute, str(member))
-            )
-            entries = search(
-                call, self._profile.grants, wanted, GRANT_ATTRIBUTES, self._profile.page_size
-            )
-            found += [(grant, attribute) for grant in self._readable(entries)]
-        return [(grant, attribute) for grant, attribute in found if image in grant.images]
+        found: list[tuple[Grant, str, str]] = []
+        of_image = self._notation.of_images(GRANT_CLASS, [image])
+        for attribute, value in self._profile.memberships(user):
+            wanted = filters.all_of(of_image, filters.equal(attribute, value))
+            found += [(grant, attribute, value) for grant in self._search(call, wanted)]
+        return [each for each in found if image in each[0].images]
 
     def all(self, call: Call) -> list[Grant]:
         """List all readable grants."""
-        return self._readable(
-            search(call, self._profile.grants, _IS_GRANT, GRANT_ATTRIBUTES, self._profile.page_size)
-        )
+        return self._search(call, self._notation.carrying(GRANT_CLASS))
 
-    def members(self, call: Call, dns: Iterable[DN]) -> set[DN]:
+    def members(self, call: Call, dns: Iterable[DN]) -> Members:
         """Read the members of the groups and grants among some DNs."""
-        members: set[DN] = set()
+        members = Members(set(), set())
         for batch in batches(dns):
             wanted = filters.all_of(self._is_member_entry, filters.any_of(*map(rdn_filter, batch)))
-            for entry in self._in_bases(call, wanted, self._profile.member_attributes):
-                if self._name(entry) in batch:
-                    members.update(self._members_of(entry))
+            attributes = (*self._profile.member_attributes, MEMBER_UID)
+            for entry in self._in_bases(call, wanted, attributes):
+                dn = self._name(entry)
+                if dn is not None and dn in batch:
+                    self._read_members(call, entry, dn, members)
         return members
 
     def add_member(
@@ -170,25 +184,43 @@ class Grants:
             dn=str(dn),
         )
 
-    def remove_member(self, call: Call, grant: Grant, attribute: str, member: DN) -> None:
+    def remove_member(self, call: Call, grant: Grant, attribute: str, value: str) -> None:
         """Take a member out of a grant; the entry stays."""
-        removal = Modification(Operation.DELETE, attribute, (str(member),))
+        removal = Modification(Operation.DELETE, attribute, (value,))
         try:
-            call.modify(grant.dn, [removal])
-        except (NoSuchEntry, NoSuchValue):
-            return  # gone already
+            self._modify_member(call, grant.dn, [removal])
         except ObjectClassViolation:
             # OpenLDAP's groupOfNames must keep one member. The empty DN, which names
             # nobody, goes in as he goes out; in one modify, so that a member who is added
             # at the same time is not lost.
             placeholder = Modification(Operation.ADD, attribute, ("",))
-            try:
-                call.modify(grant.dn, [placeholder, removal])
-            except (NoSuchEntry, NoSuchValue):
+            self._modify_member(call, grant.dn, [placeholder, removal])
+
+    def _modify_member(self, call: Call, dn: DN, changes: Sequence[Modification]) -> None:
+        """Add or delete members, where what is asked for may be so already.
+
+        Servers say "already there" and "not there" by codes that also mean other things
+        (68 and 53 on Active Directory), so that what they say is looked at, not believed.
+        """
+        vendor = self._profile.vendor
+        try:
+            call.modify(dn, changes)
+        except NoSuchEntry:
+            if changes[-1].operation is not Operation.DELETE:
+                raise
+        except LDAPDBError as error:
+            last = changes[-1]
+            wanted = last.operation is Operation.ADD
+            if len(changes) > 1 and error.result_code in vendor.already_there:
+                # The placeholder was put in by somebody else since, or by us before a lost answer.
+                self._modify_member(call, dn, changes[1:])
                 return
-            except ValueExists:  # put in by somebody else since, or by us before a lost answer
-                with contextlib.suppress(NoSuchEntry, NoSuchValue):
-                    call.modify(grant.dn, [removal])
+            codes = vendor.already_there if wanted else vendor.not_there
+            if error.result_code not in codes:
+                raise
+            is_member = filters.equal(last.attribute, last.values[0])
+            if bool(call.read(dn, ("1.1",), is_member)[1]) is not wanted:
+                raise
 
     def remove_image(self, call: Call, image: str) -> None:
         """Take an image out of all grants; what can be repeated at any point.
@@ -196,20 +228,18 @@ class Grants:
         An entry of ours that grants nothing else is deleted; one that somebody else made
         loses the class and stays.
         """
-        wanted = filters.all_of(_IS_GRANT, filters.equal(IMAGE, image))
-        for entry in search(
-            call, self._profile.grants, wanted, GRANT_ATTRIBUTES, self._profile.page_size
-        ):
+        of_image = self._notation.of_images(GRANT_CLASS, [image])
+        for entry in self._entries(call, of_image):
             dn = self._name(entry)
-            if dn is None:
+            images = [bytes(value) for value in entry.attributes.get(IMAGE.lower(), ())]
+            if dn is None or image.encode() not in images:
                 continue
-            images = entry.attributes.get(IMAGE.lower(), ())
             try:
                 if len(images) > 1:
-                    call.modify(dn, [Modification(Operation.DELETE, IMAGE, (image,))])
+                    call.modify(dn, self._notation.without_image(entry, image))
                 else:
-                    ours = self._our_name(entry, image)
-                    delete_or_strip(call, dn, entry, GRANT_CLASS, ours=ours)
+                    strip = self._notation.without_class(entry, GRANT_CLASS)
+                    delete_or_strip(call, dn, entry, strip, ours=self._our_name(entry, image))
             except (NoSuchEntry, NoSuchValue):
                 continue  # somebody else was faster
 
@@ -226,22 +256,20 @@ class Grants:
     ) -> bool:
         """Add a member to the entry, or make it; False if it grants something else."""
         try:
-            _, entries = call.read(dn, GRANT_ATTRIBUTES)
+            _, entries = call.read(dn, self._notation.attributes)
         except NoSuchEntry:
-            attributes = grant_attributes([image], policy, window)
-            classes = [self._profile.group_object_class, GRANT_CLASS]
+            said = {**grant_attributes([image], policy, window), MEMBER: [str(member)]}
             try:
-                call.add(dn, classes, {**attributes, MEMBER: [str(member)]})
+                call.add(dn, *self._profile.new_group(dn, GRANT_CLASS, said))
             except NoSuchEntry as error:
                 raise tree_missing(self._profile, error) from error
             return True
-        if not _says(entries, image, policy, window):
+        if not self._says(entries, image, policy, window):
             self._warned.skip(dn, "it does not grant what its name says; another entry serves")
             return False
         try:
-            call.modify(dn, [Modification(Operation.ADD, MEMBER, (str(member),))])
-        except ValueExists:
-            pass
+            addition = Modification(Operation.ADD, MEMBER, (str(member),))
+            self._modify_member(call, dn, [addition])
         except NoSuchEntry:  # removed since we looked
             if not again:
                 raise
@@ -266,19 +294,28 @@ class Grants:
         ours = (self._profile.grants.dn.child("cn", name) for name in names)
         return next((dn for dn in ours if dn == grant.dn), None)
 
-    def _having_member(self, call: Call, members: Sequence[DN]) -> list[Entry]:
+    def _holding(self, groups: Iterable[DN]) -> list[Filter]:
+        return [
+            filters.equal(attribute, str(dn))
+            for dn in groups
+            for attribute in self._profile.member_attributes
+        ]
+
+    def _of_members(self, call: Call, members: Sequence[Filter]) -> list[Entry]:
         entries: list[Entry] = []
         for batch in batches(members):
-            is_member = filters.any_of(
-                *(
-                    filters.equal(attribute, str(dn))
-                    for dn in batch
-                    for attribute in self._profile.member_attributes
-                )
-            )
-            wanted = filters.all_of(self._is_member_entry, is_member)
-            entries += self._in_bases(call, wanted, GRANT_ATTRIBUTES)
-        return entries
+            wanted = filters.all_of(self._is_member_entry, filters.any_of(*batch))
+            entries += self._in_bases(call, wanted, self._notation.attributes)
+        return self._read_notation(entries)
+
+    def _entries(self, call: Call, wanted: Filter) -> list[Entry]:
+        """Search for entries that carry a grant."""
+        profile = self._profile
+        found = search(call, profile.grants, wanted, self._notation.attributes, profile.page_size)
+        return [entry for entry in self._read_notation(found) if is_grant(entry)]
+
+    def _search(self, call: Call, wanted: Filter) -> list[Grant]:
+        return self._readable(self._entries(call, wanted))
 
     def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search groups and grants, in one search where the account may."""
@@ -303,15 +340,40 @@ class Grants:
         )
         return entries
 
-    def _members_of(self, entry: Entry) -> set[DN]:
-        members: set[DN] = set()
+    def _read_members(self, call: Call, entry: Entry, dn: DN, members: Members) -> None:
         for attribute in self._profile.member_attributes:
-            for value in entry.attributes.get(attribute.lower(), ()):
+            for value in _values(call, entry, dn, attribute):
                 try:
-                    members.add(DN.parse(bytes(value).decode()))
+                    member = DN.parse(bytes(value).decode())
                 except ValueError as error:  # UnicodeDecodeError is one
-                    self._warned.skip(entry.dn, f"a member that is no name: {error}")
-        return {dn for dn in members if dn.rdns}
+                    self._warned.skip(dn, f"a member that is no name: {error}")
+                    continue
+                if member.rdns:
+                    members.dns.add(member)
+        if self._profile.member_names:
+            names = entry.attributes.get(MEMBER_UID.lower(), ())
+            members.names.update(bytes(value).decode(errors="replace") for value in names)
+
+    def _read_notation(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Read what entries say; one that cannot be read is left as a group like any other."""
+        read = []
+        for entry in entries:
+            try:
+                read.append(self._notation.read(entry))
+            except InvalidValue as error:
+                self._warned.skip(entry.dn, error)
+                read.append(Entry(entry.dn, {}))
+        return read
+
+    def _says(self, entries: Iterable[Entry], image: str, policy: Policy, window: Window) -> bool:
+        """Tell whether the entry that was read grants exactly this."""
+        said = [entry for entry in self._read_notation(entries) if is_grant(entry)]
+        try:
+            grants = [read_grant(entry) for entry in said]
+        except InvalidValue:
+            return False
+        wanted = (image,), policy, window
+        return [(grant.images, grant.policy, grant.window) for grant in grants] == [wanted]
 
     def _readable(self, entries: Iterable[Entry]) -> list[Grant]:
         whole = list(entries)
@@ -333,17 +395,16 @@ def _is_hidden(error: LDAPDBError) -> bool:
     return isinstance(error, AccessDenied) or isinstance(error.__cause__, NoSuchEntry)
 
 
-def _says(entries: Sequence[Entry], image: str, policy: Policy, window: Window) -> bool:
-    """Tell whether the entry that was read grants exactly this."""
-    try:
-        grant = read_grant(entries[0]) if entries and is_grant(entries[0]) else None
-    except InvalidValue:
-        return False
-    return grant is not None and (grant.images, grant.policy, grant.window) == (
-        (image,),
-        policy,
-        window,
-    )
+def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]:
+    """Return an attribute's values; asks for them if the server sent a part only."""
+    in_parts = any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
+    return call.values(dn, attribute) if in_parts else entry.attributes.get(attribute.lower(), ())
+
+
+def _is_member(attribute: str, value: str, in_chain_rule: Optional[str]) -> Filter:
+    if in_chain_rule is None:
+        return filters.equal(attribute, value)
+    return filters.matches(attribute, in_chain_rule, value)
 
 
 def _has_good_image(entry: Entry) -> bool:

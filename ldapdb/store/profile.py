@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection import RootDSE
 from ldapdb.dn import DN
-from ldapdb.entries import MEMBER
+from ldapdb.entries import MEMBER, MEMBER_UID
 from ldapdb.errors import SettingsError
 from ldapdb.filters import Filter
+from ldapdb.model import User
+from ldapdb.naming import account_name
+from ldapdb.notation import Notation, SchemaNotation
 from ldapdb.settings import Settings
+from ldapdb.stock import StockNotation
 from ldapdb.syntaxes import IdentifierForm
 from ldapdb.vendors import Vendor
 
 __all__ = ["Base", "Profile"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Base:
-    """A search base and the setting it comes from, so that an error can name both."""
+    """A search base and the setting it comes from, so that an error can name both.
+
+    Parameters
+    ----------
+    dn : DN
+        The entry to search from.
+    setting : str
+        Its name.
+    is_visible : bool
+        Whether the account was seen to see it; learnt where an empty answer may be a refusal.
+    """
 
     dn: DN
     setting: str
+    is_visible: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,18 +51,29 @@ class Profile:
     ----------
     vendor : Vendor
         The kind of directory.
-    base, applications, grants, users, groups : Base
+    notation : Notation
+        How applications and grants are written.
+    base, applications, grants, groups : Base
         Search bases.
+    users : tuple of Base
+        Search bases of users.
     users_filter, groups_filter : Filter
         What a user and a group is.
-    user_name_attribute, user_id_attribute : str
-        Where a user's name and identifier are.
+    user_name_attributes : tuple of str
+        Where a user's name is, the preferred attribute first.
+    user_id_attribute : str
+        Where a user's identifier is.
     user_id_form : IdentifierForm
         How the identifier is written.
     member_attributes : tuple of str
-        Attributes that hold members: of a grant first, then of a group if it differs.
+        Attributes that hold members' DNs: of a grant first, then of a group if it differs.
+    member_names : bool
+        Whether memberUid counts, which holds the login names of members.
     nested_groups : bool
         Whether groups in groups count.
+    in_chain_rule : str, optional
+        OID of the matching rule that finds all groups in one search. None where there is
+        none, or where the settings say that not every group counts.
     group_object_class : str
         Structural class of new entries.
     page_size : int
@@ -54,18 +81,21 @@ class Profile:
     """
 
     vendor: Vendor
+    notation: Notation
     base: Base
     applications: Base
     grants: Base
-    users: Base
+    users: tuple[Base, ...]
     groups: Base
     users_filter: Filter
     groups_filter: Filter
-    user_name_attribute: str
+    user_name_attributes: tuple[str, ...]
     user_id_attribute: str
     user_id_form: IdentifierForm
     member_attributes: tuple[str, ...]
+    member_names: bool
     nested_groups: bool
+    in_chain_rule: Optional[str]
     group_object_class: str
     page_size: int
 
@@ -101,23 +131,81 @@ class Profile:
             return Base(dn, setting)
 
         context = _context_of(base, root_dse.naming_contexts)
+        stock = settings.schema == "stock"
+        by_name = settings.group_member_attribute.lower() == MEMBER_UID.lower()
+        # The rule follows every group there is.
+        by_rule = (
+            settings.nested_groups
+            and not by_name
+            and settings.groups_filter is None
+            and settings.groups_base is None
+        )
         return cls(
             vendor=vendor,
+            notation=StockNotation() if stock else SchemaNotation(),
             base=Base(base, "base_dn"),
             applications=place("applications_base", base.child("ou", "applications")),
             grants=place("grants_base", base.child("ou", "grants")),
-            users=place("users_base", context),
+            users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
+            or (place("users_base", context),),
             groups=place("groups_base", context),
-            users_filter=filters.parse(settings.users_filter or vendor.users_filter),
+            users_filter=_users_filter(settings, root_dse),
             groups_filter=filters.parse(settings.groups_filter or vendor.groups_filter),
-            user_name_attribute=settings.user_name_attribute or vendor.user_name_attribute,
+            user_name_attributes=settings.user_name_attribute or (vendor.user_name_attribute,),
             user_id_attribute=id_attribute,
             user_id_form=form,
-            member_attributes=tuple(dict.fromkeys((MEMBER, settings.group_member_attribute))),
+            member_attributes=(MEMBER,)
+            if by_name
+            else tuple(dict.fromkeys((MEMBER, settings.group_member_attribute))),
+            member_names=by_name,
             nested_groups=settings.nested_groups,
-            group_object_class=settings.group_object_class or vendor.group_object_class,
+            in_chain_rule=vendor.in_chain_rule if by_rule else None,
+            group_object_class=settings.group_object_class
+            or (vendor.stock_group_object_class if stock else vendor.group_object_class),
             page_size=settings.page_size,
         )
+
+    def memberships(self, user: User) -> list[tuple[str, str]]:
+        """List the attributes, and the values in them, that make a user a member."""
+        values = [(attribute, str(user.dn)) for attribute in self.member_attributes]
+        return values + [(MEMBER_UID, user.name)] * self.member_names
+
+    def new_group(
+        self, dn: DN, object_class: str, attributes: Mapping[str, Sequence[str]]
+    ) -> tuple[list[str], dict[str, list[str]]]:
+        """Return the classes and the attributes of a new entry of ours.
+
+        Parameters
+        ----------
+        dn : DN
+            The entry's.
+        object_class : str
+            Which of our classes it is to be of.
+        attributes : mapping of str to sequence of str
+            What is to be said, by the names of ``entries``.
+        """
+        classes, written = self.notation.new(object_class, attributes)
+        written.update({name: [value] for name, value in self.vendor.group_defaults})
+        if self.vendor.account_name_attribute is not None:
+            name = account_name(dn.rdns[0][0].value, uuid.uuid4().hex[:12])
+            written[self.vendor.account_name_attribute] = [name]
+        if self._must_have_member and MEMBER not in written:
+            written[MEMBER] = [""]  # the empty DN, which names nobody
+        return [self.group_object_class, *classes], written
+
+    @property
+    def _must_have_member(self) -> bool:
+        return not self.notation.needs_schema and not self.vendor.empty_stock_groups
+
+
+def _users_filter(settings: Settings, root_dse: RootDSE) -> Filter:
+    vendor = root_dse.vendor
+    if settings.users_filter is not None:
+        return filters.parse(settings.users_filter)
+    users = filters.parse(vendor.users_filter)
+    if vendor.lock_control is not None and vendor.lock_control not in root_dse.controls:
+        return users
+    return filters.all_of(users, filters.parse(vendor.lock_filter))
 
 
 def _context_of(dn: DN, naming_contexts: Sequence[DN]) -> Optional[DN]:

@@ -59,8 +59,9 @@ class Readers:
             raise NotFound(f"the application {image!r} is not registered; create it first")
         user = self.users.by_name(call, user_name)
         if user is None:
+            places = [f"'{base.dn}'" for base in self.profile.users]
             raise NotFound(
                 f"the user {user_name!r} is not in the directory, below "
-                f"'{self.profile.users.dn}' and within {self.profile.users_filter}"
+                f"{' or '.join(places)}, and within {self.profile.users_filter}"
             )
         return user

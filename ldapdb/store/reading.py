@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 from cachetools import LRUCache
 
@@ -15,7 +15,7 @@ from ldapdb.errors import BaseNotFound, InvalidValue, NoSuchEntry
 from ldapdb.filters import Filter
 from ldapdb.store.profile import Base
 
-__all__ = ["Warned", "batches", "search"]
+__all__ = ["Warned", "batches", "require_base", "search"]
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ def search(
     search_filter: Filter,
     attributes: Sequence[str],
     page_size: int = 0,
-    *,
-    subtree: bool = True,
 ) -> list[Entry]:
     """Search a base of the settings.
 
@@ -41,29 +39,50 @@ def search(
     page_size : int
         Entries in a page, for a result of any size; 0 for a handful of entries, without
         the paging control.
-    subtree : bool
-        False reads the base entry alone.
 
     Raises
     ------
     BaseNotFound
-        If the base is not there, with the setting it comes from.
+        If the base is not there or hidden, with the setting it comes from.
     """
     try:
-        if not subtree:
-            return call.read(base.dn, attributes)[1]
         if page_size:
-            return call.search_all(base.dn, search_filter, attributes, page_size)
-        return call.search(base.dn, search_filter, attributes)
+            entries = call.search_all(base.dn, search_filter, attributes, page_size)
+        else:
+            entries = call.search(base.dn, search_filter, attributes)
     except NoSuchEntry as error:
-        raise BaseNotFound(
-            f"{base.setting} '{base.dn}' names no entry that this account can see at "
-            f"{error.server}; correct {base.setting}, run `ldapdb init` if the tree is not "
-            "made yet, or let the account read it",
-            server=error.server,
-            dn=str(base.dn),
-            result_code=error.result_code,
-        ) from error
+        raise _not_found(base, error.server, error.result_code) from error
+    if not entries and not base.is_visible and call.root_dse().vendor.hides_silently:
+        require_base(call, base)
+        base.is_visible = True
+    return entries
+
+
+def require_base(call: Call, base: Base) -> None:
+    """See that a base is there, and that the account may see it.
+
+    Raises
+    ------
+    BaseNotFound
+        If not, with the setting it comes from.
+    """
+    try:
+        server, entries = call.read(base.dn, ("1.1",))
+    except NoSuchEntry as error:
+        raise _not_found(base, error.server, error.result_code) from error
+    if not entries:
+        raise _not_found(base, server, None)
+
+
+def _not_found(base: Base, server: Optional[str], result_code: Optional[int]) -> BaseNotFound:
+    return BaseNotFound(
+        f"{base.setting} '{base.dn}' names no entry that this account can see at {server}; "
+        f"correct {base.setting}, run `ldapdb init` if the tree is not made yet, or let the "
+        "account read it",
+        server=server,
+        dn=str(base.dn),
+        result_code=result_code,
+    )
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -31,8 +31,8 @@ class Revoking:
 
     def policies(self, call: Call, image: str, user: User) -> list[Policy]:
         """List the policies under which grants of an image name the user directly."""
-        direct = self._grants.of_member(call, image, user.dn)
-        return list(dict.fromkeys(grant.policy for grant, _ in direct))
+        direct = self._grants.of_member(call, image, user)
+        return list(dict.fromkeys(grant.policy for grant, _, _ in direct))
 
     def revoke(self, call: Call, image: str, user: User, policy: Policy, now: float) -> None:
         """Take an image under a policy from a user; what he does not have is no error.
@@ -48,18 +48,18 @@ class Revoking:
             If he has it through a group only. Nothing is changed then.
         """
         direct = [
-            (grant, attribute)
-            for grant, attribute in self._grants.of_member(call, image, user.dn)
+            (grant, attribute, value)
+            for grant, attribute, value in self._grants.of_member(call, image, user)
             if grant.policy == policy
         ]
         if not direct:
             self.refuse_through_group(call, image, user, policy, now)
-        for grant, attribute in direct:
+        for grant, attribute, value in direct:
             # What else the entry grants him he keeps, through entries of their own.
             for other in grant.images:
                 if other != image:
                     self._grants.add_member(call, other, policy, grant.window, user.dn)
-            self._grants.remove_member(call, grant, attribute, user.dn)
+            self._grants.remove_member(call, grant, attribute, value)
 
     def refuse_through_group(
         self, call: Call, image: str, user: User, policy: Optional[Policy], now: float
@@ -71,7 +71,7 @@ class Revoking:
         HeldThroughGroup
             Naming the group and the grant.
         """
-        reach = self._grants.reaching(call, user.dn)
+        reach = self._grants.reaching(call, user)
         held = [
             grant
             for grant in reach.grants
@@ -81,7 +81,7 @@ class Revoking:
         ]
         if not held:
             return
-        through = sorted(map(str, self._grants.members(call, [held[0].dn]) & reach.groups))
+        through = sorted(map(str, self._grants.members(call, [held[0].dn]).dns & reach.groups))
         groups = " and ".join(f"'{dn}'" for dn in through)
         raise HeldThroughGroup(
             f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
@@ -126,9 +126,10 @@ class Revoking:
         frontier = {grant.dn for grant in grants}
         while frontier:
             seen |= frontier
-            members = self._grants.members(call, frontier) - seen
-            for user in self._users.by_dns(call, members):
+            members = self._grants.members(call, frontier)
+            frontier = members.dns - seen
+            users = self._users.by_dns(call, frontier)
+            for user in users + self._users.by_names(call, members.names):
                 if user_half(user.id) == half:
                     return user
-            frontier = members
         return None

@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import re
 
 from ldapdb import filters
 from ldapdb.connection import Call
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
+from ldapdb.dn import DN
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
 from ldapdb.errors import NoSuchEntry, SchemaMissing
+from ldapdb.vendors import SchemaLookup
 
 __all__ = ["require_schema"]
 
+_CLASSES = (APPLICATION_CLASS, GRANT_CLASS)
+_DEFINITIONS = "objectClasses"
+
 
 def require_schema(call: Call) -> None:
-    """Ask the subschema entry for our classes (RFC 4512, section 4.2).
+    """See that the directory has our classes (RFC 4512, section 4.2).
 
     Raises
     ------
     SchemaMissing
-        If one is not defined there.
+        If one is not defined, or the account may not see it.
     """
-    subschema = call.root_dse().subschema
-    # objectIdentifierFirstComponentMatch (RFC 4517, 4.2.26): the entry is found by what it
-    # defines, and its 80 kB of definitions stay where they are.
-    defines_both = filters.all_of(
-        filters.equal("objectClasses", APPLICATION_CLASS),
-        filters.equal("objectClasses", GRANT_CLASS),
-    )
-    server: Optional[str]
+    root_dse = call.root_dse()
+    vendor, subschema = root_dse.vendor, root_dse.subschema
     try:
-        server, entries = call.read(subschema, ("1.1",), defines_both)
-    except NoSuchEntry as error:
-        server, entries = error.server, []
-    if not entries:
+        known = _LOOKUPS[vendor.schema_lookup](call, subschema)
+    except NoSuchEntry:
+        known = False
+    if not known:
         raise SchemaMissing(
-            f"the directory at {server} does not know the object classes {APPLICATION_CLASS} "
-            f"and {GRANT_CLASS}; load the schema (ldif/openldap/schema.ldif), or let this "
-            f"account read '{subschema}'",
-            server=server,
+            f"the directory at {root_dse.server} does not know the object classes "
+            f"{' and '.join(_CLASSES)}; load the schema ({vendor.schema_file}), let this account "
+            f"read '{subschema}', or do without, by schema = 'stock'",
+            server=root_dse.server,
             dn=str(subschema),
         )
+
+
+def _found_by_definition(call: Call, subschema: DN) -> bool:
+    # objectIdentifierFirstComponentMatch (RFC 4517, 4.2.26): the entry is found by what it
+    # defines, and its 80 kB of definitions stay where they are.
+    both = filters.all_of(*(filters.equal(_DEFINITIONS, name) for name in _CLASSES))
+    return bool(call.read(subschema, ("1.1",), both)[1])
+
+
+def _defined(call: Call, subschema: DN) -> bool:
+    _, entries = call.read(subschema, (_DEFINITIONS,))
+    return bool(entries) and all(_defines(entries[0], name) for name in _CLASSES)
+
+
+def _defines(entry: Entry, name: str) -> bool:
+    wanted = re.compile(rf"\bNAME\s+(\([^)]*)?'{name}'", re.IGNORECASE)
+    return any(wanted.search(text) for text in entry.values(_DEFINITIONS))
+
+
+def _found_as_entries(call: Call, subschema: DN) -> bool:
+    any_of_them = filters.any_of(*(filters.equal("lDAPDisplayName", name) for name in _CLASSES))
+    return len(call.search(subschema.parent, any_of_them, ("1.1",))) == len(_CLASSES)
+
+
+_LOOKUPS = {
+    SchemaLookup.FILTER: _found_by_definition,
+    SchemaLookup.DEFINITIONS: _defined,
+    SchemaLookup.ENTRIES: _found_as_entries,
+}

@@ -34,15 +34,20 @@ class Users:
     def __init__(self, profile: Profile, warned: Warned) -> None:
         self._profile = profile
         self._warned = warned
-        self._attributes = (profile.user_name_attribute, profile.user_id_attribute)
+        self._names = profile.user_name_attributes
+        self._attributes = (*self._names, profile.user_id_attribute)
 
     def by_name(self, call: Call, name: str) -> Optional[User]:
-        """Find a user by the name he logs in with, in one search.
+        """Find a user by the name he logs in with, in one search of each base.
+
+        Where names may be in several attributes, the first that anybody has the name in
+        decides.
 
         Returns
         -------
         User or None
-            Spelled as the directory spells it.
+            Named by the first of the attributes that he has, however he was asked for, and
+            spelled as the directory spells it.
 
         Raises
         ------
@@ -51,13 +56,16 @@ class Users:
         """
         if not name.strip() or not _is_utf8(name):
             return None
-        attribute = self._profile.user_name_attribute
-        entries = self._search(call, filters.equal(attribute, name))
+        wanted = [filters.equal(attribute, name) for attribute in self._names]
+        entries = self._search(call, filters.any_of(*wanted))
+        if len(entries) > 1 and len(wanted) > 1:
+            preferred = (self._search(call, each) for each in wanted)
+            entries = next(filter(None, preferred), [])
         if len(entries) > 1:
             dns = " and ".join(f"'{entry.dn}'" for entry in entries)
             raise AmbiguousName(
                 f"the user name {name!r} belongs to {len(entries)} entries: {dns}; change "
-                f"{attribute} of all but one, or narrow users_base or users_filter",
+                f"{' or '.join(self._names)} of all but one, or narrow users_base or users_filter",
                 dn=entries[0].dn,
             )
         return self._one(entries, name)
@@ -69,7 +77,7 @@ class Users:
             return None
         wanted = filters.all_of(
             filters.equal(self._profile.user_id_attribute, identifier),
-            filters.present(self._profile.user_name_attribute),
+            self._is_named(),
         )
         users = [
             user
@@ -88,14 +96,7 @@ class Users:
     def all(self, call: Call) -> list[User]:
         """List all users; those who share a name are left out, with a warning."""
         named: dict[str, list[User]] = defaultdict(list)
-        present = filters.present(self._profile.user_name_attribute)
-        entries = search(
-            call,
-            self._profile.users,
-            filters.all_of(self._profile.users_filter, present),
-            self._attributes,
-            self._profile.page_size,
-        )
+        entries = self._search(call, self._is_named(), self._profile.page_size)
         for user in self._warned.readable(entries, self._read):
             named[user.name.lower()].append(user)
         for same in named.values():
@@ -113,12 +114,8 @@ class Users:
         """
         users: list[User] = []
         for batch in batches(dns):
-            entries = search(
-                call,
-                self._profile.users,
-                filters.any_of(*map(rdn_filter, batch)),
-                self._attributes,
-                self._profile.page_size,
+            entries = self._in_bases(
+                call, filters.any_of(*map(rdn_filter, batch)), self._profile.page_size
             )
             wanted = set(batch)
             for entry in entries:
@@ -129,13 +126,29 @@ class Users:
                 ]  # fmt: skip
         return users
 
-    def _search(self, call: Call, wanted: Filter) -> list[Entry]:
-        return search(
-            call,
-            self._profile.users,
-            filters.all_of(self._profile.users_filter, wanted),
-            self._attributes,
-        )
+    def by_names(self, call: Call, names: Iterable[str]) -> list[User]:
+        """Find the users of some names, as groups have them in memberUid."""
+        users = []
+        for name in names:
+            user = self.by_name(call, name)
+            if user is not None:
+                users.append(user)
+        return users
+
+    def _is_named(self) -> Filter:
+        return filters.any_of(*map(filters.present, self._names))
+
+    def _search(self, call: Call, wanted: Filter, page_size: int = 0) -> list[Entry]:
+        return self._in_bases(call, filters.all_of(self._profile.users_filter, wanted), page_size)
+
+    def _in_bases(self, call: Call, wanted: Filter, page_size: int) -> list[Entry]:
+        """Search all bases; an entry that two of them hold counts once."""
+        found = {
+            entry.dn: entry
+            for base in self._profile.users
+            for entry in search(call, base, wanted, self._attributes, page_size)
+        }
+        return list(found.values())
 
     def _one(self, entries: list[Entry], asked: str) -> Optional[User]:
         users = self._warned.readable(entries, lambda entry: self._read(entry, asked))
@@ -143,26 +156,25 @@ class Users:
 
     def _read(self, entry: Entry, asked: Optional[str] = None) -> User:
         profile = self._profile
-        if profile.user_name_attribute.lower() not in entry.attributes:
+        attribute = self._name_attribute(entry)
+        if attribute is None:
             # It matched a filter on that attribute, so it has it: under another name (uid
             # for userid), or hidden. That is not the entry's fault, and no "not found".
+            names = " or ".join(map(repr, self._names))
             raise SettingsError(
-                f"user_name_attribute: the directory finds '{entry.dn}' by "
-                f"{profile.user_name_attribute!r} and does not return that attribute; set the "
-                "name that the directory returns it under, or let this account read it",
+                f"user_name_attribute: the directory finds '{entry.dn}' by {names} and does not "
+                "return that attribute; set the name that the directory returns it under, or let "
+                "this account read it",
                 dn=entry.dn,
             )
-        return read_user(
-            entry,
-            profile.user_name_attribute,
-            profile.user_id_attribute,
-            profile.user_id_form,
-            asked,
-        )
+        return read_user(entry, attribute, profile.user_id_attribute, profile.user_id_form, asked)
+
+    def _name_attribute(self, entry: Entry) -> Optional[str]:
+        return next((name for name in self._names if entry.attributes.get(name.lower())), None)
 
     def _quietly(self, entry: Entry) -> list[User]:
         # Among members there are groups and other entries; that they are no users is no news.
-        named = self._profile.user_name_attribute.lower() in entry.attributes
+        named = self._name_attribute(entry) is not None
         return self._warned.readable([entry], self._read) if named else []
 
 

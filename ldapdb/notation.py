@@ -1,0 +1,119 @@
+"""How applications and grants are written down in entries: what to ask for, what to write.
+
+A :class:`Notation` stands between entries as a directory has them and entries as
+``entries`` reads them. :class:`SchemaNotation` is for directories with our schema, where
+the two are the same; ``stock`` has the one for directories that keep the schema they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ldapdb import filters
+from ldapdb.entries import (
+    APPLICATION_CLASS,
+    GRANT_ATTRIBUTES,
+    GRANT_CLASS,
+    IMAGE,
+    OBJECT_CLASS,
+    POLICY_ATTRIBUTES,
+    Entry,
+    Modification,
+    Operation,
+)
+from ldapdb.filters import Filter
+
+__all__ = ["Notation", "SchemaNotation"]
+
+
+class Notation(Protocol):
+    """A way to keep applications and grants in group entries.
+
+    Classes are named by :data:`~ldapdb.entries.APPLICATION_CLASS` and
+    :data:`~ldapdb.entries.GRANT_CLASS`, attributes by the names in ``entries``, whether or
+    not the directory knows them.
+    """
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What to ask for, to learn all that an entry says."""
+
+    @property
+    def needs_schema(self) -> bool:
+        """Whether the directory must know our classes."""
+
+    def carrying(self, object_class: str) -> Filter:
+        """Match entries of a class of ours, and perhaps some more."""
+
+    def of_images(self, object_class: str, images: Sequence[str]) -> Filter:
+        """Match entries of a class of ours with one of some images, and perhaps some more."""
+
+    def read(self, entry: Entry) -> Entry:
+        """Turn an entry as the directory has it into one as ``entries`` reads it.
+
+        Raises
+        ------
+        InvalidValue
+            If what it says about applications and grants cannot be read.
+        """
+
+    def new(
+        self, object_class: str, attributes: Mapping[str, Sequence[str]]
+    ) -> tuple[list[str], dict[str, list[str]]]:
+        """Return the further classes and the attributes of a new entry."""
+
+    def without_image(self, entry: Entry, image: str) -> list[Modification]:
+        """Take one image of several out of an entry, in one modify request."""
+
+    def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
+        """Take a class off an entry that somebody else made, with what only it allows.
+
+        The entry itself stays: it may be a group that the company uses for other things.
+        The image stays too where the other of our two classes needs it.
+        """
+
+
+class SchemaNotation:
+    """Our classes and attributes, in directories that have them (``ldif/``)."""
+
+    attributes = GRANT_ATTRIBUTES
+    needs_schema = True
+
+    def carrying(self, object_class: str) -> Filter:
+        """Match entries of a class."""
+        return filters.equal(OBJECT_CLASS, object_class)
+
+    def of_images(self, object_class: str, images: Sequence[str]) -> Filter:
+        """Match entries of a class with one of some images."""
+        wanted = filters.any_of(*(filters.equal(IMAGE, image) for image in images))
+        return filters.all_of(self.carrying(object_class), wanted)
+
+    def read(self, entry: Entry) -> Entry:
+        """Return the entry as it is."""
+        return entry
+
+    def new(
+        self, object_class: str, attributes: Mapping[str, Sequence[str]]
+    ) -> tuple[list[str], dict[str, list[str]]]:
+        """Return the further class and the attributes of a new entry."""
+        return [object_class], {name: list(values) for name, values in attributes.items()}
+
+    def without_image(self, entry: Entry, image: str) -> list[Modification]:  # noqa: ARG002 -- Notation's
+        """Delete the value."""
+        return [Modification(Operation.DELETE, IMAGE, (image,))]
+
+    def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
+        """Delete the class, and the attributes that no class allows any longer."""
+        other = APPLICATION_CLASS if object_class == GRANT_CLASS else GRANT_CLASS
+        doomed = list(POLICY_ATTRIBUTES) if object_class == GRANT_CLASS else []
+        if not entry.has_class(other):
+            doomed.append(IMAGE)
+        return [
+            Modification(Operation.DELETE, OBJECT_CLASS, (object_class,)),
+            *(
+                Modification(Operation.DELETE, attribute)
+                for attribute in doomed
+                if entry.attributes.get(attribute.lower())
+            ),
+        ]

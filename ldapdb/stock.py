@@ -1,0 +1,203 @@
+"""Applications and grants in directories that keep the schema they have.
+
+Everything stands in one value of ``description``, which every directory allows on every
+group, as one line that an administrator can type::
+
+    remoteapp grant image=simphony/mayavi:0.5 home=TRUE volume=/data:/mnt/data:ro
+
+The first word marks the line; then come ``application``, ``grant`` or both, then words of
+the form ``key=value``. Values with spaces are quoted as for a POSIX shell. Other values of
+``description`` are left alone.
+
+A word that is not known makes the whole line unreadable: it might have narrowed the grant.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Optional
+
+from ldapdb import filters
+from ldapdb.entries import (
+    ALLOW_HOME,
+    ALLOW_STARTUP_DATA,
+    ALLOW_VIEW,
+    APPLICATION_CLASS,
+    DESCRIPTION,
+    GRANT_CLASS,
+    IMAGE,
+    LICENSE,
+    NOT_AFTER,
+    NOT_BEFORE,
+    OBJECT_CLASS,
+    VOLUME,
+    Entry,
+    Modification,
+    Operation,
+)
+from ldapdb.errors import InvalidValue
+from ldapdb.filters import Filter
+
+__all__ = ["KEYS", "StockNotation"]
+
+_MARK = "remoteapp"
+_ROLES = {"application": APPLICATION_CLASS, "grant": GRANT_CLASS}
+
+# The keys of a line, in the order in which they are written, and what they stand for.
+KEYS = {
+    "image": IMAGE,
+    "license": LICENSE,
+    "home": ALLOW_HOME,
+    "view": ALLOW_VIEW,
+    "startup-data": ALLOW_STARTUP_DATA,
+    "volume": VOLUME,
+    "not-before": NOT_BEFORE,
+    "not-after": NOT_AFTER,
+}
+_BOOLEANS = (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA)
+
+# Substrings are rarely indexed: up to so many images are asked for by name, and for more
+# all lines are read, which one pass over the entries serves as well.
+_MOST_IMAGES = 10
+
+
+class StockNotation:
+    """One line of ``description``, on plain groups."""
+
+    attributes = (OBJECT_CLASS, DESCRIPTION)
+    needs_schema = False
+
+    def carrying(self, object_class: str) -> Filter:  # noqa: ARG002 -- Notation's
+        """Match entries with a line; which roles it names is read from it."""
+        return filters.starts_with(DESCRIPTION, _MARK)
+
+    def of_images(self, object_class: str, images: Sequence[str]) -> Filter:
+        """Match entries with a line that has one of some images in it, or a longer one."""
+        if len(images) > _MOST_IMAGES:
+            return self.carrying(object_class)
+        return filters.any_of(*(filters.starts_with(DESCRIPTION, _MARK, image) for image in images))
+
+    def read(self, entry: Entry) -> Entry:
+        """Add the classes and attributes that the line stands for, and drop any others."""
+        line = _line_of(entry)
+        names = {name.lower() for name in KEYS.values()}
+        attributes = {
+            name: values for name, values in entry.attributes.items() if name not in names
+        }
+        ours = [object_class.lower().encode() for object_class in _ROLES.values()]
+        classes = [
+            value
+            for value in entry.attributes.get(OBJECT_CLASS.lower(), ())
+            if bytes(value).lower() not in ours
+        ]
+        if line is not None:
+            roles, said = _parse(line)
+            classes += [_ROLES[role].encode() for role in roles]
+            for name, values in said.items():
+                attributes[name.lower()] = [value.encode() for value in values]
+        attributes[OBJECT_CLASS.lower()] = classes
+        return Entry(entry.dn, attributes)
+
+    def new(
+        self, object_class: str, attributes: Mapping[str, Sequence[str]]
+    ) -> tuple[list[str], dict[str, list[str]]]:
+        """Write the attributes of ours as a line; the others stay."""
+        plain = {
+            name: list(values) for name, values in attributes.items() if name not in KEYS.values()
+        }
+        line = _format([object_class], attributes)
+        return [], {**plain, DESCRIPTION: [line]}
+
+    def without_image(self, entry: Entry, image: str) -> list[Modification]:
+        """Replace the line by one without the image."""
+        said = {name: entry.values(name) for name in KEYS.values()}
+        said[IMAGE] = [each for each in said[IMAGE] if each != image]
+        return _replace(entry, _format(_classes_of(entry), said))
+
+    def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
+        """Drop the line, or the role where it names another."""
+        others = [each for each in _classes_of(entry) if each != object_class]
+        if not others:
+            return _replace(entry, None)
+        said = {name: entry.values(name) for name in KEYS.values()}
+        if GRANT_CLASS not in others:
+            said = {IMAGE: said[IMAGE]}
+        return _replace(entry, _format(others, said))
+
+
+def _is_line(value: str) -> bool:
+    words = value.split(maxsplit=1)
+    return bool(words) and words[0].lower() == _MARK
+
+
+def _line_of(entry: Entry) -> Optional[str]:
+    """Return the entry's line; what is not UTF-8 is somebody else's text."""
+    lines = [
+        text
+        for value in entry.attributes.get(DESCRIPTION.lower(), ())
+        if _is_line(text := bytes(value).decode(errors="replace"))
+    ]
+    if len(lines) > 1:
+        raise InvalidValue(f"{DESCRIPTION} has {len(lines)} lines of {_MARK} and may have one")
+    return lines[0] if lines else None
+
+
+def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Take a line apart: the roles, and values by the names of our attributes."""
+    try:
+        words = shlex.split(line)[1:]
+    except ValueError as error:
+        raise InvalidValue(
+            f"the {_MARK} line of {DESCRIPTION} is not quoted well: {error}"
+        ) from None
+    roles = []
+    while words and words[0].lower() in _ROLES:
+        roles.append(words.pop(0).lower())
+    if not roles:
+        raise InvalidValue(
+            f"the {_MARK} line of {DESCRIPTION} must go on with {' or '.join(_ROLES)}"
+        )
+    said: dict[str, list[str]] = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        name = KEYS.get(key.lower())
+        if not separator or name is None:
+            raise InvalidValue(
+                f"the {_MARK} line of {DESCRIPTION} has {key!r}; it may have "
+                f"{', '.join(f'{each}=' for each in KEYS)}"
+            )
+        said.setdefault(name, []).append(_value(key, name, value))
+    return roles, said
+
+
+def _value(key: str, name: str, value: str) -> str:
+    if name not in _BOOLEANS:
+        return value
+    if value.upper() not in ("TRUE", "FALSE"):
+        raise InvalidValue(f"{key} is {value!r} and must be TRUE or FALSE")
+    return value.upper()
+
+
+def _format(object_classes: Iterable[str], said: Mapping[str, Sequence[str]]) -> str:
+    roles = [role for role, each in _ROLES.items() if each in object_classes]
+    words = [
+        f"{key}={shlex.quote(value)}" for key, name in KEYS.items() for value in said.get(name, ())
+    ]
+    return " ".join([_MARK, *roles, *words])
+
+
+def _classes_of(entry: Entry) -> list[str]:
+    return [each for each in _ROLES.values() if entry.has_class(each)]
+
+
+def _replace(entry: Entry, line: Optional[str]) -> list[Modification]:
+    """Replace the line in one modify, which fails if it is no longer there.
+
+    The delete names the value, so that two writers cannot undo each other's work.
+    """
+    before = _line_of(entry)
+    changes = [] if before is None else [Modification(Operation.DELETE, DESCRIPTION, (before,))]
+    if line is not None:
+        changes.append(Modification(Operation.ADD, DESCRIPTION, (line,)))
+    return changes
