@@ -8,7 +8,7 @@ from ldapdb.connection import Call
 from ldapdb.model import Accounting, Application, Entitlement, Grant, Policy, User, mapping_id
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches
-from ldapdb.store.grants import Grants
+from ldapdb.store.memberships import Memberships
 from ldapdb.store.reading import Warned
 
 __all__ = ["Accountant"]
@@ -21,7 +21,7 @@ class Accountant:
     ----------
     applications : Applications
         Finds what the images are registered as.
-    grants : Grants
+    memberships : Memberships
         Finds what reaches a user.
     caches : Caches
         Spares look-ups of applications, and remembers what mapping ids stand for.
@@ -34,13 +34,13 @@ class Accountant:
     def __init__(
         self,
         applications: Applications,
-        grants: Grants,
+        memberships: Memberships,
         caches: Caches,
         warned: Warned,
         clock: Callable[[], float],
     ) -> None:
         self._applications = applications
-        self._grants = grants
+        self._memberships = memberships
         self._caches = caches
         self._warned = warned
         self._clock = clock
@@ -48,7 +48,7 @@ class Accountant:
     def entitlements(self, call: Call, user: User) -> list[Entitlement]:
         """Work out what a user may start, now or at another time, by image."""
         by_what: dict[tuple[str, Policy], list[Grant]] = {}
-        for grant in self._grants.reaching(call, user).grants:
+        for grant in self._memberships.reaching(call, user).grants:
             self._warn_of_time(grant)
             for image in grant.images:
                 by_what.setdefault((image, grant.policy), []).append(grant)

@@ -1,20 +1,18 @@
-"""Grants, as group entries of class remoteAppGrant, and the groups that reach them."""
+"""Grants, as group entries of class remoteAppGrant."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection import Call
-from ldapdb.dn import DN, common_ancestor
+from ldapdb.dn import DN
 from ldapdb.entries import (
     GRANT_CLASS,
     IMAGE,
     MEMBER,
-    MEMBER_UID,
     Entry,
     Modification,
     Operation,
@@ -25,7 +23,6 @@ from ldapdb.entries import (
     read_images,
 )
 from ldapdb.errors import (
-    AccessDenied,
     EntryExists,
     InvalidValue,
     LDAPDBError,
@@ -37,48 +34,15 @@ from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, User, Window
 from ldapdb.naming import grant_cn
 from ldapdb.store.applications import delete_or_strip, tree_missing
-from ldapdb.store.profile import Base, Profile
-from ldapdb.store.reading import Warned, batches, search
-from ldapdb.store.users import rdn_filter
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import Warned, search
 
-__all__ = ["Grants", "Members", "Reach"]
+__all__ = ["Grants"]
 
 log = logging.getLogger(__name__)
 
 # How often another name is tried for a grant whose entry no longer says what its name says.
 _ATTEMPTS = 9
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What reaches a user.
-
-    Parameters
-    ----------
-    grants : tuple of Grant
-        Readable grants of which he, or a group that contains him, is a member.
-    groups : frozenset of DN
-        The groups that contain him, to any depth.
-    """
-
-    grants: tuple[Grant, ...]
-    groups: frozenset[DN]
-
-
-@dataclass
-class Members:
-    """Who is in some groups.
-
-    Parameters
-    ----------
-    dns : set of DN
-        Users and groups.
-    names : set of str
-        Login names of users, from memberUid.
-    """
-
-    dns: set[DN]
-    names: set[str]
 
 
 class Grants:
@@ -96,40 +60,6 @@ class Grants:
         self._profile = profile
         self._notation = profile.notation
         self._warned = warned
-        # A group is what groups_filter matches; an entry that carries a grant is a group too.
-        carrying = profile.notation.carrying(GRANT_CLASS)
-        self._is_member_entry = filters.any_of(profile.groups_filter, carrying)
-        self._bases = _bases(profile)
-
-    def reaching(self, call: Call, user: User) -> Reach:
-        """Find what reaches a user: one search, and one more per level of groups.
-
-        Groups and grants are asked for together, level by level: first those that have the
-        user as a member, then those that have one of these groups as a member, until no
-        new group turns up. Where the directory has a rule for it, it does so itself, in
-        one search. Members are never read, only filtered on.
-        """
-        rule = self._profile.in_chain_rule
-        grants: dict[DN, Entry] = {}
-        groups: set[DN] = set()
-        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
-        depth = 0
-        while frontier:
-            found: list[DN] = []
-            for entry in self._of_members(call, frontier):
-                dn = self._name(entry)
-                if dn is None:
-                    continue
-                if is_grant(entry) and dn.is_under(self._profile.grants.dn):
-                    grants[dn] = entry
-                if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user.dn:
-                    groups.add(dn)
-                    found.append(dn)
-            depth += 1
-            # Without nesting, a group's grants count, and the groups it is in do not.
-            goes_on = rule is None and (self._profile.nested_groups or depth == 1)
-            frontier = self._holding(found) if goes_on else []
-        return Reach(tuple(self._readable(grants.values())), frozenset(groups))
 
     def of_member(self, call: Call, image: str, user: User) -> list[tuple[Grant, str, str]]:
         """Find the grants of an image that name a user directly.
@@ -149,18 +79,6 @@ class Grants:
     def all(self, call: Call) -> list[Grant]:
         """List all readable grants."""
         return self._search(call, self._notation.carrying(GRANT_CLASS))
-
-    def members(self, call: Call, dns: Iterable[DN]) -> Members:
-        """Read the members of the groups and grants among some DNs."""
-        members = Members(set(), set())
-        for batch in batches(dns):
-            wanted = filters.all_of(self._is_member_entry, filters.any_of(*map(rdn_filter, batch)))
-            attributes = (*self._profile.member_attributes, MEMBER_UID)
-            for entry in self._in_bases(call, wanted, attributes):
-                dn = self._name(entry)
-                if dn is not None and dn in batch:
-                    self._read_members(call, entry, dn, members)
-        return members
 
     def add_member(
         self, call: Call, image: str, policy: Policy, window: Window, member: DN
@@ -294,67 +212,16 @@ class Grants:
         ours = (self._profile.grants.dn.child("cn", name) for name in names)
         return next((dn for dn in ours if dn == grant.dn), None)
 
-    def _holding(self, groups: Iterable[DN]) -> list[Filter]:
-        return [
-            filters.equal(attribute, str(dn))
-            for dn in groups
-            for attribute in self._profile.member_attributes
-        ]
-
-    def _of_members(self, call: Call, members: Sequence[Filter]) -> list[Entry]:
-        entries: list[Entry] = []
-        for batch in batches(members):
-            wanted = filters.all_of(self._is_member_entry, filters.any_of(*batch))
-            entries += self._in_bases(call, wanted, self._notation.attributes)
-        return self._read_notation(entries)
-
     def _entries(self, call: Call, wanted: Filter) -> list[Entry]:
         """Search for entries that carry a grant."""
         profile = self._profile
         found = search(call, profile.grants, wanted, self._notation.attributes, profile.page_size)
-        return [entry for entry in self._read_notation(found) if is_grant(entry)]
+        return [entry for entry in self.read(found) if is_grant(entry)]
 
     def _search(self, call: Call, wanted: Filter) -> list[Grant]:
-        return self._readable(self._entries(call, wanted))
+        return self.readable(self._entries(call, wanted))
 
-    def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
-        """Search groups and grants, in one search where the account may."""
-        bases, page_size = self._bases, self._profile.page_size
-        try:
-            return [
-                entry
-                for base in bases
-                for entry in search(call, base, wanted, attributes, page_size)
-            ]
-        except LDAPDBError as error:
-            if len(bases) > 1 or not _is_hidden(error):
-                raise
-        both = (self._profile.groups, self._profile.grants)
-        entries = [
-            entry for base in both for entry in search(call, base, wanted, attributes, page_size)
-        ]
-        self._bases = both
-        log.info(
-            "'%s' may not be searched; groups and grants are searched one after the other",
-            bases[0].dn,
-        )
-        return entries
-
-    def _read_members(self, call: Call, entry: Entry, dn: DN, members: Members) -> None:
-        for attribute in self._profile.member_attributes:
-            for value in _values(call, entry, dn, attribute):
-                try:
-                    member = DN.parse(bytes(value).decode())
-                except ValueError as error:  # UnicodeDecodeError is one
-                    self._warned.skip(dn, f"a member that is no name: {error}")
-                    continue
-                if member.rdns:
-                    members.dns.add(member)
-        if self._profile.member_names:
-            names = entry.attributes.get(MEMBER_UID.lower(), ())
-            members.names.update(bytes(value).decode(errors="replace") for value in names)
-
-    def _read_notation(self, entries: Iterable[Entry]) -> list[Entry]:
+    def read(self, entries: Iterable[Entry]) -> list[Entry]:
         """Read what entries say; one that cannot be read is left as a group like any other."""
         read = []
         for entry in entries:
@@ -367,7 +234,7 @@ class Grants:
 
     def _says(self, entries: Iterable[Entry], image: str, policy: Policy, window: Window) -> bool:
         """Tell whether the entry that was read grants exactly this."""
-        said = [entry for entry in self._read_notation(entries) if is_grant(entry)]
+        said = [entry for entry in self.read(entries) if is_grant(entry)]
         try:
             grants = [read_grant(entry) for entry in said]
         except InvalidValue:
@@ -375,36 +242,13 @@ class Grants:
         wanted = (image,), policy, window
         return [(grant.images, grant.policy, grant.window) for grant in grants] == [wanted]
 
-    def _readable(self, entries: Iterable[Entry]) -> list[Grant]:
+    def readable(self, entries: Iterable[Entry]) -> list[Grant]:
+        """Read the grants that entries carry, leaving out what cannot be read."""
         whole = list(entries)
         for entry in whole:
             for image in read_images(entry)[1] if _has_good_image(entry) else ():
                 self._warned.skip(entry.dn, f"the image {image!r} is not a Docker reference")
         return self._warned.readable(whole, read_grant)
-
-
-def _bases(profile: Profile) -> tuple[Base, ...]:
-    """Where groups and grants are searched together, if they have an ancestor in common."""
-    ancestor = common_ancestor(profile.groups.dn, profile.grants.dn)
-    if ancestor is None:
-        return profile.groups, profile.grants
-    return (Base(ancestor, "groups_base and grants_base"),)
-
-
-def _is_hidden(error: LDAPDBError) -> bool:
-    return isinstance(error, AccessDenied) or isinstance(error.__cause__, NoSuchEntry)
-
-
-def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]:
-    """Return an attribute's values; asks for them if the server sent a part only."""
-    in_parts = any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
-    return call.values(dn, attribute) if in_parts else entry.attributes.get(attribute.lower(), ())
-
-
-def _is_member(attribute: str, value: str, in_chain_rule: Optional[str]) -> Filter:
-    if in_chain_rule is None:
-        return filters.equal(attribute, value)
-    return filters.matches(attribute, in_chain_rule, value)
 
 
 def _has_good_image(entry: Entry) -> bool:

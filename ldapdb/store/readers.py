@@ -12,6 +12,7 @@ from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches
 from ldapdb.store.grants import Grants
+from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned
 from ldapdb.store.revoking import Revoking
@@ -37,14 +38,15 @@ class Readers:
     ) -> Readers:
         """Put them together."""
         users, grants = Users(profile, warned), Grants(profile, warned)
+        memberships = Memberships(profile, grants, warned)
         applications = Applications(profile, warned)
         return cls(
             profile=profile,
             users=users,
             applications=applications,
             grants=grants,
-            revoking=Revoking(users, grants),
-            accountant=Accountant(applications, grants, caches, warned, clock),
+            revoking=Revoking(users, grants, memberships),
+            accountant=Accountant(applications, memberships, caches, warned, clock),
         )
 
     def require(self, call: Call, image: str, user_name: str) -> User:

@@ -9,6 +9,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import HeldThroughGroup
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
+from ldapdb.store.memberships import Memberships
 from ldapdb.store.users import Users
 
 __all__ = ["Revoking"]
@@ -23,11 +24,14 @@ class Revoking:
         Finds the user of a mapping id.
     grants : Grants
         Finds and changes the grants.
+    memberships : Memberships
+        Finds what reaches a user, and whom a grant reaches.
     """
 
-    def __init__(self, users: Users, grants: Grants) -> None:
+    def __init__(self, users: Users, grants: Grants, memberships: Memberships) -> None:
         self._users = users
         self._grants = grants
+        self._memberships = memberships
 
     def policies(self, call: Call, image: str, user: User) -> list[Policy]:
         """List the policies under which grants of an image name the user directly."""
@@ -71,7 +75,7 @@ class Revoking:
         HeldThroughGroup
             Naming the group and the grant.
         """
-        reach = self._grants.reaching(call, user)
+        reach = self._memberships.reaching(call, user)
         held = [
             grant
             for grant in reach.grants
@@ -81,7 +85,7 @@ class Revoking:
         ]
         if not held:
             return
-        through = sorted(map(str, self._grants.members(call, [held[0].dn]).dns & reach.groups))
+        through = sorted(map(str, self._memberships.members(call, [held[0].dn]).dns & reach.groups))
         groups = " and ".join(f"'{dn}'" for dn in through)
         raise HeldThroughGroup(
             f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
@@ -126,7 +130,7 @@ class Revoking:
         frontier = {grant.dn for grant in grants}
         while frontier:
             seen |= frontier
-            members = self._grants.members(call, frontier)
+            members = self._memberships.members(call, frontier)
             frontier = members.dns - seen
             users = self._users.by_dns(call, frontier)
             for user in users + self._users.by_names(call, members.names):

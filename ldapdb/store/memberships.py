@@ -1,0 +1,200 @@
+"""What reaches a user: groups, and the grants that they or he are members of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ldapdb import filters
+from ldapdb.connection import Call
+from ldapdb.dn import DN, common_ancestor
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, is_grant, read_dn
+from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry
+from ldapdb.filters import Filter
+from ldapdb.model import Grant, User
+from ldapdb.store.grants import Grants
+from ldapdb.store.profile import Base, Profile
+from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.users import rdn_filter
+
+__all__ = ["Memberships"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What reaches a user.
+
+    Parameters
+    ----------
+    grants : tuple of Grant
+        Readable grants of which he, or a group that contains him, is a member.
+    groups : frozenset of DN
+        The groups that contain him, to any depth.
+    """
+
+    grants: tuple[Grant, ...]
+    groups: frozenset[DN]
+
+
+@dataclass
+class Members:
+    """Who is in some groups.
+
+    Parameters
+    ----------
+    dns : set of DN
+        Users and groups.
+    names : set of str
+        Login names of users, from memberUid.
+    """
+
+    dns: set[DN]
+    names: set[str]
+
+
+class Memberships:
+    """Finds who is in what, from the user up and from the grant down.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where and how.
+    grants : Grants
+        Reads what entries grant.
+    warned : Warned
+        Told of entries that cannot be read.
+    """
+
+    def __init__(self, profile: Profile, grants: Grants, warned: Warned) -> None:
+        self._profile = profile
+        self._grants = grants
+        self._warned = warned
+        # A group is what groups_filter matches; an entry that carries a grant is a group too.
+        carrying = profile.notation.carrying(GRANT_CLASS)
+        self._is_member_entry = filters.any_of(profile.groups_filter, carrying)
+        self._bases = _bases(profile)
+
+    def reaching(self, call: Call, user: User) -> Reach:
+        """Find what reaches a user: one search, and one more per level of groups.
+
+        Groups and grants are asked for together, level by level: first those that have the
+        user as a member, then those that have one of these groups as a member, until no
+        new group turns up. Where the directory has a rule for it, it does so itself, in
+        one search. Members are never read, only filtered on.
+        """
+        rule = self._profile.in_chain_rule
+        grants: dict[DN, Entry] = {}
+        groups: set[DN] = set()
+        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
+        depth = 0
+        while frontier:
+            found: list[DN] = []
+            for entry in self._of_members(call, frontier):
+                dn = self._name(entry)
+                if dn is None:
+                    continue
+                if is_grant(entry) and dn.is_under(self._profile.grants.dn):
+                    grants[dn] = entry
+                if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user.dn:
+                    groups.add(dn)
+                    found.append(dn)
+            depth += 1
+            # Without nesting, a group's grants count, and the groups it is in do not.
+            goes_on = rule is None and (self._profile.nested_groups or depth == 1)
+            frontier = self._holding(found) if goes_on else []
+        return Reach(tuple(self._grants.readable(grants.values())), frozenset(groups))
+
+    def members(self, call: Call, dns: Iterable[DN]) -> Members:
+        """Read the members of the groups and grants among some DNs."""
+        members = Members(set(), set())
+        for batch in batches(dns):
+            wanted = filters.all_of(self._is_member_entry, filters.any_of(*map(rdn_filter, batch)))
+            attributes = (*self._profile.member_attributes, MEMBER_UID)
+            for entry in self._in_bases(call, wanted, attributes):
+                dn = self._name(entry)
+                if dn is not None and dn in batch:
+                    self._read_members(call, entry, dn, members)
+        return members
+
+    def _holding(self, groups: Iterable[DN]) -> list[Filter]:
+        return [
+            filters.equal(attribute, str(dn))
+            for dn in groups
+            for attribute in self._profile.member_attributes
+        ]
+
+    def _of_members(self, call: Call, members: Sequence[Filter]) -> list[Entry]:
+        entries: list[Entry] = []
+        for batch in batches(members):
+            wanted = filters.all_of(self._is_member_entry, filters.any_of(*batch))
+            entries += self._in_bases(call, wanted, self._profile.notation.attributes)
+        return self._grants.read(entries)
+
+    def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
+        """Search groups and grants, in one search where the account may."""
+        bases, page_size = self._bases, self._profile.page_size
+        try:
+            return [
+                entry
+                for base in bases
+                for entry in search(call, base, wanted, attributes, page_size)
+            ]
+        except LDAPDBError as error:
+            if len(bases) > 1 or not _is_hidden(error):
+                raise
+        both = (self._profile.groups, self._profile.grants)
+        entries = [
+            entry for base in both for entry in search(call, base, wanted, attributes, page_size)
+        ]
+        self._bases = both
+        log.info(
+            "'%s' may not be searched; groups and grants are searched one after the other",
+            bases[0].dn,
+        )
+        return entries
+
+    def _read_members(self, call: Call, entry: Entry, dn: DN, members: Members) -> None:
+        for attribute in self._profile.member_attributes:
+            for value in _values(call, entry, dn, attribute):
+                try:
+                    member = DN.parse(bytes(value).decode())
+                except ValueError as error:  # UnicodeDecodeError is one
+                    self._warned.skip(dn, f"a member that is no name: {error}")
+                    continue
+                if member.rdns:
+                    members.dns.add(member)
+        if self._profile.member_names:
+            names = entry.attributes.get(MEMBER_UID.lower(), ())
+            members.names.update(bytes(value).decode(errors="replace") for value in names)
+
+    def _name(self, entry: Entry) -> Optional[DN]:
+        names = self._warned.readable([entry], read_dn)
+        return names[0] if names else None
+
+
+def _bases(profile: Profile) -> tuple[Base, ...]:
+    """Where groups and grants are searched together, if they have an ancestor in common."""
+    ancestor = common_ancestor(profile.groups.dn, profile.grants.dn)
+    if ancestor is None:
+        return profile.groups, profile.grants
+    return (Base(ancestor, "groups_base and grants_base"),)
+
+
+def _is_hidden(error: LDAPDBError) -> bool:
+    return isinstance(error, AccessDenied) or isinstance(error.__cause__, NoSuchEntry)
+
+
+def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]:
+    """Return an attribute's values; asks for them if the server sent a part only."""
+    in_parts = any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
+    return call.values(dn, attribute) if in_parts else entry.attributes.get(attribute.lower(), ())
+
+
+def _is_member(attribute: str, value: str, in_chain_rule: Optional[str]) -> Filter:
+    if in_chain_rule is None:
+        return filters.equal(attribute, value)
+    return filters.matches(attribute, in_chain_rule, value)
