@@ -19,7 +19,13 @@ from typing import Optional
 from ldapdb.dn import DN
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Application, Grant, Policy, User, Window
-from ldapdb.syntaxes import IdentifierForm, format_time, parse_identifier, parse_time
+from ldapdb.syntaxes import (
+    IdentifierForm,
+    format_time,
+    parse_identifier,
+    parse_time,
+    sibling_sid,
+)
 from ldapdb.wellformed import check_image, check_text
 
 __all__ = [
@@ -39,7 +45,9 @@ __all__ = [
     "NOT_AFTER",
     "NOT_BEFORE",
     "OBJECT_CLASS",
+    "OBJECT_SID",
     "POLICY_ATTRIBUTES",
+    "PRIMARY_GROUP_ID",
     "VOLUME",
     "Entry",
     "Modification",
@@ -60,6 +68,9 @@ MEMBER = "member"
 MEMBER_UID = "memberUid"
 DISPLAY_NAME = "displayName"
 DESCRIPTION = "description"
+
+OBJECT_SID = "objectSid"
+PRIMARY_GROUP_ID = "primaryGroupID"
 
 IMAGE = "remoteAppImage"
 LICENSE = "remoteAppLicense"
@@ -228,7 +239,20 @@ def read_user(
         id=read_identifier(entry, identifier_attribute, form),
         name=check_text(name, "user name"),
         dn=read_dn(entry),
+        primary_group=_read_primary_group(entry),
     )
+
+
+def _read_primary_group(entry: Entry) -> Optional[bytes]:
+    """Read which group a user is in by number; None if it was not asked for or is hidden."""
+    sids = entry.attributes.get(OBJECT_SID.lower(), ())
+    number = entry.value(PRIMARY_GROUP_ID)
+    if len(sids) != 1 or number is None:
+        return None
+    try:
+        return sibling_sid(bytes(sids[0]), int(number))
+    except ValueError as error:
+        raise InvalidValue(f"{OBJECT_SID} or {PRIMARY_GROUP_ID}: {error}") from None
 
 
 def read_application(entry: Entry, identifier_attribute: str, form: IdentifierForm) -> Application:

@@ -45,11 +45,14 @@ class User:
         As the directory spells it.
     dn : DN
         Where the entry was when it was read. No part of the identity.
+    primary_group : bytes, optional
+        objectSid of the group that Active Directory keeps him in by number, not as a member.
     """
 
     id: int
     name: str
     dn: DN = field(compare=False, repr=False)
+    primary_group: Optional[bytes] = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Optional
 
-__all__ = ["IdentifierForm", "format_time", "parse_identifier", "parse_time", "write_identifier"]
+__all__ = [
+    "IdentifierForm",
+    "format_time",
+    "parse_identifier",
+    "parse_time",
+    "sibling_sid",
+    "write_identifier",
+]
+
+_SHORTEST_SID = 12
 
 _TIME = re.compile(
     r"(\d{4})(\d{2})(\d{2})(\d{2})(?:([0-5]\d)([0-5]\d|60)?)?(?:[.,](\d+))?"
@@ -60,6 +69,33 @@ def write_identifier(number: int, form: IdentifierForm) -> Optional[bytes]:
         digits = identifier.hex
         return "-".join(digits[start : start + 8] for start in range(0, 32, 8)).encode()
     return str(identifier).encode()
+
+
+def sibling_sid(sid: bytes, relative_identifier: int) -> bytes:
+    """Name another account of the same domain.
+
+    Parameters
+    ----------
+    sid : bytes
+        A security identifier as objectSid has it.
+    relative_identifier : int
+        The other account's number in the domain.
+
+    Raises
+    ------
+    ValueError
+        If `sid` is none, or the number does not fit into 32 bits.
+
+    References
+    ----------
+    [MS-DTYP], section 2.4.2.2: one octet of revision, one that counts the parts, six of
+    authority, and four for each part, little-endian; the last part is the account's number.
+    """
+    if len(sid) < _SHORTEST_SID or len(sid) != 8 + 4 * sid[1]:
+        raise ValueError("not a security identifier")
+    if not 0 <= relative_identifier < 1 << 32:
+        raise ValueError(f"{relative_identifier} is not the number of an account")
+    return sid[:-4] + relative_identifier.to_bytes(4, "little")
 
 
 def parse_time(text: str) -> float:

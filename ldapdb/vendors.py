@@ -91,6 +91,8 @@ class Vendor:
         OID of the matching rule by which one search finds all groups that contain somebody,
         to any depth. None: level by level. A server that does not know the rule finds
         nothing and says success.
+    primary_groups : bool
+        Whether each user is in one group by its number (primaryGroupID), and not as a member.
     already_there, not_there : frozenset of int
         Result codes of a modify that adds a value that is there, or deletes one that is
         not. The same codes may mean something else, so that they are a reason to look.
@@ -123,6 +125,7 @@ class Vendor:
     account_name_attribute: Optional[str] = None
     empty_stock_groups: bool = True
     in_chain_rule: Optional[str] = None
+    primary_groups: bool = False
     already_there: frozenset[int] = frozenset({20})
     not_there: frozenset[int] = frozenset({16})
     hides_silently: bool = False
@@ -206,6 +209,7 @@ ACTIVE_DIRECTORY = Vendor(
     group_defaults=(("groupType", "4"),),
     account_name_attribute="sAMAccountName",
     in_chain_rule="1.2.840.113556.1.4.1941",
+    primary_groups=True,
     already_there=frozenset({20, 68}),
     not_there=frozenset({16, 53}),
     schema_lookup=SchemaLookup.ENTRIES,

@@ -10,8 +10,8 @@ from typing import Optional
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
-from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, is_grant, read_dn
-from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant, read_dn
+from ldapdb.errors import AccessDenied, BaseNotFound, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
 from ldapdb.store.grants import Grants
@@ -84,29 +84,47 @@ class Memberships:
         Groups and grants are asked for together, level by level: first those that have the
         user as a member, then those that have one of these groups as a member, until no
         new group turns up. Where the directory has a rule for it, it does so itself, in
-        one search. Members are never read, only filtered on.
+        one search, after one for the user's primary group. Members are never read, only
+        filtered on.
         """
         rule = self._profile.in_chain_rule
         grants: dict[DN, Entry] = {}
-        groups: set[DN] = set()
-        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
-        depth = 0
-        while frontier:
-            found: list[DN] = []
-            for entry in self._of_members(call, frontier):
+        groups: set[DN] = {user.dn}
+
+        def take(entries: Iterable[Entry]) -> list[DN]:
+            """Take in what was found, and return the groups among it that are new."""
+            new = []
+            for entry in entries:
                 dn = self._name(entry)
                 if dn is None:
                     continue
                 if is_grant(entry) and dn.is_under(self._profile.grants.dn):
                     grants[dn] = entry
-                if dn.is_under(self._profile.groups.dn) and dn not in groups and dn != user.dn:
+                if dn.is_under(self._profile.groups.dn) and dn not in groups:
                     groups.add(dn)
-                    found.append(dn)
+                    new.append(dn)
+            return new
+
+        primary = take(self._primary_group(call, user))
+        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
+        if rule is not None:
+            frontier += self._holding(primary, rule)
+        depth = 0
+        while frontier:
+            found = take(self._of_members(call, frontier))
             depth += 1
+            if depth == 1:  # the primary group is one of the groups that the user is in
+                found += primary
             # Without nesting, a group's grants count, and the groups it is in do not.
             goes_on = rule is None and (self._profile.nested_groups or depth == 1)
             frontier = self._holding(found) if goes_on else []
-        return Reach(tuple(self._grants.readable(grants.values())), frozenset(groups))
+        return Reach(tuple(self._grants.readable(grants.values())), frozenset(groups - {user.dn}))
+
+    def _primary_group(self, call: Call, user: User) -> list[Entry]:
+        """Find the group that a user of Active Directory is in by number."""
+        if user.primary_group is None:
+            return []
+        return self._of_members(call, [filters.equal(OBJECT_SID, user.primary_group)])
 
     def members(self, call: Call, dns: Iterable[DN]) -> Members:
         """Read the members of the groups and grants among some DNs."""
@@ -120,9 +138,9 @@ class Memberships:
                     self._read_members(call, entry, dn, members)
         return members
 
-    def _holding(self, groups: Iterable[DN]) -> list[Filter]:
+    def _holding(self, groups: Iterable[DN], rule: Optional[str] = None) -> list[Filter]:
         return [
-            filters.equal(attribute, str(dn))
+            _is_member(attribute, str(dn), rule)
             for dn in groups
             for attribute in self._profile.member_attributes
         ]
@@ -185,7 +203,7 @@ def _bases(profile: Profile) -> tuple[Base, ...]:
 
 
 def _is_hidden(error: LDAPDBError) -> bool:
-    return isinstance(error, AccessDenied) or isinstance(error.__cause__, NoSuchEntry)
+    return isinstance(error, (AccessDenied, BaseNotFound))
 
 
 def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]:

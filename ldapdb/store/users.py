@@ -9,7 +9,7 @@ from typing import Optional
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import Entry, read_user
+from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
 from ldapdb.errors import AmbiguousName, SettingsError
 from ldapdb.filters import Filter
 from ldapdb.model import User
@@ -36,6 +36,8 @@ class Users:
         self._warned = warned
         self._names = profile.user_name_attributes
         self._attributes = (*self._names, profile.user_id_attribute)
+        if profile.vendor.primary_groups:
+            self._attributes += (OBJECT_SID, PRIMARY_GROUP_ID)
 
     def by_name(self, call: Call, name: str) -> Optional[User]:
         """Find a user by the name he logs in with, in one search of each base.
