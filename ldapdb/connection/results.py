@@ -14,7 +14,7 @@ __all__ = ["SUCCESS", "WIRE_ERRORS", "result_error"]
 SUCCESS = 0
 _LIFT_SIZE_LIMIT = (
     "lift the limit for this account (OpenLDAP: olcLimits with size.soft, size.hard and "
-    "size.prtotal unlimited, see ldif/openldap/access.ldif)"
+    "size.prtotal unlimited, see ldif/openldap/access.ldif; 389 DS: nsSizeLimit of its entry)"
 )
 # RFC 4511, appendix A: what each result code asks of the caller. The text follows
 # "the directory at <server> ".
