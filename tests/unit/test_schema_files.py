@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ from ldapdb.entries import (
 from ldapdb.errors import InvalidValue
 
 LDIF = Path(__file__).parents[2] / "ldif"
-SCHEMA_LDIF = LDIF / "openldap" / "schema.ldif"
 CLASSIC_SCHEMA = LDIF / "openldap" / "remoteapp.schema"
+ACCESS_SDDL = LDIF / "ad" / "access.sddl"
 
 ARC = "1.2.840.113556.1.8000.2554.20202.47427.27932.19495.43781.38847.6802906"
 TEXT, BOOLEAN, TIME = (f"1.3.6.1.4.1.1466.115.121.1.{number}" for number in (15, 7, 24))
@@ -111,16 +112,22 @@ def _lines(path: Path) -> Iterator[str]:
             yield line
 
 
-def _from_ldif() -> tuple[list[Definition], list[Definition]]:
+Schema = tuple[list[Definition], list[Definition]]
+
+
+def _from_ldif(path: Path) -> Schema:
+    """Read the definitions of OpenLDAP's cn=config or of cn=schema."""
     found: dict[str, list[Definition]] = defaultdict(list)
-    for line in _lines(SCHEMA_LDIF):
+    for line in _lines(path):
         keyword, _, rest = line.partition(": ")
-        if keyword in ("olcAttributeTypes", "olcObjectClasses"):
-            found[keyword].append(_definition(rest))
-    return found["olcAttributeTypes"], found["olcObjectClasses"]
+        if keyword in ("add", "changetype", "cn", "dn", "objectClass") or not rest:
+            continue
+        found[keyword.removeprefix("olc").lower()].append(_definition(rest))
+    assert set(found) == {"attributetypes", "objectclasses"}
+    return found["attributetypes"], found["objectclasses"]
 
 
-def _from_classic() -> tuple[list[Definition], list[Definition]]:
+def _from_classic() -> Schema:
     text = CLASSIC_SCHEMA.read_text(encoding="ascii")
     text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
     found: dict[str, list[Definition]] = defaultdict(list)
@@ -137,7 +144,7 @@ def _entries(path: Path) -> list[Entry]:
     for line in _lines(path):
         name, separator, rest = line.partition(":")
         if not separator:
-            assert not line.strip(), f"{path.name} has a line that is no LDIF: {line!r}"
+            assert line.strip() in ("", "-"), f"{path.name} has a line that is no LDIF: {line!r}"
             continue
         value = base64.b64decode(rest[1:]) if rest.startswith(":") else rest.strip().encode()
         if name == "dn":
@@ -148,7 +155,21 @@ def _entries(path: Path) -> list[Entry]:
     return found
 
 
-ATTRIBUTE_TYPES, OBJECT_CLASSES = _from_ldif()
+SCHEMAS = {
+    path.relative_to(LDIF).as_posix(): _from_ldif(path)
+    for path in (
+        LDIF / "openldap" / "schema.ldif",
+        LDIF / "389ds" / "schema.ldif",
+        LDIF / "389ds" / "99remoteapp.ldif",
+    )
+}
+SCHEMAS["openldap/remoteapp.schema"] = _from_classic()
+ATTRIBUTE_TYPES, OBJECT_CLASSES = SCHEMAS["openldap/schema.ldif"]
+AD_SCHEMA = {
+    value.decode(): entry
+    for entry in _entries(LDIF / "ad" / "schema.ldif")
+    for value in entry.attributes.get("lDAPDisplayName", [])
+}
 SAMPLE = _entries(LDIF / "sample.ldif")
 
 
@@ -210,9 +231,83 @@ def test_times_can_be_compared_and_images_searched() -> None:
     assert defined[IMAGE]["SUBSTR"] == ("caseExactSubstringsMatch",)
 
 
-def test_both_forms_of_the_schema_define_the_same() -> None:
-    """schema.ldif and remoteapp.schema have the same definitions in the same order."""
-    assert _from_classic() == (ATTRIBUTE_TYPES, OBJECT_CLASSES)
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_all_forms_of_the_schema_define_the_same(name: str) -> None:
+    """What each file loads is the same, word for word and in the same order."""
+    assert SCHEMAS[name] == (ATTRIBUTE_TYPES, OBJECT_CLASSES)
+
+
+# -- the schema of Active Directory ---------------------------------------------------------
+
+
+def _texts(entry: Entry, name: str) -> list[str]:
+    return [value.decode() for value in entry.attributes.get(name, [])]
+
+
+def test_active_directory_has_the_attributes_of_the_others() -> None:
+    """Number, count of values and purpose are theirs; the syntax is AD's word for the same."""
+    words = {TEXT: ("2.5.5.3", "27"), BOOLEAN: ("2.5.5.8", "1"), TIME: ("2.5.5.11", "24")}
+    for attribute in ATTRIBUTE_TYPES:
+        entry = AD_SCHEMA[attribute.name]
+        single = "SINGLE-VALUE" in attribute.words
+        assert _texts(entry, "attributeID") == [attribute.oid]
+        assert _texts(entry, "isSingleValued") == [str(single).upper()]
+        assert _texts(entry, "adminDescription") == list(attribute["DESC"])
+        syntax = (*_texts(entry, "attributeSyntax"), *_texts(entry, "oMSyntax"))
+        assert syntax == words[attribute["SYNTAX"][0]]
+
+
+def test_active_directory_has_the_classes_of_the_others() -> None:
+    """The image is allowed, not demanded: Samba 4.17 would take the class on no present group."""
+    for object_class in OBJECT_CLASSES:
+        if object_class.name == GROUP_CLASS:
+            assert GROUP_CLASS not in AD_SCHEMA  # its own class, group, may be empty
+            continue
+        entry = AD_SCHEMA[object_class.name]
+        assert _texts(entry, "governsID") == [object_class.oid]
+        assert _texts(entry, "adminDescription") == list(object_class["DESC"])
+        assert _texts(entry, "objectClassCategory") == ["3"]  # auxiliary
+        assert _texts(entry, "subClassOf") == list(object_class["SUP"])
+        assert _texts(entry, "mustContain") == []
+        assert set(_texts(entry, "mayContain")) == {*object_class["MUST"], *object_class["MAY"]}
+
+
+def test_active_directory_defines_nothing_else() -> None:
+    """Every entry of the schema is one of those compared above."""
+    names = {each.name for each in (*ATTRIBUTE_TYPES, *OBJECT_CLASSES)}
+    assert set(AD_SCHEMA) == names - {GROUP_CLASS}
+
+
+@pytest.mark.parametrize("name", AD_SCHEMA)
+def test_active_directory_s_names_and_guids_follow_from_the_others(name: str) -> None:
+    """The entry is named like the attribute; its GUID is made from its number."""
+    entry = AD_SCHEMA[name]
+    (oid,) = _texts(entry, "attributeID") + _texts(entry, "governsID")
+    assert entry.dn == f"CN={name},CN=Schema,CN=Configuration,DC=X"
+    assert _texts(entry, "cn") == _texts(entry, "adminDisplayName") == [name]
+    assert entry.attributes["schemaIDGUID"] == [uuid.uuid5(uuid.NAMESPACE_OID, oid).bytes_le]
+
+
+def test_active_directory_hides_the_licence_and_indexes_the_image() -> None:
+    """SearchFlags: 128 is confidential, 1 is an index."""
+    flags = {
+        name: _texts(entry, "searchFlags")
+        for name, entry in AD_SCHEMA.items()
+        if "attributeID" in entry.attributes
+    }
+    assert flags.pop(entries.LICENSE) == ["128"]
+    assert flags.pop(IMAGE) == ["1"]
+    assert set(map(tuple, flags.values())) == {("0",)}
+
+
+def test_the_access_rules_name_the_licence_by_its_guid() -> None:
+    """The one attribute that access.sddl names is remoteAppLicense."""
+    rules = re.findall(
+        r"^\(\w+;\w*;\w*;([^;]*);([^;]*);\w+\)$", ACCESS_SDDL.read_text(), re.MULTILINE
+    )
+    group = "bf967a9c-0de6-11d0-a285-00aa003049e2"
+    licence = uuid.UUID(bytes_le=AD_SCHEMA[entries.LICENSE].attributes["schemaIDGUID"][0])
+    assert rules == [(str(licence), ""), (group, ""), ("", group)]
 
 
 @pytest.mark.parametrize("path", sorted(LDIF.rglob("*.*")), ids=lambda path: str(path.name))
@@ -220,6 +315,35 @@ def test_no_file_names_what_is_not_defined(path: Path) -> None:
     """A name of ours in any file, access rules and comments too, is one that there is."""
     known = {each.name for each in (*ATTRIBUTE_TYPES, *OBJECT_CLASSES)}
     assert set(re.findall(r"\bremoteApp[A-Z]\w*", path.read_text(encoding="utf-8"))) <= known
+
+
+def test_both_trees_are_the_same() -> None:
+    """The tree of Active Directory has the entries, names and words of the others' tree."""
+    suffixes = ("dc=example,dc=org", "dc=x")
+    plain, ad = (
+        {
+            entry.dn.lower().removesuffix(suffix): (
+                entry.attributes["ou"],
+                entry.attributes["description"],
+            )
+            for entry in _entries(path)
+        }
+        for path, suffix in zip((LDIF / "tree.ldif", LDIF / "ad" / "tree.ldif"), suffixes)
+    )
+    assert plain == ad
+
+
+def test_the_access_rules_of_389_name_every_attribute() -> None:
+    """Those who read and those who write may do so with all that there is."""
+    rules = [
+        value.decode()
+        for entry in _entries(LDIF / "389ds" / "access.ldif")
+        for value in entry.attributes["aci"]
+    ]
+    for purpose in ("read", "write"):
+        (rule,) = (each for each in rules if f'acl "remoteapp: {purpose}"' in each)
+        named = re.findall(r"\w+", rule.partition("targetattr=")[2].partition(")")[0])
+        assert {each.name for each in ATTRIBUTE_TYPES} <= set(named)
 
 
 # -- the data -------------------------------------------------------------------------------
