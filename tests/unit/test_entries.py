@@ -38,7 +38,6 @@ from ldapdb.entries import (
     read_identifier,
     read_images,
     read_user,
-    strip_class,
 )
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Policy, User, Window
@@ -357,7 +356,6 @@ def test_any_entry_is_read_or_refused(
         lambda: read_grant(entry),
         lambda: read_user(entry, "uid", "entryUUID", form, asked),
         lambda: read_application(entry, "entryUUID", form),
-        lambda: strip_class(entry, GRANT_CLASS),
     ]
     for read in readers:
         with contextlib.suppress(InvalidValue):
@@ -446,42 +444,7 @@ def test_written_values_are_those_of_the_schema() -> None:
     }
 
 
-# -- taking a class off ---------------------------------------------------------------------
-
-
-def _deleted(entry: Entry, object_class: str) -> set[tuple[str, tuple[str, ...]]]:
-    modifications = strip_class(entry, object_class)
-    assert all(each.operation is Operation.DELETE for each in modifications)
-    return {(each.attribute, each.values) for each in modifications}
-
-
-def test_a_group_loses_the_grant_and_nothing_else() -> None:
-    """The class goes with those of its attributes that are there."""
-    entry = _grant_entry(
-        objectClass=["groupOfNames", GRANT_CLASS],
-        member=["uid=a"],
-        cn="x",
-        remoteAppAllowHome="TRUE",
-        remoteAppVolume=[],
-    )
-    assert _deleted(entry, GRANT_CLASS) == {
-        (OBJECT_CLASS, (GRANT_CLASS,)),
-        (IMAGE, ()),
-        (ALLOW_HOME, ()),
-    }
-
-
-def test_the_image_stays_for_the_other_class() -> None:
-    """An entry that is application and grant keeps what the class that stays demands."""
-    both = _grant_entry(objectClass=[APPLICATION_CLASS, GRANT_CLASS], remoteAppAllowView="TRUE")
-    assert _deleted(both, GRANT_CLASS) == {(OBJECT_CLASS, (GRANT_CLASS,)), (ALLOW_VIEW, ())}
-    assert _deleted(both, APPLICATION_CLASS) == {(OBJECT_CLASS, (APPLICATION_CLASS,))}
-
-
-def test_an_application_loses_its_image() -> None:
-    """Without the class nothing allows the image; policy attributes are none of it."""
-    entry = _grant_entry(objectClass=[APPLICATION_CLASS], remoteAppAllowHome="TRUE")
-    assert _deleted(entry, APPLICATION_CLASS) == {(OBJECT_CLASS, (APPLICATION_CLASS,)), (IMAGE, ())}
+# -- modifications ------------------------------------------------------------------------
 
 
 def test_a_modification_without_values_removes_the_attribute() -> None:

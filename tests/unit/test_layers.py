@@ -26,6 +26,8 @@ PURE = (
     "model",
     "naming",
     "entries",
+    "notation",
+    "stock",
     "vendors",
     "failover",
     "cache",
@@ -49,6 +51,7 @@ PURE_NEEDS = {
     "logging",
     "math",
     "re",
+    "shlex",
     "threading",
     "typing",
     "unicodedata",
@@ -183,6 +186,11 @@ def test_the_top_is_imported_by_nobody_below() -> None:
         node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module
     }
     assert at_import <= {"__future__", "typing"}
+
+
+def test_the_core_needs_no_more_than_is_said() -> None:
+    """What the core no longer imports is taken off the list above."""
+    assert {each.top for part in PURE for each in IMPORTS[part]} - {"ldapdb"} == PURE_NEEDS
 
 
 @pytest.mark.parametrize("part", PURE)
