@@ -129,7 +129,7 @@ class Policy:
         """
         source, target, mode = (None, None, None) if volume is None else parse_volume(volume)
         return cls(
-            app_license=check_text(app_license, "licence") if app_license else None,
+            app_license=check_text(app_license, "licence", secret=True) if app_license else None,
             allow_home=bool(allow_home),
             allow_view=bool(allow_view),
             allow_common=volume is not None,

@@ -107,7 +107,7 @@ class StockNotation:
             name: list(values) for name, values in attributes.items() if name not in KEYS.values()
         }
         line = _format([object_class], attributes)
-        return [], {**plain, DESCRIPTION: [line]}
+        return [], {**plain, DESCRIPTION: [*plain.get(DESCRIPTION, ()), line]}
 
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
         """Replace the line by one without the image."""
@@ -126,47 +126,52 @@ class StockNotation:
         return _replace(entry, _format(others, said))
 
 
-def _is_line(value: str) -> bool:
-    words = value.split(maxsplit=1)
-    return bool(words) and words[0].lower() == _MARK
-
-
 def _line_of(entry: Entry) -> Optional[str]:
-    """Return the entry's line; what is not UTF-8 is somebody else's text."""
-    lines = [
-        text
-        for value in entry.attributes.get(DESCRIPTION.lower(), ())
-        if _is_line(text := bytes(value).decode(errors="replace"))
-    ]
-    if len(lines) > 1:
-        raise InvalidValue(f"{DESCRIPTION} has {len(lines)} lines of {_MARK} and may have one")
-    return lines[0] if lines else None
+    """Return the entry's line; values that do not begin like one are somebody else's text."""
+    values = map(bytes, entry.attributes.get(DESCRIPTION.lower(), ()))
+    lines = [value for value in values if value.lstrip()[: len(_MARK)].lower() == _MARK.encode()]
+    try:
+        texts = [line.decode() for line in lines]
+    except UnicodeDecodeError:
+        raise InvalidValue(f"{DESCRIPTION} is not UTF-8") from None
+    # Any white space ends the mark here, also what ends no word in a shell: see _parse.
+    texts = [text for text in texts if text.split(maxsplit=1)[0].lower() == _MARK]
+    if len(texts) > 1:
+        raise InvalidValue(f"{DESCRIPTION} has {len(texts)} lines of {_MARK} and may have one")
+    return texts[0] if texts else None
 
 
 def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Take a line apart: the roles, and values by the names of our attributes."""
+    """Take a line apart: the roles, and values by the names of our attributes.
+
+    No part of the line is told in an error: what is out of place may be a piece of a licence.
+    """
+    where = f"the {_MARK} line of {DESCRIPTION}"
     try:
-        words = shlex.split(line)[1:]
+        mark, *words = shlex.split(line)
     except ValueError as error:
-        raise InvalidValue(
-            f"the {_MARK} line of {DESCRIPTION} is not quoted well: {error}"
-        ) from None
-    roles = []
+        raise InvalidValue(f"{where} is not quoted well: {error}") from None
+    if mark.lower() != _MARK:
+        raise InvalidValue(f"{where} must have a plain space after {_MARK}")
+    roles: list[str] = []
     while words and words[0].lower() in _ROLES:
         roles.append(words.pop(0).lower())
-    if not roles:
-        raise InvalidValue(
-            f"the {_MARK} line of {DESCRIPTION} must go on with {' or '.join(_ROLES)}"
-        )
+    if not roles or len(set(roles)) < len(roles):
+        raise InvalidValue(f"{where} must go on with {' or '.join(_ROLES)}, or each of them once")
     said: dict[str, list[str]] = {}
-    for word in words:
-        key, separator, value = word.partition("=")
-        name = KEYS.get(key.lower())
-        if not separator or name is None:
+    for position, word in enumerate(words, len(roles) + 2):
+        key, _, value = word.partition("=")
+        name = KEYS.get(key.lower()) if "=" in word else None
+        if name is None:
             raise InvalidValue(
-                f"the {_MARK} line of {DESCRIPTION} has {key!r}; it may have "
-                f"{', '.join(f'{each}=' for each in KEYS)}"
+                f"word {position} of {where} is none of {', '.join(f'{each}=' for each in KEYS)}; "
+                "values with spaces must be quoted"
             )
+        if name in said and (name != IMAGE or value in said[IMAGE]):
+            raise InvalidValue(f"{where} says {key}= twice")
+        if name == IMAGE and value not in line:
+            # It is searched for by these letters: one that no search finds could not be revoked.
+            raise InvalidValue(f"{where} must have the image without quotes inside it")
         said.setdefault(name, []).append(_value(key, name, value))
     return roles, said
 

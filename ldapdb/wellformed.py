@@ -28,7 +28,7 @@ _LONGEST_IMAGE_NAME = 255
 _VOLUME_PARTS = 3
 
 
-def check_text(text: str, what: str) -> str:
+def check_text(text: str, what: str, *, secret: bool = False) -> str:
     """Refuse text that the host must not be shown.
 
     Parameters
@@ -37,6 +37,8 @@ def check_text(text: str, what: str) -> str:
         A user name, a licence or a path.
     what : str
         What it is, for the error.
+    secret : bool
+        Whether the error must not quote it.
 
     Returns
     -------
@@ -52,7 +54,8 @@ def check_text(text: str, what: str) -> str:
         raise InvalidValue(f"the {what} is empty")
     for char in text:
         if char in "<>" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
-            raise InvalidValue(f"the {what} {text!r} must not contain {char!r}")
+            quoted = "" if secret else f" {text!r}"
+            raise InvalidValue(f"the {what}{quoted} must not contain {char!r}")
     return text
 
 
