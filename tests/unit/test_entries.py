@@ -168,6 +168,7 @@ def test_of_several_names_the_one_asked_for_counts(asked: str | None, name: str)
         ({"uid": "alice"}, "entryUUID has 0 values and must have one"),
         ({"uid": "alice", "entryuuid": [UUID, UUID]}, "entryUUID has 2 values"),
         ({"uid": "alice", "entryuuid": b"no uuid"}, "entryUUID is not a uuid"),
+        ({"uid": "alice", "entryuuid": UUID[:-1]}, "entryUUID is not a uuid"),
         ({"uid": "", "entryuuid": UUID}, "the user name is empty"),
         ({"uid": "<b>", "entryuuid": UUID}, "the user name '<b>' must not contain '<'"),
         ({"uid": b"\xff", "entryuuid": UUID}, "uid is not UTF-8"),
@@ -179,11 +180,49 @@ def test_an_unreadable_user_says_why(attributes: dict[str, Any], reason: str) ->
         _read_user(_entry(**attributes))
 
 
+# S-1-5-21-…-1104, and the group 513 of the same domain.
+SID = bytes.fromhex("0105000000000005150000000102030405060708090a0b0c50040000")
+DOMAIN_USERS = SID[:-4] + bytes.fromhex("01020000")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "group"),
+    [
+        ({"objectsid": SID, "primarygroupid": "513"}, DOMAIN_USERS),
+        ({"objectsid": SID}, None),
+        ({"primarygroupid": "513"}, None),
+        ({"objectsid": [SID, SID], "primarygroupid": "513"}, None),
+        ({}, None),
+    ],
+)
+def test_a_user_s_group_by_number_is_read(attributes: dict[str, Any], group: bytes | None) -> None:
+    """Active Directory keeps one group of each user in two attributes; what is hidden is none."""
+    user = _read_user(_entry(uid="alice", entryuuid=UUID, **attributes))
+    assert user.primary_group == group
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"objectsid": SID, "primarygroupid": "users"}, "objectSid or primaryGroupID: "),
+        ({"objectsid": SID, "primarygroupid": "-1"}, "-1 is not the number of an account"),
+        ({"objectsid": b"S-1-5-21", "primarygroupid": "513"}, "not a security identifier"),
+        ({"objectsid": SID, "primarygroupid": ["513", "514"]}, "primaryGroupID has 2 values"),
+    ],
+)
+def test_an_unclear_group_by_number_is_refused(attributes: dict[str, Any], reason: str) -> None:
+    """A user whose groups cannot be told is left out, with the reason."""
+    with pytest.raises(InvalidValue, match=reason):
+        _read_user(_entry(uid="alice", entryuuid=UUID, **attributes))
+
+
 def test_identifiers_are_read_in_their_form() -> None:
     """An identifier may be text, octets or a number."""
     entry = _entry(uidnumber="1000", objectguid=bytes.fromhex("33221100554477668899aabbccddeeff"))
     assert read_identifier(entry, "uidNumber", IdentifierForm.INTEGER) == 1000
     assert read_identifier(entry, "objectGUID", IdentifierForm.UUID_BYTES_LE) == NUMBER
+    entry = _entry(nsuniqueid="00112233-44556677-8899aabb-ccddeeff")
+    assert read_identifier(entry, "nsUniqueId", IdentifierForm.HEXADECIMAL) == NUMBER
 
 
 # -- applications ---------------------------------------------------------------------------

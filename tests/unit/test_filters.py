@@ -26,6 +26,7 @@ LEAVES = (
     EQUAL
     | st.builds(filters.present, ATTRIBUTES)
     | st.builds(filters.matches, ATTRIBUTES, st.just(RULE), VALUES)
+    | st.builds(filters.starts_with, ATTRIBUTES, TEXT, TEXT)
 )
 FILTERS = st.recursive(
     LEAVES,
@@ -111,6 +112,41 @@ def test_ldap3_sends_exactly_the_extensible_match(attribute: str, value: Union[s
     assert not match["dnAttributes"]
 
 
+@given(ATTRIBUTES, TEXT, TEXT)
+@example("description", "remoteapp", "simphony/mayavi:0.5")
+@example("description", "a*b", "c)(uid=*")
+@example("description", " a ", " b ")
+@example("description", "a\\", "*")
+@example("description", "\xa0", "")
+@example("description", "", "b")
+def test_any_beginning_survives(attribute: str, initial: str, containing: str) -> None:
+    """Beginning and later part come back octet for octet, with the asterisks between them."""
+    text = str(filters.starts_with(attribute, initial, containing))
+    assert text.startswith(f"({attribute}=")
+    assert text.endswith("*)")
+    parts = text[len(attribute) + 2 : -1].split("*")
+    assert [_unescape(part) for part in parts] == [
+        initial.encode(),
+        *([containing.encode()] if containing else []),
+        b"",
+    ]
+
+
+@given(ATTRIBUTES, TEXT.filter(bool), TEXT)
+@example("description", "remoteapp", "")
+@example("description", " remoteapp\xa0", "\u2003a ")
+@example("description", "*", "*")
+def test_ldap3_sends_exactly_the_substrings(attribute: str, initial: str, containing: str) -> None:
+    """What ldap3 encodes begins with the one, has the other later, and nothing else."""
+    sent = _sent(filters.starts_with(attribute, initial, containing))
+    assert sent.getName() == "substringFilter"
+    match = sent.getComponent()
+    assert str(match["type"]) == attribute
+    substrings = [(each.getName(), bytes(each.getComponent())) for each in match["substrings"]]
+    later = [("any", containing.encode())] if containing else []
+    assert substrings == [("initial", initial.encode()), *later]
+
+
 @given(st.lists(EQUAL, min_size=2, max_size=4), st.booleans())
 def test_ldap3_sends_the_parts_in_their_order(parts: list[Filter], conjunction: bool) -> None:
     """A compound filter has the parts that it was built of and no others."""
@@ -148,6 +184,9 @@ def test_builders_write_the_operators() -> None:
     assert str(filters.any_of(one, two)) == "(|(a=1)(b=*))"
     assert str(filters.negate(one)) == "(!(a=1))"
     assert str(filters.matches("member", RULE, "cn=x")) == f"(member:{RULE}:=cn=x)"
+    assert str(filters.starts_with("cn", "a")) == "(cn=a*)"
+    assert str(filters.starts_with("cn", "a", "b")) == "(cn=a*b*)"
+    assert str(filters.starts_with("cn", " (", "* ")) == r"(cn=\20\28*\2a\20*)"
 
 
 @pytest.mark.parametrize("join", [filters.all_of, filters.any_of])
@@ -173,6 +212,7 @@ def test_what_is_no_attribute_is_refused(attribute: str) -> None:
         lambda: filters.equal(attribute, "x"),
         lambda: filters.present(attribute),
         lambda: filters.matches(attribute, RULE, "x"),
+        lambda: filters.starts_with(attribute, "x"),
     ]
     for build in builders:
         with pytest.raises(ValueError, match="is not an attribute description"):
@@ -190,6 +230,9 @@ def test_text_beyond_utf_8_is_refused() -> None:
     """A lone surrogate is refused here, before a connection breaks over it."""
     with pytest.raises(ValueError, match="cannot be written in UTF-8"):
         filters.equal("uid", "a\ud800")
+    for parts in (("a\ud800",), ("a", "\ud800")):
+        with pytest.raises(ValueError, match="cannot be written in UTF-8"):
+            filters.starts_with("uid", *parts)
 
 
 @given(FILTERS)

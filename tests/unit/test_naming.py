@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ldapdb.dn import DN
 from ldapdb.model import Policy, Window
-from ldapdb.naming import application_cn, grant_cn
+from ldapdb.naming import account_name, application_cn, grant_cn
 from ldapdb.wellformed import check_image
 
 DIGEST = "sha256:9f1d6b0c5a7e42d38b64e0c1f7a92d5536c8be14d07f3a2b9e6150c4d8a7b3f2"
@@ -105,3 +105,57 @@ def test_a_short_plain_image_is_its_own_name(image: str) -> None:
     plain = len(image) <= 64 and image == image.lower()
     assert (application_cn(image) == image) is plain
     assert ("~" in application_cn(image)) is not plain
+
+
+# -- account names of Active Directory ------------------------------------------------------
+
+FORBIDDEN = frozenset('"/\\[]:;|=,+*?<>@')  # [MS-SAMR], section 3.1.1.6
+UNIQUE = st.text(alphabet="0123456789abcdef", min_size=12, max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("cn", "name"),
+    [
+        ("simphony/mayavi:0.5", "simphony-mayavi-0.5-0123456789ab"),
+        (
+            "simphony/mayavi:0.5~c348efa33049d289",
+            "simphony-mayavi-0.5~c348efa33049d289-0123456789ab",
+        ),
+        ("a_b.c@sha256", "a_b.c-sha256-0123456789ab"),
+        ("a" * 64, "a" * 51 + "-0123456789ab"),
+        ("[::1]:5000/a", "---1--5000-a-0123456789ab"),
+    ],
+)
+def test_an_account_name_is_readable(cn: str, name: str) -> None:
+    """It begins as the entry's name does, as far as the domain allows."""
+    assert account_name(cn, "0123456789ab") == name
+
+
+@given(IMAGES.map(application_cn) | st.text(max_size=80), UNIQUE)
+def test_an_account_name_is_allowed(cn: str, unique: str) -> None:
+    """Whatever the entry is called, its account has no forbidden character and may be that long."""
+    name = account_name(cn, unique)
+    assert not FORBIDDEN & set(name)
+    assert all(char.isprintable() and not char.isspace() for char in name)
+    assert len(name) <= 64
+    assert not name.endswith(".")
+
+
+@given(IMAGES, POLICIES, WINDOWS, ATTEMPTS, UNIQUE)
+def test_an_account_name_of_any_image_is_allowed(
+    image: str, policy: Policy, window: Window, attempt: int, unique: str
+) -> None:
+    """An image of any form, registered or granted, gets an account name of ASCII letters."""
+    for cn in (application_cn(image), grant_cn(image, policy, window, attempt)):
+        name = account_name(cn, unique)
+        assert not FORBIDDEN & set(name)
+        assert len(name) <= 64
+        assert name.isascii()
+        assert name[0] == cn[0]
+
+
+@given(st.text(max_size=80), UNIQUE, UNIQUE)
+def test_two_accounts_never_share_a_name(cn: str, one: str, other: str) -> None:
+    """An entry that has been renamed keeps its account name and is in nobody's way."""
+    assert (account_name(cn, one) == account_name(cn, other)) is (one == other)
+    assert account_name(cn, one).endswith(f"-{one}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_the_environment_may_say_everything(monkeypatch: pytest.MonkeyPatch, tom
     monkeypatch.setenv("LDAPDB_CONFIG_FILE", str(toml))
     settings = load()
     assert settings.uri == ("ldaps://one", "ldaps://two")
-    assert settings.users_base == "ou=people,dc=x"
+    assert settings.users_base == ("ou=people,dc=x",)
     assert settings.read_only is True
 
 
@@ -235,7 +236,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("uri", "ldapi://", "slashes as %2F"),
     ("uri", "ldaps://one,http://two", "must begin with"),
     ("write_uri", "one", "must begin with"),
-    ("vendor", "ad", "'auto' or 'openldap'"),
+    ("schema", "", "'remoteapp' or 'stock'"),
+    ("schema", "Stock", "'remoteapp' or 'stock'"),
+    ("vendor", "edirectory", "'auto', 'openldap', '389ds' or 'ad'"),
+    ("vendor", "389", "'auto', 'openldap', '389ds' or 'ad'"),
+    ("vendor", "AD", "'auto', 'openldap', '389ds' or 'ad'"),
     ("bind", "sasl", "'simple', 'anonymous', 'external' or 'gssapi'"),
     ("bind_dn", "reader", "is not a DN"),
     ("bind_dn", "", "is empty"),
@@ -252,9 +257,24 @@ WRONG: list[tuple[str, Any, str]] = [
     ("grants_base", "x", "is not a DN"),
     ("group_object_class", "group of names", "not an attribute description"),
     ("users_base", "x", "is not a DN"),
+    ("users_base", "", "is empty"),
+    ("users_base", ["ou=a,dc=x", "x"], "is not a DN"),
+    ("users_base", [""], "is empty"),
+    ("users_base", [], "at least 1"),
+    ("users_base", "[]", "at least 1"),
+    ("users_base", '["ou=a,dc=x"', "is no JSON list of DNs"),
+    ("users_base", "[ou=a,dc=x]", "is no JSON list of DNs"),
+    ("users_base", ["ou=a,dc=x", 5], "valid string"),
+    ("users_base", 5, "valid tuple"),
     ("users_filter", "objectClass=person", "is not a filter"),
     ("users_filter", "(a=b))", "goes on after a complete filter"),
     ("user_name_attribute", "uid=*", "not an attribute description"),
+    ("user_name_attribute", "", "not an attribute description"),
+    ("user_name_attribute", "uid, mail=", "not an attribute description"),
+    ("user_name_attribute", ["uid", "e mail"], "not an attribute description"),
+    ("user_name_attribute", '["uid"]', "not an attribute description"),
+    ("user_name_attribute", [], "at least 1"),
+    ("user_name_attribute", 5, "valid tuple"),
     ("user_id_attribute", "", "not an attribute description"),
     ("groups_base", "x", "is not a DN"),
     ("groups_filter", "(&)", "is not a filter"),
@@ -276,15 +296,21 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
+def _shown(name: str, value: Any) -> str:
+    """Return what an error shows of a wrong value: of several, the one that is wrong."""
+    if isinstance(value, list) and value:
+        return repr(value[-1])
+    if name in ("uri", "user_name_attribute") and isinstance(value, str):
+        return repr(value.replace(",", " ").split(" ")[-1])
+    return repr(value)
+
+
 @pytest.mark.parametrize(("name", "value", "remedy"), WRONG)
 def test_a_wrong_value_is_explained(name: str, value: Any, remedy: str) -> None:
     """The error names the setting, shows the value, says what is wrong and what it is for."""
     message = _complaint(**{**MINIMUM, name: value})
     assert message.startswith(f"wrong settings: {name}: ")
-    shown = value[0] if isinstance(value, list) and value else value
-    if name == "uri" and isinstance(value, str):
-        shown = value.split(",")[-1]
-    assert repr(shown) in message
+    assert _shown(name, value) in message
     assert remedy in message
     assert f"({name} is: {(Settings.model_fields[name].description or '').rstrip('.')})" in message
 
@@ -333,6 +359,108 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_servers_are_given_in_many_ways(given: Any, uris: tuple[str, ...]) -> None:
     """Text with commas or spaces, or a list; the order and the server's name stay."""
     assert load(**{**MINIMUM, "uri": given}).uri == uris
+
+
+# -- where users are, and what they are called ----------------------------------------------
+
+PEOPLE, GUESTS = "ou=people,dc=x", "ou=guests,o=A\\, B,dc=x"
+
+
+@pytest.mark.parametrize(
+    ("given", "bases"),
+    [
+        (PEOPLE, (PEOPLE,)),
+        (GUESTS, (GUESTS,)),  # the comma of a DN parts nothing
+        ([PEOPLE], (PEOPLE,)),
+        ([PEOPLE, GUESTS], (PEOPLE, GUESTS)),
+        ((GUESTS, PEOPLE), (GUESTS, PEOPLE)),
+        (json.dumps([PEOPLE, GUESTS]), (PEOPLE, GUESTS)),
+        (f" [\n{json.dumps(PEOPLE)} ] ", (PEOPLE,)),
+    ],
+)
+def test_users_may_be_below_several_bases(given: Any, bases: tuple[str, ...]) -> None:
+    """One DN, a list, or a list as JSON where only text can be given; the order stays."""
+    assert load(**MINIMUM, users_base=given).users_base == bases
+
+
+@pytest.mark.parametrize(
+    ("given", "attributes"),
+    [
+        ("uid", ("uid",)),
+        ("uid mail", ("uid", "mail")),
+        ("uid,mail", ("uid", "mail")),
+        (" uid ,\n mail ", ("uid", "mail")),
+        (["mail", "uid"], ("mail", "uid")),
+        (("sAMAccountName", "userPrincipalName"), ("sAMAccountName", "userPrincipalName")),
+        ("0.9.2342.19200300.100.1.1", ("0.9.2342.19200300.100.1.1",)),
+    ],
+)
+def test_users_may_have_several_names(given: Any, attributes: tuple[str, ...]) -> None:
+    """Text with commas or spaces, or a list; the preferred one stays first."""
+    assert load(**MINIMUM, user_name_attribute=given).user_name_attribute == attributes
+
+
+def test_lists_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable holds one, or a list as the reference describes it."""
+    monkeypatch.setenv("LDAPDB_USERS_BASE", json.dumps([PEOPLE, GUESTS]))
+    monkeypatch.setenv("LDAPDB_USER_NAME_ATTRIBUTE", "uid, mail")
+    settings = load(**MINIMUM)
+    assert settings.users_base == (PEOPLE, GUESTS)
+    assert settings.user_name_attribute == ("uid", "mail")
+    monkeypatch.setenv("LDAPDB_USERS_BASE", GUESTS)
+    monkeypatch.setenv("LDAPDB_USER_NAME_ATTRIBUTE", "mail")
+    settings = load(**MINIMUM)
+    assert settings.users_base == (GUESTS,)
+    assert settings.user_name_attribute == ("mail",)
+
+
+def test_lists_come_from_the_file(toml: Path) -> None:
+    """The file has lists in TOML's own form, or one alone."""
+    toml.write_text(
+        f'users_base = ["{PEOPLE}", "ou=guests,dc=x"]\nuser_name_attribute = ["uid", "mail"]\n'
+    )
+    settings = load(**MINIMUM, config_file=toml)
+    assert settings.users_base == (PEOPLE, "ou=guests,dc=x")
+    assert settings.user_name_attribute == ("uid", "mail")
+    toml.write_text(f'users_base = "{PEOPLE}"\nuser_name_attribute = "uid"\n')
+    settings = load(**MINIMUM, config_file=toml)
+    assert settings.users_base == (PEOPLE,)
+    assert settings.user_name_attribute == ("uid",)
+
+
+def test_a_wrong_list_of_the_environment_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was meant as a list and is none says so, by the setting's name."""
+    monkeypatch.setenv("LDAPDB_USERS_BASE", "[ou=people,dc=x]")
+    message = _complaint(**MINIMUM)
+    assert "users_base: '[ou=people,dc=x]': is no JSON list of DNs: " in message
+    assert "(users_base is: Where users are searched: a DN, or a list of them" in message
+    monkeypatch.setenv("LDAPDB_USERS_BASE", '["ou=people,dc=x", 5]')
+    assert "users_base: 5: Input should be a valid string" in _complaint(**MINIMUM)
+
+
+# -- what the directory is and has ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", ["remoteapp", "stock"])
+def test_the_way_of_writing_is_chosen(
+    schema: str, monkeypatch: pytest.MonkeyPatch, toml: Path
+) -> None:
+    """Our classes, or lines of description: by keyword, variable or file."""
+    assert load(**MINIMUM).schema == "remoteapp"
+    assert load(**MINIMUM, schema=schema).schema == schema
+    toml.write_text(f'schema = "{schema}"\n')
+    assert load(**MINIMUM, config_file=toml).schema == schema
+    monkeypatch.setenv("LDAPDB_SCHEMA", schema)
+    assert load(**MINIMUM).schema == schema
+
+
+@pytest.mark.parametrize("vendor", ["auto", "openldap", "389ds", "ad"])
+def test_the_vendor_can_be_named(vendor: str) -> None:
+    """The server is asked, or the administrator says what it is."""
+    assert load(**MINIMUM, vendor=vendor).vendor == vendor
+
+
+# -- writes ---------------------------------------------------------------------------------
 
 
 def test_writes_go_elsewhere_where_it_is_said() -> None:

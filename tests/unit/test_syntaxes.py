@@ -15,10 +15,11 @@ from ldapdb.syntaxes import (
     format_time,
     parse_identifier,
     parse_time,
+    sibling_sid,
     write_identifier,
 )
 
-UUID_FORMS = st.sampled_from([IdentifierForm.UUID_TEXT, IdentifierForm.UUID_BYTES_LE])
+UUID_FORMS = st.sampled_from(sorted(set(IdentifierForm) - {IdentifierForm.INTEGER}, key=str))
 SECONDS = st.datetimes(timezones=st.just(timezone.utc)).map(
     lambda moment: moment.replace(microsecond=0)
 )
@@ -44,6 +45,12 @@ def _utc(*fields: int) -> float:
             IdentifierForm.UUID_BYTES_LE,
             0x00112233445566778899AABBCCDDEEFF,
         ),
+        (
+            b"c39f4b18-e7fb11f1-badbd66a-80b03e92",
+            IdentifierForm.HEXADECIMAL,
+            0xC39F4B18E7FB11F1BADBD66A80B03E92,
+        ),
+        (b"00000000-00000000-00000000-00000001", IdentifierForm.HEXADECIMAL, 1),
         (b"1000", IdentifierForm.INTEGER, 1000),
         (b"0", IdentifierForm.INTEGER, 0),
     ],
@@ -69,6 +76,17 @@ def test_uuids_are_written_as_rfc_4530_has_them() -> None:
     assert octets == b"abcdef00-0000-4000-8000-000000000001"
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [b"C39F4B18-E7FB11F1-BADBD66A-80B03E92", b"c39f4b18e7fb11f1badbd66a80b03e92"],
+)
+def test_a_unique_id_of_389_is_four_times_eight_digits(octets: bytes) -> None:
+    """Capitals and dashes are no matter; the search value is as the server writes it."""
+    number = parse_identifier(octets, IdentifierForm.HEXADECIMAL)
+    written = write_identifier(number, IdentifierForm.HEXADECIMAL)
+    assert written == b"c39f4b18-e7fb11f1-badbd66a-80b03e92"
+
+
 @given(UUID_FORMS, st.integers(max_value=-1) | st.integers(min_value=2**128))
 def test_a_number_that_is_no_uuid_is_nobody(form: IdentifierForm, number: int) -> None:
     """A number out of range is no reason for a search."""
@@ -89,6 +107,52 @@ def test_octets_are_an_identifier_or_refused(octets: bytes, form: IdentifierForm
     except ValueError:
         return
     assert isinstance(number, int)
+
+
+# -- security identifiers -------------------------------------------------------------------
+
+SID = bytes.fromhex("0105000000000005150000000102030405060708090a0b0c50040000")
+
+
+def test_the_primary_group_is_a_sibling() -> None:
+    """Domain Users of a user's domain has the user's SID with 513 at its end."""
+    assert sibling_sid(SID, 513) == SID[:-4] + bytes.fromhex("01020000")
+    assert sibling_sid(SID, 0x450) == SID
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_a_sibling_is_of_the_same_domain(one: int, other: int) -> None:
+    """Only the account's number changes, and it changes for good."""
+    sibling = sibling_sid(SID, one)
+    assert sibling[:-4] == SID[:-4]
+    assert int.from_bytes(sibling[-4:], "little") == one
+    assert sibling_sid(sibling, other) == sibling_sid(SID, other)
+
+
+@pytest.mark.parametrize(
+    "sid", [b"", SID[:-1], SID + b"x", SID[:8], bytes(8), b"\x01\x00" + bytes(6), bytes(11)]
+)
+def test_what_is_no_sid_is_refused(sid: bytes) -> None:
+    """Octets that no domain has made name no group."""
+    with pytest.raises(ValueError, match="not a security identifier"):
+        sibling_sid(sid, 513)
+
+
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_a_number_that_no_account_has_is_refused(number: int) -> None:
+    """A number of an account has 32 bits."""
+    with pytest.raises(ValueError, match="is not the number of an account"):
+        sibling_sid(SID, number)
+
+
+@given(st.binary(max_size=80), st.integers(0, 2**32 - 1))
+def test_any_octets_are_a_sid_or_refused(sid: bytes, number: int) -> None:
+    """Whatever comes, a sibling is as long as it was or there is none."""
+    try:
+        sibling = sibling_sid(sid, number)
+    except ValueError:
+        return
+    assert len(sibling) == len(sid)
 
 
 # -- times ----------------------------------------------------------------------------------
