@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ldapdb.settings import Settings
+from ldapdb.vendors import VENDORS, Vendor
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,30 @@ def test_the_reference_has_each_settings_default_and_description(name: str) -> N
         assert default == str(field.default).lower()
     else:
         assert default.strip('"') == str(field.default)
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_the_reference_has_each_vendors_defaults(vendor: Vendor) -> None:
+    """What is not set is described where the settings are, in the words of the record."""
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    section = re.split(r"^##", text.split(f"\n### {vendor.title}\n")[1], flags=re.MULTILINE)[0]
+    said = {
+        line.split("`")[1]: line.split("`")[3::2]
+        for line in section.splitlines()
+        if line.startswith("- ")
+    }
+    assert [each.lower() for each in said.pop("user_id_attribute")] == [
+        name for name, _ in vendor.identifier_forms
+    ]
+    classes = [vendor.group_object_class]
+    if vendor.stock_group_object_class != vendor.group_object_class:
+        classes += ['schema = "stock"', vendor.stock_group_object_class]
+    assert said == {
+        "user_name_attribute": [vendor.user_name_attribute],
+        "users_filter": [vendor.users_filter, vendor.lock_filter],
+        "groups_filter": [vendor.groups_filter],
+        "group_object_class": classes,
+    }
 
 
 def commands(group: Any, path: str) -> list[str]:
