@@ -11,7 +11,7 @@ from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
 from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant, read_dn
-from ldapdb.errors import AccessDenied, BaseNotFound, LDAPDBError
+from ldapdb.errors import AccessDenied, BaseNotFound, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
 from ldapdb.store.grants import Grants
@@ -22,6 +22,8 @@ from ldapdb.store.users import rdn_filter
 __all__ = ["Memberships"]
 
 log = logging.getLogger(__name__)
+
+_SIZE_LIMIT_EXCEEDED = 4
 
 
 @dataclass(frozen=True)
@@ -154,26 +156,40 @@ class Memberships:
 
     def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search groups and grants, in one search where the account may."""
-        bases, page_size = self._bases, self._profile.page_size
+        bases = self._bases
         try:
-            return [
-                entry
-                for base in bases
-                for entry in search(call, base, wanted, attributes, page_size)
-            ]
+            return self._in_each(call, bases, wanted, attributes)
         except LDAPDBError as error:
             if len(bases) > 1 or not _is_hidden(error):
                 raise
         both = (self._profile.groups, self._profile.grants)
-        entries = [
-            entry for base in both for entry in search(call, base, wanted, attributes, page_size)
-        ]
+        entries = self._in_each(call, both, wanted, attributes)
         self._bases = both
         log.info(
             "'%s' may not be searched; groups and grants are searched one after the other",
             bases[0].dn,
         )
         return entries
+
+    def _in_each(
+        self, call: Call, bases: Sequence[Base], wanted: Filter, attributes: Sequence[str]
+    ) -> list[Entry]:
+        return [entry for base in bases for entry in self._whole(call, base, wanted, attributes)]
+
+    def _whole(
+        self, call: Call, base: Base, wanted: Filter, attributes: Sequence[str]
+    ) -> list[Entry]:
+        """Search at once, and in pages only what is too much for that.
+
+        OpenLDAP 2.5.13's dynlist finds nobody by the members that it makes when the search
+        is a paged one.
+        """
+        try:
+            return search(call, base, wanted, attributes)
+        except IncompleteResult as error:
+            if error.result_code != _SIZE_LIMIT_EXCEEDED:
+                raise
+        return search(call, base, wanted, attributes, self._profile.page_size)
 
     def _read_members(self, call: Call, entry: Entry, dn: DN, members: Members) -> None:
         for attribute in self._profile.member_attributes:
