@@ -1,0 +1,148 @@
+"""Programs in the small Debian that ``.ci/prepare machine`` unpacked.
+
+Each program sees that root with folders of its own mounted over some of it, in a mount
+namespace that ends with it. So every path inside is the distribution's, and nothing
+of the machine around is touched. The network is the machine's.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Optional
+
+from ldapdb.errors import LDAPDBError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+MACHINE = CHECKOUT / ".cache" / "machine"
+_TOOL_SECONDS = 120.0
+
+# What a program inside gets. The environment here may name libraries for slapd.
+_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",  # the root is the same for all
+}
+
+# Every step is an exec, so that the process that was started is the program itself:
+# a signal needs no forwarding. The kernel kills it when whoever started it is killed.
+# As number 1 of its own process namespace, it takes all that it started with it.
+_ENTER = """
+set -e
+root=$1 && shift
+mount --rbind /dev "$root/dev"
+if [ $$ = 1 ]; then
+    mount -t proc proc "$root/proc"
+else
+    mount --rbind /proc "$root/proc"
+fi
+while [ "$1" != -- ]; do
+    mount --bind "$1" "$root$2" && shift 2
+done
+shift
+exec setpriv --pdeathsig KILL chroot "$root" "$@"
+"""
+
+
+def _unshare(*options: str) -> list[str]:
+    """Begin a command in namespaces of its own, as root or as one who is root inside."""
+    root = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    return ["unshare", *root, "--mount", *options]
+
+
+@functools.cache
+def missing(title: str, program: str) -> Optional[str]:
+    """Say why a program of the machine cannot run here; None if it can.
+
+    Parameters
+    ----------
+    title : str
+        What to call it.
+    program : str
+        Its path inside.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"{title} runs in namespaces of Linux"
+    if not (MACHINE / program.lstrip("/")).exists():
+        return f"{title} is not there; `.ci/prepare machine` fetches it where apt-get is"
+    try:
+        subprocess.run(
+            [*_unshare(), "mount", "--bind", "/", "/"],
+            env=_ENVIRONMENT,
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        return f"{title} needs util-linux (unshare, mount, setpriv)"
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        return f"{title} needs mount namespaces, which this machine refuses: {said}"
+    return None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The unpacked root with folders mounted over it.
+
+    Parameters
+    ----------
+    mounts : mapping
+        Folders or files here, each with its path inside.
+    """
+
+    mounts: Mapping[Path, str]
+
+    def start(self, command: Sequence[str], output: IO[Any]) -> subprocess.Popen[bytes]:
+        """Start a server; the process returned is the server's own.
+
+        It is killed when the thread that called this ends, too.
+        """
+        return subprocess.Popen(
+            self._command(command),
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def run(self, *command: str, text: str = "", alone: bool = False) -> str:
+        """Run a tool to its end and return what it wrote to standard output.
+
+        Parameters
+        ----------
+        text : str
+            What it reads from standard input.
+        alone : bool
+            Whether it sees no process but its own, and takes those with it.
+
+        Raises
+        ------
+        LDAPDBError
+            With all it said, if its exit status is not 0 or it does not come back.
+        """
+        try:
+            done = subprocess.run(
+                self._command(command, *(("--pid", "--fork", "--kill-child") if alone else ())),
+                env=_ENVIRONMENT,
+                input=text.encode(),
+                capture_output=True,
+                timeout=_TOOL_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LDAPDBError(f"{command[0]} did not end within {_TOOL_SECONDS:g} s") from error
+        if done.returncode:
+            said = (done.stderr + done.stdout).decode(errors="replace").strip()
+            raise LDAPDBError(f"{command[0]} failed ({done.returncode}): {said}")
+        return done.stdout.decode()
+
+    def _command(self, command: Sequence[str], *options: str) -> list[str]:
+        mounts = [word for here, inside in self.mounts.items() for word in (str(here), inside)]
+        enter = ["sh", "-c", _ENTER, "enter", str(MACHINE), *mounts, "--", *command]
+        return [*_unshare(*options), *enter]
