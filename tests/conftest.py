@@ -1,4 +1,4 @@
-"""What all tests share: what to do without a server, and hypothesis' profile."""
+"""What all tests share: which servers they run on, and hypothesis' profile."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ldapdb.embedded import Slapd
-from ldapdb.errors import LDAPDBError
+from support.columns import CHOICE, Choice
+from support.servers import VENDORS, parse_vendors
 
 settings.register_profile(
     "ldapdb",
@@ -19,29 +19,26 @@ settings.register_profile(
 settings.load_profile("ldapdb")
 
 
-def _why_no_server() -> str | None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the vendors be chosen."""
+    parser.addoption(
+        "--vendors",
+        help=f"run live tests on these only (of {','.join(VENDORS)}; default: all that can run)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look which servers there are."""
+    text = config.getoption("--vendors")
     try:
-        Slapd.find()
-    except LDAPDBError as error:
-        return str(error)
-    return None
+        config.stash[CHOICE] = Choice(parse_vendors(text) if text else None)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
-_NO_SERVER = _why_no_server()
-
-
-def pytest_report_header() -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which servers the live tests run on."""
-    return f"live tests: {'no server' if _NO_SERVER else 'OpenLDAP'}"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip live tests without a server on a laptop; in CI that is a failure."""
-    if _NO_SERVER is None or os.environ.get("CI") == "true":
-        return
-    for item in items:
-        if item.get_closest_marker("live"):
-            item.add_marker(pytest.mark.skip(reason=_NO_SERVER))
+    return config.stash[CHOICE].header()
 
 
 @pytest.fixture(autouse=True)

@@ -4,34 +4,92 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support import Directory, Host
+from support import DIRECTORIES, Another, Directory, Host, Private
+from support.columns import CHOICE, Live, place
+from support.contents import Contents
+from support.servers import Column, Servers
 
-_STANDIN = Path(__file__).resolve().parents[1] / "standin"
+_HERE = Path(__file__).resolve().parent
+_STANDIN = _HERE.parent / "standin"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on each vendor, and in each way of keeping policy, that it holds for."""
+    if "directory" in metafunc.fixturenames:
+        columns = metafunc.config.stash[CHOICE].chosen(Live.of(metafunc.definition))
+        metafunc.parametrize("directory", columns, ids=str, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hold every live test to its marker, and leave out what --vendors leaves out."""
+    choice = config.stash[CHOICE]
+    left_out = [item for item in items if _HERE in item.path.parents and not place(item, choice)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The servers of this run, each started when it is first needed."""
+    running = Servers()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def contents(servers: Servers) -> Iterator[Callable[[Column], Contents]]:
+    """What is in each server."""
+    known: dict[Column, Contents] = {}
+
+    def of(column: Column) -> Contents:
+        if column not in known:
+            known[column] = Contents(servers.get(column))
+        return known[column]
+
+    yield of
+    for each in known.values():
+        each.close()
 
 
 @pytest.fixture
-def another_directory() -> type[Directory]:
-    """For tests that need a directory of another make, or several."""
-    return Directory
-
-
-@pytest.fixture
-def directory() -> Iterator[Directory]:
-    """A directory with the base tree and nobody in it."""
-    with Directory() as running:
+def directory(
+    request: pytest.FixtureRequest, servers: Servers, contents: Callable[[Column], Contents]
+) -> Iterator[Directory]:
+    """A directory of each vendor with the base tree and nobody in it."""
+    column: Column = request.param
+    server = servers.get(column)
+    running = DIRECTORIES[column.vendor](server, contents(column), stock=column.stock)
+    try:
         running.add_tree()
+        yield running
+    finally:
+        running.close()
+        running.sweep()
+
+
+@pytest.fixture
+def another_directory() -> Another:
+    """For tests that need a directory of another make, or several."""
+    return Private.running
+
+
+@pytest.fixture
+def private(another_directory: Another) -> Iterator[Private]:
+    """A server for this test only, with the base tree and nobody in it."""
+    with another_directory() as running:
         yield running
 
 
 @pytest.fixture
-def sample() -> Iterator[Directory]:
-    """A directory with ldif/sample.ldif."""
-    with Directory(sample=True) as running:
+def sample(another_directory: Another) -> Iterator[Private]:
+    """A server for this test only, with ldif/sample.ldif."""
+    with another_directory(sample=True) as running:
         yield running
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
 
 from ldapdb import errors
-from support import Directory
+from support import Another, Directory
 
-pytestmark = pytest.mark.live("openldap")
+pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
 IMAGE = "simphony/mayavi:0.5"
 
@@ -39,25 +38,12 @@ NAMES = [
 ]
 
 
-def b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def add_named(directory: Directory, name: str) -> str:
-    """Add a person whose RDN value is the name."""
-    from ldapdb.dn import DN
-
-    dn = str(DN.parse(directory.users_base).child("uid", name))
-    directory.add(f"dn:: {b64(dn)}\nobjectClass: inetOrgPerson\nuid:: {b64(name)}\ncn: x\nsn: x\n")
-    return dn
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_names_with_metacharacters_round_trip_and_inject_nothing(
     directory: Directory, name: str
 ) -> None:
     directory.person("bystander")
-    add_named(directory, name)
+    directory.person(name)
     database = directory.open()
     user = database.get_user(user_name=name)
     assert user.name == name
@@ -74,15 +60,9 @@ def test_names_with_metacharacters_round_trip_and_inject_nothing(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_groups_with_metacharacters_in_their_names_count(directory: Directory, name: str) -> None:
-    from ldapdb.dn import DN
-
-    alice = directory.person("alice")
-    group = str(DN.parse(directory.groups_base).child("cn", name))
-    directory.add(
-        f"dn:: {b64(group)}\nobjectClass: groupOfNames\ncn:: {b64(name)}\nmember: {alice}\n"
-    )
+    group = directory.group(name, directory.person("alice"))
     directory.application(IMAGE)
-    directory.granted("grant", f"remoteAppImage: {IMAGE}", f"member:: {b64(group)}")
+    directory.granted("grant", images=[IMAGE], members=[group])
     database = directory.open()
     assert len(database.get_accounting_for_user(database.get_user(user_name="alice"))) == 1
 
@@ -106,10 +86,12 @@ def test_names_that_nobody_has_find_nobody(directory: Directory, name: str) -> N
     ],
 )
 def test_a_bad_volume_is_a_value_error_that_names_the_part(
-    sample: Directory, volume: str, said: str
+    directory: Directory, volume: str, said: str
 ) -> None:
+    directory.person("alice")
+    directory.application(IMAGE)
     with pytest.raises(ValueError, match=said):
-        sample.open().grant_access(IMAGE, "alice", False, False, volume)
+        directory.open().grant_access(IMAGE, "alice", False, False, volume)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +112,7 @@ def test_names_that_the_host_must_not_show_are_left_out_on_read(
     directory: Directory, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory.person("alice")
-    add_named(directory, name)
+    directory.person(name)
     database = directory.open()
     assert [user.name for user in database.list_users()] == ["alice"]
     assert database.get_user(user_name=name) is None
@@ -145,29 +127,23 @@ def test_applications_that_the_host_must_not_show_are_left_out_on_read(
     directory.application(IMAGE)
     directory.application("<img onerror=alert(1)>", name="html")
     assert [each.image for each in directory.open().list_applications()] == [IMAGE]
-    assert "cn=html" in caplog.text
+    assert "cn=html" in caplog.text.lower()
 
 
 def test_two_entries_with_one_name_are_an_error_that_names_both(directory: Directory) -> None:
-    directory.person("alice")
-    directory.add(
-        f"dn: cn=Alice B,{directory.users_base}\nobjectClass: inetOrgPerson\n"
-        "uid: ALICE\ncn: Alice B\nsn: B\n"
-    )
+    dns = [directory.person("alice"), directory.person("ALICE", rdn="cn=Alice B")]
     database = directory.open()
     with pytest.raises(errors.AmbiguousName) as caught:
         database.get_user(user_name="alice")
-    assert directory.dn_of("alice") in str(caught.value)
-    assert f"cn=Alice B,{directory.users_base}" in str(caught.value)
+    for dn in dns:
+        assert dn.lower() in str(caught.value).lower()
     assert database.list_users() == []
 
 
-def test_a_truncated_search_is_an_error_and_never_a_short_list(
-    another_directory: type[Directory],
-) -> None:
+@pytest.mark.live("openldap", reason="the server's limit is its own")
+def test_a_truncated_search_is_an_error_and_never_a_short_list(another_directory: Another) -> None:
     access = "olcAccess: to * by * read\nolcSizeLimit: 5\n"
     with another_directory(access=access) as small:
-        small.add_tree()
         for number in range(8):
             small.person(f"user{number}")
         database = small.open(bind_dn=None, bind_password=None)
@@ -188,15 +164,18 @@ def test_one_image_at_two_entries_is_one_application(
         database.create_application(IMAGE)
 
 
-def test_a_page_size_smaller_than_the_list_loses_nobody(sample: Directory) -> None:
-    assert len(sample.open(page_size=7).list_users()) == 60
+def test_a_page_size_smaller_than_the_list_loses_nobody(directory: Directory) -> None:
+    with directory.at_once():
+        for number in range(23):
+            directory.person(f"user{number}")
+    assert len(directory.open(page_size=5).list_users()) == 23
 
 
 def test_dangling_members_are_harmless(directory: Directory) -> None:
     alice = directory.person("alice")
     group = directory.group("staff", alice, f"uid=gone,{directory.users_base}")
     directory.application(IMAGE)
-    directory.granted("grant", f"remoteAppImage: {IMAGE}", f"member: {group}", "member: cn=gone")
+    directory.granted("grant", images=[IMAGE], members=[group, "cn=gone"])
     database = directory.open()
     (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
     with pytest.raises(errors.HeldThroughGroup):

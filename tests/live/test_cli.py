@@ -14,7 +14,10 @@ import pytest
 
 from support import Directory
 
-pytestmark = pytest.mark.live("openldap")
+pytestmark = pytest.mark.live(
+    "openldap",
+    reason="commands only call the store, which the other suites try",
+)
 
 IMAGE = "simphony/mayavi:0.5"
 

@@ -10,7 +10,7 @@ import pytest
 from ldapdb import errors
 from support import Directory, Host
 
-pytestmark = pytest.mark.live("openldap")
+pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
 IMAGE = "simphony/mayavi:0.5"
 

@@ -14,14 +14,16 @@ import pytest
 import trustme
 
 from ldapdb import LDAPDatabase, errors
-from support import Directory
+from support import Another, Private
 
-pytestmark = pytest.mark.live("openldap")
+pytestmark = pytest.mark.live(
+    "openldap", reason="each test stops, freezes or sets up a server of its own"
+)
 
 
-def test_four_mistakes_have_four_messages(directory: Directory) -> None:
+def test_four_mistakes_have_four_messages(private: Private) -> None:
     """Wrong password, wrong base, no server; the missing schema has a test of its own."""
-    good = directory.database_kwargs()
+    good = private.database_kwargs()
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"bind_password": "hunter2"}, errors.CredentialsRefused, "bind_dn"),
         ({"base_dn": "ou=nowhere,dc=example,dc=org"}, errors.BaseNotFound, "base_dn"),
@@ -35,24 +37,23 @@ def test_four_mistakes_have_four_messages(directory: Directory) -> None:
         assert good["bind_password"] not in str(caught.value)
 
 
-def test_a_directory_without_our_schema_is_told_so(another_directory: type[Directory]) -> None:
-    with another_directory(schema=False) as bare:
-        bare.add_tree()
-        with pytest.raises(errors.SchemaMissing, match=r"schema\.ldif"):
-            bare.open()
+def test_a_directory_without_our_schema_is_told_so(another_directory: Another) -> None:
+    told = pytest.raises(errors.SchemaMissing, match=r"schema\.ldif")
+    with another_directory(schema=False) as bare, told:
+        bare.open()
 
 
-def test_a_missing_users_base_names_its_setting(directory: Directory) -> None:
-    database = directory.open(users_base="ou=nowhere,dc=example,dc=org")
+def test_a_missing_users_base_names_its_setting(private: Private) -> None:
+    database = private.open(users_base="ou=nowhere,dc=example,dc=org")
     with pytest.raises(errors.BaseNotFound, match="users_base"):
         database.get_user(user_name="alice")
 
 
-def test_unreachable_is_never_no(directory: Directory) -> None:
-    directory.person("alice")
-    database = directory.open(cache_ttl_seconds=0, cache_max_stale_seconds=0)
+def test_unreachable_is_never_no(private: Private) -> None:
+    private.person("alice")
+    database = private.open(cache_ttl_seconds=0, cache_max_stale_seconds=0)
     alice = database.get_user(user_name="alice")
-    directory.halt(signal.SIGKILL)
+    private.server.halt(signal.SIGKILL)
     for ask in (
         lambda: database.get_user(user_name="alice"),
         lambda: database.get_user(user_name="nobody"),
@@ -68,20 +69,20 @@ def test_unreachable_is_never_no(directory: Directory) -> None:
 
 
 def test_good_answers_serve_through_an_outage_and_the_server_is_taken_back(
-    sample: Directory,
+    sample: Private,
 ) -> None:
     database = sample.open(cache_ttl_seconds=0.05)
     alice = database.get_user(user_name="alice")
     before = database.get_accounting_for_user(alice)
     assert database.get_user(user_name="nobody") is None
-    sample.halt(signal.SIGKILL)
+    sample.server.halt(signal.SIGKILL)
     time.sleep(0.1)
     assert database.get_user(user_name="alice") == alice
     assert database.get_accounting_for_user(alice) == before
     with pytest.raises(errors.DirectoryUnavailable):
         database.get_user(user_name="nobody")
     assert database.cache_info()["accountings"].stale == 1
-    sample.run()
+    sample.server.run()
     end = time.monotonic() + 10
     while database.list_users() == []:
         assert time.monotonic() < end
@@ -89,15 +90,15 @@ def test_good_answers_serve_through_an_outage_and_the_server_is_taken_back(
     assert database.get_user(user_name="nobody") is None
 
 
-def test_a_server_that_restarts_between_two_calls_is_not_noticed(sample: Directory) -> None:
+def test_a_server_that_restarts_between_two_calls_is_not_noticed(sample: Private) -> None:
     database = sample.open(cache_ttl_seconds=0)
     assert database.get_user(user_name="alice").name == "alice"
-    sample.halt()
-    sample.run()
+    sample.server.halt()
+    sample.server.run()
     assert database.get_user(user_name="alice").name == "alice"
 
 
-def test_a_frozen_server_costs_no_more_than_the_deadline(sample: Directory) -> None:
+def test_a_frozen_server_costs_no_more_than_the_deadline(sample: Private) -> None:
     database = sample.open(
         cache_ttl_seconds=0,
         cache_max_stale_seconds=0,
@@ -105,14 +106,14 @@ def test_a_frozen_server_costs_no_more_than_the_deadline(sample: Directory) -> N
         connect_timeout_seconds=0.5,
     )
     database.get_user(user_name="alice")
-    sample.signal(signal.SIGSTOP)
+    sample.server.signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
         with pytest.raises(errors.DirectoryUnavailable):
             database.get_user(user_name="alice")
         assert time.monotonic() - began < 1.5
     finally:
-        sample.signal(signal.SIGCONT)
+        sample.server.signal(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -152,8 +153,8 @@ def test_a_server_that_drips_costs_no_more_than_the_deadline(dripping: str) -> N
     assert time.monotonic() - began < 2
 
 
-def test_the_next_server_is_used_while_the_first_is_down(sample: Directory) -> None:
-    database = sample.open(uri=f"ldap://127.0.0.1:1,{sample.uri}")
+def test_the_next_server_is_used_while_the_first_is_down(sample: Private) -> None:
+    database = sample.open(uri=f"ldap://127.0.0.1:1,{sample.server.uri}")
     assert database.get_user(user_name="alice").name == "alice"
 
 
@@ -163,9 +164,7 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def secured(
-    authority: trustme.CA, another_directory: type[Directory], tmp_path: Path
-) -> Iterator[Directory]:
+def secured(authority: trustme.CA, another_directory: Another, tmp_path: Path) -> Iterator[Private]:
     """A directory with a certificate for localhost."""
     issued = authority.issue_cert("localhost")
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
@@ -173,16 +172,13 @@ def secured(
     issued.private_key_pem.write_to_path(key)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with another_directory(certificate=certificate, key=key) as running:
-        running.add_tree()
         running.person("alice")
         yield running
 
 
 @pytest.mark.parametrize("start_tls", [False, True])
-def test_tls_is_verified_against_ca_file(
-    secured: Directory, tmp_path: Path, start_tls: bool
-) -> None:
-    uri = f"ldap://localhost:{secured.port}" if start_tls else secured.tls_uri
+def test_tls_is_verified_against_ca_file(secured: Private, tmp_path: Path, start_tls: bool) -> None:
+    uri = f"ldap://localhost:{secured.server.port}" if start_tls else secured.server.tls_uri
     settings: dict[str, Any] = {"uri": uri, "start_tls": start_tls}
     database = secured.open(**settings, ca_file=tmp_path / "ca.pem")
     assert database.get_user(user_name="alice").name == "alice"
@@ -190,30 +186,32 @@ def test_tls_is_verified_against_ca_file(
         secured.open(**settings)
 
 
-def test_a_certificate_for_another_name_is_refused(secured: Directory, tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_is_refused(secured: Private, tmp_path: Path) -> None:
     with pytest.raises(errors.CertificateRefused, match=r"127\.0\.0\.1"):
-        secured.open(uri=f"ldaps://127.0.0.1:{secured.tls_port}", ca_file=tmp_path / "ca.pem")
+        secured.open(
+            uri=f"ldaps://127.0.0.1:{secured.server.tls_port}", ca_file=tmp_path / "ca.pem"
+        )
 
 
-def test_external_over_the_socket_needs_no_password(directory: Directory) -> None:
-    directory.person("alice")
-    database = directory.open(
-        uri=directory.socket_uri, bind="external", bind_dn=None, bind_password=None
+def test_external_over_the_socket_needs_no_password(private: Private) -> None:
+    private.person("alice")
+    database = private.open(
+        uri=private.server.socket_uri, bind="external", bind_dn=None, bind_password=None
     )
     assert database.get_user(user_name="alice").name == "alice"
 
 
-def test_a_password_file_serves_and_must_be_private(directory: Directory, tmp_path: Path) -> None:
+def test_a_password_file_serves_and_must_be_private(private: Private, tmp_path: Path) -> None:
     file = tmp_path / "password"
-    file.write_text(directory.password + "\n")
+    file.write_text(private.server.password + "\n")
     file.chmod(0o600)
-    assert directory.open(bind_password=None, bind_password_file=file).list_users() == []
+    assert private.open(bind_password=None, bind_password_file=file).list_users() == []
     file.chmod(0o644)
     with pytest.raises(errors.SettingsError, match="chmod 600"):
-        directory.open(bind_password=None, bind_password_file=file)
+        private.open(bind_password=None, bind_password_file=file)
 
 
-def test_nothing_is_left_open_after_close(sample: Directory) -> None:
+def test_nothing_is_left_open_after_close(sample: Private) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     threads = threading.active_count()
     with sample.open() as database:
@@ -223,7 +221,7 @@ def test_nothing_is_left_open_after_close(sample: Directory) -> None:
     assert threading.active_count() == threads
 
 
-def test_a_forked_child_opens_its_own_connection(sample: Directory) -> None:
+def test_a_forked_child_opens_its_own_connection(sample: Private) -> None:
     import os
 
     database = sample.open(cache_ttl_seconds=0)
@@ -236,12 +234,12 @@ def test_a_forked_child_opens_its_own_connection(sample: Directory) -> None:
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    with sample.operations() as seen:
+    with sample.logged() as seen:
         assert database.get_user(user_name="alice").name == "alice"
     assert seen == ["SRCH"]
 
 
-def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Directory) -> None:
+def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Private) -> None:
     """Accounting by name finds the user and his grants within one deadline."""
     database = sample.open(
         cache_ttl_seconds=0,
@@ -251,23 +249,26 @@ def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Direct
     )
     alice = database.get_user(user_name="alice")
     before = database.get_accounting_for_user(alice)
-    sample.signal(signal.SIGSTOP)
+    sample.server.signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
         assert database.get_accounting_for_user(alice) == before
         assert time.monotonic() - began < 1.5
     finally:
-        sample.signal(signal.SIGCONT)
+        sample.server.signal(signal.SIGCONT)
 
 
 def test_a_hung_server_leaves_time_for_the_next_one(
-    another_directory: type[Directory],
+    another_directory: Another,
 ) -> None:
     """Also where connections to it are waiting to be used again."""
     access = "olcAccess: to * by * read\n"
-    with another_directory(True, access) as first, another_directory(True, access) as second:
+    with (
+        another_directory(sample=True, access=access) as first,
+        another_directory(sample=True, access=access) as second,
+    ):
         database = first.open(
-            uri=f"{first.uri} {second.uri}",
+            uri=f"{first.server.uri} {second.server.uri}",
             bind_dn=None,
             bind_password=None,
             cache_ttl_seconds=0,
@@ -275,7 +276,7 @@ def test_a_hung_server_leaves_time_for_the_next_one(
             connect_timeout_seconds=0.5,
         )
         assert database.get_user(user_name="alice").name == "alice"
-        first.signal(signal.SIGSTOP)
+        first.server.signal(signal.SIGSTOP)
         try:
             began = time.monotonic()
             assert database.get_user(user_name="bob").name == "bob"
@@ -284,21 +285,21 @@ def test_a_hung_server_leaves_time_for_the_next_one(
             assert database.get_user(user_name="carol").name == "carol"
             assert time.monotonic() - began < 0.5  # the first one is left alone
         finally:
-            first.signal(signal.SIGCONT)
+            first.server.signal(signal.SIGCONT)
 
 
-def test_a_part_of_the_answer_on_another_server_is_an_error(directory: Directory) -> None:
+def test_a_part_of_the_answer_on_another_server_is_an_error(private: Private) -> None:
     """The other server is not asked, and the rest is not taken for the whole."""
-    directory.person("alice")
+    private.person("alice")
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         foreign.settimeout(0.2)
         port = foreign.getsockname()[1]
-        directory.add(
-            f"dn: ou=branch,{directory.users_base}\nobjectClass: referral\n"
+        private.add(
+            f"dn: ou=branch,{private.users_base}\nobjectClass: referral\n"
             "objectClass: extensibleObject\nou: branch\n"
             f"ref: ldap://127.0.0.1:{port}/ou=branch,dc=example,dc=org\n"
         )
-        database = directory.open()
+        database = private.open()
         for ask in (lambda: database.get_user(user_name="carol"), database.list_users):
             with pytest.raises(errors.IncompleteResult, match="referral"):
                 ask()
@@ -306,11 +307,11 @@ def test_a_part_of_the_answer_on_another_server_is_an_error(directory: Directory
             foreign.accept()
 
 
-def test_a_child_forked_during_a_load_does_not_wait_for_it(sample: Directory) -> None:
+def test_a_child_forked_during_a_load_does_not_wait_for_it(sample: Private) -> None:
     import os
 
     database = sample.open(operation_timeout_seconds=3, connect_timeout_seconds=1)
-    sample.signal(signal.SIGSTOP)
+    sample.server.signal(signal.SIGSTOP)
     loading = threading.Thread(target=database.get_user, kwargs={"user_name": "bob"})
     loading.start()
     time.sleep(0.2)
@@ -323,12 +324,14 @@ def test_a_child_forked_during_a_load_does_not_wait_for_it(sample: Directory) ->
             status = 0 if database.get_user(user_name="bob").name == "bob" else 1
         finally:
             os._exit(status)
-    sample.signal(signal.SIGCONT)
+    sample.server.signal(signal.SIGCONT)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     loading.join()
 
 
-def test_an_attribute_that_comes_back_under_another_name_is_an_error(sample: Directory) -> None:
+def test_an_attribute_that_comes_back_under_another_name_is_an_error(
+    sample: Private,
+) -> None:
     """``userid`` finds people whose attribute comes back as ``uid``."""
     database = sample.open(user_name_attribute="userid")
     for ask in (lambda: database.get_user(user_name="alice"), database.list_users):

@@ -9,9 +9,11 @@ import sys
 
 import pytest
 
-from support import Directory
+from support import Private
 
-pytestmark = pytest.mark.live("openldap")
+pytestmark = pytest.mark.live(
+    "openldap", reason="ldif/sample.ldif is for OpenLDAP, as the demo shows it"
+)
 
 NONE: dict[str, object] = {
     "app_license": None,
@@ -59,7 +61,7 @@ EXPECTED: dict[str, list[tuple[str, dict[str, object]]]] = {
 }
 
 
-def show(directory: Directory, name: str) -> subprocess.CompletedProcess[str]:
+def show(directory: Private, name: str) -> subprocess.CompletedProcess[str]:
     settings = {
         f"LDAPDB_{key.upper()}": value for key, value in directory.database_kwargs().items()
     }
@@ -74,7 +76,7 @@ def show(directory: Directory, name: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_user_show_gives_exactly_what_a_reader_of_the_ldif_expects(
-    sample: Directory, name: str
+    sample: Private, name: str
 ) -> None:
     shown = show(sample, name)
     assert shown.returncode == 0, shown.stderr
@@ -89,13 +91,13 @@ def test_user_show_gives_exactly_what_a_reader_of_the_ldif_expects(
     assert len({each["id"] for each in user["accounting"]}) == len(expected)
 
 
-def test_the_expired_and_the_broken_grant_are_named_in_the_log(sample: Directory) -> None:
+def test_the_expired_and_the_broken_grant_are_named_in_the_log(sample: Private) -> None:
     said = show(sample, "alice").stderr
     assert "cn=alice-openfoam-broken,ou=grants" in said
     assert "cn=alice-freecad-2020,ou=grants" in said
 
 
-def test_an_unknown_user_is_an_error_of_one_line(sample: Directory) -> None:
+def test_an_unknown_user_is_an_error_of_one_line(sample: Private) -> None:
     shown = show(sample, "nobody")
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr.count("\n") == 1

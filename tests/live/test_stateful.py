@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from ldapdb import LDAPDatabase, errors
+from ldapdb import errors
 from support import Directory
 
-pytestmark = [pytest.mark.live("openldap"), pytest.mark.slow]
+pytestmark = [pytest.mark.live("openldap", "389ds", "ad", stock=True), pytest.mark.slow]
 
 USERS = ("alice", "bob", "Jürgen, M.")
 IMAGES = ("simphony/mayavi:0.5", "simphony/mayavi:0.5A", "simphony/mayavi:0.5a")
@@ -31,7 +31,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.database: Any = LDAPDatabase(**self.directory.database_kwargs())
+        self.database: Any = self.directory.open()
         self.applications: set[str] = set()
         self.direct: set[tuple[str, str, Any]] = set()
         self.by_group: dict[tuple[str, str], None] = {}
@@ -99,32 +99,14 @@ class Machine(RuleBasedStateMachine):
         if image not in self.applications or (name, image) in self.by_group:
             return
         entry = f"{name} {IMAGES.index(image)}"
-        if self.exists(entry):  # its application was removed, and it lost the class
-            dn = f"cn={entry},ou=grants,{self.directory.base_dn}"
-            self.directory.ldapmodify(f"dn: {dn}\nchangetype: delete\n")
-        self.directory.granted(
-            entry,
-            f"remoteAppImage: {image}",
-            f"member: cn={name},{self.directory.groups_base}",
-        )
+        dn = f"cn={entry},ou=grants,{self.directory.base_dn}"
+        if self.directory.exists(dn):  # its application was removed, and it lost the class
+            self.directory.delete(dn)
+        group = f"cn={name},{self.directory.groups_base}"
+        self.directory.granted(entry, images=[image], members=[group])
         self.by_group[name, image] = None
         self.database.close()
-        self.database = LDAPDatabase(**self.directory.database_kwargs())
-
-    def exists(self, entry: str) -> bool:
-        from ldapdb.dn import DN
-        from ldapdb.settings import load
-        from ldapdb.store import Store
-
-        store = Store(load(**self.directory.database_kwargs()))
-        call = store._reading.call()
-        try:
-            call.read(DN.parse(f"cn={entry},ou=grants,{self.directory.base_dn}"), ("1.1",))
-        except errors.NoSuchEntry:
-            return False
-        finally:
-            store.close()
-        return True
+        self.database = self.directory.open()
 
     @invariant()
     def applications_agree(self) -> None:
@@ -159,10 +141,7 @@ class Machine(RuleBasedStateMachine):
 
 def test_random_operations_agree_with_a_plain_model(directory: Directory) -> None:
     alice, bob = directory.person("alice"), directory.person("bob")
-    directory.add(
-        f"dn: cn=Jürgen\\2C M.,{directory.users_base}\nobjectClass: inetOrgPerson\n"
-        "uid: Jürgen, M.\ncn: Jürgen, M.\nsn: M.\n"
-    )
+    directory.person(USERS[2], rdn=r"cn=Jürgen\2C M.")
     inner = directory.group("inner", alice)
     directory.group("outer", inner, bob)
     Machine.directory = directory

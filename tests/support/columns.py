@@ -1,0 +1,120 @@
+"""Which tests run on which servers: the ``live`` marker, ``--vendors``, what is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import pytest
+
+from support.servers import COLUMNS, VENDORS, Column, server_class, why_missing
+
+COLUMN = pytest.StashKey[Column]()
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a test's ``live`` marker says.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Where it holds.
+    reason : str
+        Why nowhere else; empty if it holds everywhere.
+    """
+
+    columns: tuple[Column, ...]
+    reason: str
+
+    @classmethod
+    def of(cls, holder: Any) -> Live:
+        """Read the marker of an item, or of a function that is being parametrised.
+
+        Raises
+        ------
+        pytest.UsageError
+            If it is absent, names what there is not, or leaves out something without a reason.
+        """
+        marker = next(iter(holder.iter_markers("live")), None)
+        if marker is None:
+            raise pytest.UsageError(f"{holder.nodeid} needs @pytest.mark.live")
+        return cls._read(holder.nodeid, *marker.args, **marker.kwargs)
+
+    @classmethod
+    def _read(cls, where: str, *vendors: str, stock: bool = False, reason: str = "") -> Live:
+        columns = tuple(
+            column for column in COLUMNS if column.vendor in vendors and (stock or not column.stock)
+        )
+        if not vendors or set(vendors) - set(VENDORS):
+            raise pytest.UsageError(f"{where}: live takes {', '.join(VENDORS)}; got {vendors}")
+        if len(columns) < len(COLUMNS) and not reason:
+            left = ", ".join(str(column) for column in COLUMNS if column not in columns)
+            raise pytest.UsageError(f"{where}: live leaves out {left} and needs a reason")
+        return cls(columns, reason)
+
+
+class Choice:
+    """The vendors of this run.
+
+    Parameters
+    ----------
+    vendors : sequence of str, optional
+        Those of ``--vendors``.
+    """
+
+    def __init__(self, vendors: Optional[Sequence[str]]) -> None:
+        self.vendors = vendors or VENDORS
+        self.missing = {
+            vendor: reason for vendor in self.vendors if (reason := why_missing(vendor)) is not None
+        }
+
+    def chosen(self, live: Live) -> list[Column]:
+        """List where a test is to run, whether or not it can."""
+        return [column for column in live.columns if column.vendor in self.vendors]
+
+    def skip(self, column: Column) -> Optional[str]:
+        """Say why a test is skipped: on a laptop servers may be missing, in CI they may not."""
+        if os.environ.get("CI") == "true":
+            return None
+        return self.missing.get(column.vendor)
+
+    def header(self) -> list[str]:
+        """Say in a line for each vendor whether its tests run."""
+        return [f"live tests on {vendor}: {self._state(vendor)}" for vendor in VENDORS]
+
+    def _state(self, vendor: str) -> str:
+        if vendor not in self.vendors:
+            return "no, left out by --vendors"
+        if vendor in self.missing:
+            return f"no, {' '.join(self.missing[vendor].split())}"
+        return f"yes, {server_class(vendor).title}"
+
+
+CHOICE = pytest.StashKey[Choice]()
+
+
+def place(item: pytest.Item, choice: Choice) -> bool:
+    """Decide where a live test runs; False if ``--vendors`` leaves it out.
+
+    Raises
+    ------
+    pytest.UsageError
+        If its marker is wrong.
+    """
+    live = Live.of(item)
+    column = live.columns[0]
+    if "directory" in getattr(item, "fixturenames", ()):
+        column = item.callspec.params["directory"]  # type: ignore[attr-defined]  # of parametrised functions
+    elif len(live.columns) > 1:
+        raise pytest.UsageError(f"{item.nodeid} holds for several servers and asks for none")
+    # The parameter of a test that is left out everywhere is no column.
+    if not isinstance(column, Column) or column.vendor not in choice.vendors:
+        return False
+    item.stash[COLUMN] = column
+    reason = choice.skip(column)
+    if reason is not None:
+        item.add_marker(pytest.mark.skip(reason=reason))
+    return True
