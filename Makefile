@@ -1,17 +1,19 @@
 # Every target that runs something first runs .ci/prepare, which makes .venv and finds
 # or fetches slapd, and says one line when nothing is left to do. The tools it found
-# are on PATH for that one command only.
+# are on PATH for that one command only. 389 Directory Server and Samba, 100 MB to fetch,
+# are for "make test" alone.
 
 # The interpreter that .venv is made with, and those that "make matrix" looks for.
 PYTHON ?= python3
 PYTHONS ?= 3.9 3.10 3.11 3.12 3.13
-# Passed on to pytest, such as: make test PYTEST_ARGS='-k cache -x'
+# Passed on to pytest, such as: make test PYTEST_ARGS='-k cache -x --vendors ad'
 PYTEST_ARGS ?=
 export PYTHON
 
 READY = bash .ci/prepare && . ./.cache/env.sh
+READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
-# One environment, one server at a time: two cores are busy with that.
+# One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
 .PHONY: help demo test test-fast lint wheel test-wheel matrix clean distclean
 
@@ -22,11 +24,11 @@ help: ## Say what there is
 demo: ## Start a directory with sample data and show ldapdb at work
 	@$(READY) && ldapdb demo
 
-test: ## Run all tests; the pure core must be covered
-	@$(READY) && python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+test: ## Run all tests on all servers; the pure core must be covered
+	@$(READY_ALL) && python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
-test-fast: ## Run the tests that take no time, without coverage
-	@$(READY) && python -m pytest -m 'not slow' $(PYTEST_ARGS)
+test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
+	@$(READY) && python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
 lint: ## Check style and types
 	@$(READY) && ruff check . && ruff format --check . && mypy
@@ -38,7 +40,7 @@ wheel: ## Build the source distribution and the wheel into dist/
 # it runs in an empty folder, so that a path relative to the checkout fails as well.
 WHEEL_VENV = .cache/wheel-venv
 WHEEL_TREE = .cache/wheel-tree
-test-wheel: wheel ## Run the tests against the installed wheel
+test-wheel: wheel ## Run the tests against the installed wheel, on OpenLDAP
 	@rm -rf $(WHEEL_VENV) $(WHEEL_TREE) && mkdir -p $(WHEEL_TREE)/run
 	@for name in *; do case "$$name" in ldapdb|build|dist|*.egg-info) ;; \
 	    *) cp -R "$$name" $(WHEEL_TREE)/ ;; esac; done
@@ -48,15 +50,17 @@ test-wheel: wheel ## Run the tests against the installed wheel
 	    test "$$(command -v ldapdb)" = "$$bin/ldapdb" && \
 	    PYTHONPATH="$${PWD%/run}" && export PYTHONPATH && \
 	    python -c 'import ldapdb, sys; print("tests run against", ldapdb.__file__); sys.exit("site-packages" not in ldapdb.__file__)' && \
-	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests $(PYTEST_ARGS)
+	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests \
+	        --vendors openldap $(PYTEST_ARGS)
 
-matrix: ## Run all tests on every supported Python found here
+matrix: ## Run the fast tests on every supported Python found here, on OpenLDAP
 	@$(READY) && ran= && absent= && failed= && for version in $(PYTHONS); do \
 	    if ! found=$$(bash .ci/prepare find $$version); then absent="$$absent $$version"; continue; fi; \
 	    echo "--- Python $$version: $$found"; \
 	    venv=.cache/matrix-$$version; \
 	    if bash .ci/prepare venv $$venv "$$found" --editable '.[cli,docker,dev]' && \
-	        PATH="$$PWD/$$venv/bin:$$PATH" python -m pytest -m 'not slow' $(PYTEST_ARGS); \
+	        PATH="$$PWD/$$venv/bin:$$PATH" \
+	            python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS); \
 	    then ran="$$ran $$version"; else failed="$$failed $$version"; fi; \
 	done; \
 	echo "matrix: passed on:$${ran:- none}; failed on:$${failed:- none}; not on this machine:$${absent:- none}"; \
@@ -66,5 +70,5 @@ clean: ## Remove what builds and tests leave behind
 	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -path ./.cache -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## Remove the environment and the fetched server too
+distclean: clean ## Remove the environment and the fetched servers too
 	rm -rf .venv .cache
