@@ -237,6 +237,11 @@ def test_all_forms_of_the_schema_define_the_same(name: str) -> None:
     assert SCHEMAS[name] == (ATTRIBUTE_TYPES, OBJECT_CLASSES)
 
 
+def test_the_file_of_the_schema_folder_has_no_empty_line() -> None:
+    """389 DS 2.3.1 takes what stands before one for an entry, and then refuses the file."""
+    assert "\n\n" not in (LDIF / "389ds" / "99remoteapp.ldif").read_text()
+
+
 # -- the schema of Active Directory ---------------------------------------------------------
 
 
