@@ -339,9 +339,10 @@ def test_an_unclear_volume_gives_nothing(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "<b>", b"\xff"])
 def test_an_unclear_licence_gives_nothing(value: Any) -> None:
-    """A licence that the host must not be shown does not become no licence."""
-    with pytest.raises(InvalidValue):
+    """A licence that the host must not be shown does not become no licence, nor is it quoted."""
+    with pytest.raises(InvalidValue) as caught:
         read_grant(_grant_entry(remoteAppLicense=value))
+    assert repr(value) not in str(caught.value)
 
 
 @pytest.mark.parametrize("attribute", DECIDING)

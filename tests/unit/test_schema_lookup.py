@@ -15,7 +15,7 @@ from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, GROUP_CLASS, Entry
 from ldapdb.errors import NoSuchEntry, SchemaMissing
 from ldapdb.filters import Filter
 from ldapdb.store.schema import _LOOKUPS, _defines, require_schema
-from ldapdb.vendors import DS389, VENDORS, SchemaLookup, Vendor
+from ldapdb.vendors import VENDORS, SchemaLookup, Vendor
 
 LDIF = Path(__file__).resolve().parents[2] / "ldif"
 ARC = "1.2.840.113556.1.8000.2554.20202.47427.27932.19495.43781.38847.6802906"
@@ -170,18 +170,26 @@ def test_a_directory_without_our_classes_says_what_to_do(
         assert wanted in message
 
 
-def test_active_directory_is_asked_beside_its_subschema() -> None:
-    """Each class has an entry of its own there, under the name that LDAP knows it by."""
-    call = _Answering(BY_LOOKUP[SchemaLookup.ENTRIES], KNOWN[SchemaLookup.ENTRIES])
-    require_schema(cast("Call", call))
-    assert call.asked == [
+@pytest.mark.parametrize(
+    ("lookup", "base", "question"),
+    [
         (
-            DN.parse("cn=schema"),
+            SchemaLookup.FILTER,
+            "cn=aggregate,cn=schema",
+            f"(&(objectClasses={APPLICATION_CLASS})(objectClasses={GRANT_CLASS}))",
+        ),
+        (SchemaLookup.DEFINITIONS, "cn=aggregate,cn=schema", ""),
+        (
+            SchemaLookup.ENTRIES,  # beside the subschema entry, by the name that LDAP uses
+            "cn=schema",
             f"(|(lDAPDisplayName={APPLICATION_CLASS})(lDAPDisplayName={GRANT_CLASS}))",
-        )
-    ]
-
-
-def test_389_is_asked_for_its_definitions() -> None:
-    """Its subschema entry takes no filter: what it says has to be read."""
-    assert DS389.schema_lookup is SchemaLookup.DEFINITIONS
+        ),
+    ],
+)
+def test_a_directory_is_asked_in_its_own_way(
+    lookup: SchemaLookup, base: str, question: str
+) -> None:
+    """By what the subschema entry defines, for all of it, or for an entry of each class."""
+    call = _Answering(BY_LOOKUP[lookup], KNOWN[lookup])
+    require_schema(cast("Call", call))
+    assert call.asked == [(DN.parse(base), question)]

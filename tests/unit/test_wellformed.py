@@ -164,6 +164,15 @@ def test_refused_text_names_the_character() -> None:
         check_text("", "licence")
 
 
+@pytest.mark.parametrize("char", ["<", "\n", "\u2028"])
+def test_a_secret_is_not_quoted(char: str) -> None:
+    """The error tells the character in the way, and of a licence nothing else."""
+    with pytest.raises(InvalidValue) as caught:
+        check_text(f"S3cret{char}", "licence", secret=True)
+    assert str(caught.value) == f"the licence must not contain {char!r}"
+    assert check_text("S3cret", "licence", secret=True) == "S3cret"
+
+
 PATHS = st.text(
     st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters=":<>"),
     max_size=10,
