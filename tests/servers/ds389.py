@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ldapdb.errors import LDAPDBError
+
 from .server import LDIF, PrivateServer, free_port
 
 _CONFIG = "/etc/dirsrv/slapd-localhost"
+_SOCKET = "ldapi://%2Frun%2Fslapd-localhost.socket"
+_TASK_SECONDS = 30.0
 
 
 @dataclass
@@ -43,11 +48,8 @@ class DS389(PrivateServer):
         "lib": "/var/lib/dirsrv",
         "log": "/var/log/dirsrv",
         "run": "/run",
-        # The database's shared memory; the machine's own would be one for all instances.
-        "shm": "/dev/shm",
         "tmp": "/tmp",
     }
-    _volatile: ClassVar[tuple[str, ...]] = ("shm", "tmp")
 
     @property
     def log_file(self) -> Path:
@@ -55,12 +57,25 @@ class DS389(PrivateServer):
         return self.folder / "log" / "slapd-localhost" / "access"
 
     def _command(self) -> list[str]:
+        # With -d it stays in the foreground; the number, which the package's own dscontainer
+        # uses, lets it log as much as without, where 0 would silence it.
         pid_file = "/run/dirsrv/slapd-localhost.pid"
-        return ["ns-slapd", "-D", _CONFIG, "-i", pid_file, "-d", "0"]  # stays in the foreground
+        return ["ns-slapd", "-D", _CONFIG, "-i", pid_file, "-d", "266354688"]
 
     def _schema(self) -> list[str]:
         files = (LDIF / "389ds" / "schema.ldif", LDIF / "389ds" / "indexes.ldif")
         return [path.read_text(encoding="utf-8") for path in files if path.exists()]
+
+    def _load_schema(self) -> None:
+        super()._load_schema()
+        # An index is filled by a task, which fails if the server ends meanwhile.
+        search = ["ldapsearch", "-Q", "-Y", "EXTERNAL", "-H", _SOCKET, "-LLL"]
+        search += ["-b", "cn=index,cn=tasks,cn=config", "(nsIndexAttribute=*)", "nsTaskExitCode"]
+        end = time.monotonic() + _TASK_SECONDS
+        while (said := self.tool(*search)).count("dn:") > said.count("nsTaskExitCode: 0"):
+            if time.monotonic() > end:
+                raise LDAPDBError(f"389 did not fill an index within {_TASK_SECONDS:g} s")
+            time.sleep(0.05)
 
     def _make(self) -> None:
         (self.folder / "tmp" / "answers.inf").write_text(

@@ -27,7 +27,6 @@ _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LC_ALL": "C.UTF-8",
-    "PYTHONDONTWRITEBYTECODE": "1",  # the root is the same for all
 }
 
 # Every step is an exec, so that the process that was started is the program itself:
@@ -37,6 +36,7 @@ _ENTER = """
 set -e
 root=$1 && shift
 mount --rbind /dev "$root/dev"
+mount -t tmpfs shm "$root/dev/shm"
 if [ $$ = 1 ]; then
     mount -t proc proc "$root/proc"
 else

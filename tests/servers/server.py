@@ -161,7 +161,7 @@ class PrivateServer(ABC):
 
     def stop(self) -> None:
         """End the server and remove the folder."""
-        self.halt()
+        self.halt(signal.SIGKILL)  # nothing of it is to be kept, and 389 takes 2 s to end
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -233,6 +233,11 @@ class PrivateServer(ABC):
     def _schema(self) -> list[str]:
         """Return what to load, in order, with ldapmodify."""
 
+    def _load_schema(self) -> None:
+        """Load it into the running server, and return when that is done."""
+        for ldif in self._schema():
+            self.ldapmodify(ldif)
+
     def _extra_mounts(self) -> dict[Path, str]:
         return {}
 
@@ -268,8 +273,7 @@ class PrivateServer(ABC):
         maker._fill()
         try:
             maker.run()
-            for ldif in self._schema():
-                maker.ldapmodify(ldif)
+            maker._load_schema()
         finally:
             maker.halt()
         maker._leave()
