@@ -29,9 +29,9 @@ _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 
-# Every step is an exec, so that the process that was started is the program itself:
-# a signal needs no forwarding. The kernel kills it when whoever started it is killed.
-# As number 1 of its own process namespace, it takes all that it started with it.
+# Every step is an exec, so that the process that was started is the program itself and
+# a signal needs no forwarding. As number 1 of its own process namespace, it takes all
+# that it started with it.
 _ENTER = """
 set -e
 root=$1 && shift
@@ -46,14 +46,17 @@ while [ "$1" != -- ]; do
     mount --bind "$1" "$root$2" && shift 2
 done
 shift
-exec setpriv --pdeathsig KILL chroot "$root" "$@"
+exec chroot "$root" "$@"
 """
 
 
 def _unshare(*options: str) -> list[str]:
-    """Begin a command in namespaces of its own, as root or as one who is root inside."""
-    root = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    return ["unshare", *root, "--mount", *options]
+    """Begin a command in namespaces of its own, as root or as one who is root inside.
+
+    The kernel kills it when whoever started it is killed.
+    """
+    root = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user")
+    return [*root, "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *options]
 
 
 @functools.cache
