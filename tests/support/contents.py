@@ -28,6 +28,7 @@ class Contents:
     def __init__(self, server: Server) -> None:
         address = urlsplit(server.uri)
         self._suffix = server.suffix
+        self._users_base = server.users_base
         self._ldap = ldap3.Connection(
             ldap3.Server(address.hostname, port=address.port or 389, get_info=ldap3.NONE),
             user=server.admin_dn,
@@ -76,8 +77,10 @@ class Contents:
     def sweep(self) -> None:
         """Remove what has come."""
         come = [dn for dn in self.dns() if dn.lower() not in self._kept]
-        # An entry's name is longer than that of any entry above it.
-        for dn in sorted(come, key=len, reverse=True):
+        # An entry's name is longer than that of any entry above it. People go last: Samba
+        # writes a group anew for each member that is deleted while it is there.
+        people = self._users_base.lower()
+        for dn in sorted(come, key=lambda dn: (people in dn.lower(), -len(dn))):
             self._must(self._ldap.delete(dn, controls=[_MANAGE_DSA_IT])[1], _NO_SUCH_OBJECT)
 
     def close(self) -> None:

@@ -1,0 +1,87 @@
+"""What OpenLDAP's overlays do to users and groups: ppolicy locks, dynlist makes members."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from support import Private
+
+pytestmark = pytest.mark.live("openldap", reason="overlays are OpenLDAP's")
+
+IMAGE = "simphony/mayavi:0.5"
+
+PPOLICY = """
+dn: cn=module{0},cn=config
+changetype: modify
+add: olcModuleLoad
+olcModuleLoad: ppolicy
+
+dn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config
+changetype: add
+objectClass: olcOverlayConfig
+objectClass: olcPPolicyConfig
+olcOverlay: ppolicy
+"""
+
+DYNLIST = """
+dn: cn=module{0},cn=config
+changetype: modify
+add: olcModuleLoad
+olcModuleLoad: dynlist
+
+dn: olcOverlay=dynlist,olcDatabase={1}mdb,cn=config
+changetype: add
+objectClass: olcOverlayConfig
+objectClass: olcDynListConfig
+olcOverlay: dynlist
+olcDynListAttrSet: groupOfURLs memberURL member
+"""
+
+
+def configure(directory: Private, ldif: str, *options: str) -> None:
+    """Change cn=config as the user that the server runs as."""
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", directory.server.socket_uri, *options]
+    done = subprocess.run(command, input=ldif, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_who_is_locked_for_good_is_not_found(private: Private) -> None:
+    """Too many wrong passwords, which anybody can type, take nobody's applications away."""
+    alice, bob = private.person("alice"), private.person("bob")
+    private.person("carol")
+    assert len(private.open().list_users()) == 3  # without the overlay, nobody is left out
+    configure(private, PPOLICY)
+    private.change(alice, "add: pwdAccountLockedTime", "pwdAccountLockedTime: 000001010000Z")
+    private.change(bob, "add: pwdAccountLockedTime", "pwdAccountLockedTime: 20261124000000Z")
+    database = private.open()
+    assert sorted(user.name for user in database.list_users()) == ["bob", "carol"]
+    assert database.get_user(user_name="alice") is None
+
+
+def test_dynamic_groups_count_where_the_server_makes_their_members(
+    private: Private,
+) -> None:
+    """A filter on member finds those whom a memberURL finds."""
+    schema = private.server._slapd.schema / "dyngroup.ldif"
+    configure(private, schema.read_text(encoding="utf-8"), "-a")
+    configure(private, DYNLIST)
+    private.person("alice", attributes={"title": ["engineer"]})
+    private.person("bob")
+    engineers = f"cn=engineers,{private.groups_base}"
+    private.add(
+        f"dn: {engineers}\nobjectClass: groupOfURLs\ncn: engineers\n"
+        f"memberURL: ldap:///{private.users_base}??sub?(title=engineer)\n"
+    )
+    private.application(IMAGE)
+    private.granted("engineers", images=[IMAGE], members=[engineers])
+    database = private.open(groups_filter="(|(objectClass=groupOfNames)(objectClass=groupOfURLs))")
+    held = {
+        name: [
+            each.application.image
+            for each in database.get_accounting_for_user(database.get_user(user_name=name))
+        ]
+        for name in ("alice", "bob")
+    }
+    assert held == {"alice": [IMAGE], "bob": []}

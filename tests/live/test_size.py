@@ -1,0 +1,121 @@
+"""Large directories: an accounting costs as many round trips, and reads no list of members."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from support import Directory, ldif
+
+pytestmark = [pytest.mark.live("openldap", "389ds", "ad", stock=True), pytest.mark.slow]
+
+LEVELS, WIDTH = 5, 60
+MINE = 40
+IMAGES = 200
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is.
+
+    Parameters
+    ----------
+    grants : int
+        Of which :data:`MINE` reach alice.
+    members : int
+        Of one group that alice is in. Where an entry of each must exist, they are fewer.
+    seconds : float
+        How long an accounting may take.
+    """
+
+    grants: int
+    members: int
+    seconds: float
+
+
+# Samba AD DC 4.17 adds a hundred entries a second, members that are not there it refuses,
+# and it has no index on member: it goes through all groups, so that its time is of their
+# number.
+SIZES = {
+    "openldap": Size(10_000, 20_000, 1.0),
+    "389ds": Size(10_000, 20_000, 1.0),
+    "ad": Size(1_000, 300, 3.0),
+}
+
+
+def entries(directory: Directory, size: Size, alice: str) -> Iterator[str]:
+    """Write alice's groups, five deep, all grants and all applications."""
+    above = [alice] * WIDTH
+    for level in range(LEVELS):
+        for number in range(WIDTH):
+            name = f"level{level} {number}"
+            yield written(directory, "group", name, members=[above[number]])
+        above = [f"cn=level{level} {number},{directory.groups_base}" for number in range(WIDTH)]
+    for number in range(size.grants):
+        members = [above[number % WIDTH]] if number < MINE - 1 else [f"{directory.dn_of('other')}"]
+        if number == MINE - 1:
+            members = [f"cn=big,{directory.groups_base}"]
+        name, image = f"grant{number}", f"simphony/app:{number % IMAGES}"
+        yield written(directory, "grant", name, image=image, members=members)
+    for number in range(IMAGES):
+        name = f"app{number}"
+        yield written(directory, "application", name, image=f"simphony/app:{number}")
+
+
+def written(
+    directory: Directory,
+    what: str,
+    name: str,
+    *,
+    image: str = "",
+    members: Sequence[str] = (),
+) -> str:
+    from support.policy import Said
+
+    if what == "group":
+        attributes = directory._group(directory.group_class, name, members)
+        base = directory.groups_base
+    else:
+        attributes = directory._saying(Said([image]), what, name, members)
+        base = f"ou={what}s,{directory.base_dn}"
+    return ldif.addition(f"cn={name},{base}", {**attributes, "cn": [name]})
+
+
+def test_an_accounting_among_many_takes_few_round_trips_and_little_time(
+    directory: Directory, record_property: Callable[[str, object], None]
+) -> None:
+    size = SIZES[directory.vendor]
+    alice = directory.person("alice")
+    directory.person("other")
+    people = [f"u{number}" for number in range(size.members)]
+    if directory.vendor == "ad":  # it refuses members that are not there
+        directory.add(
+            "".join(
+                ldif.addition(directory.dn_of(name), {**directory._person(name), "cn": [name]})
+                for name in people
+            )
+        )
+    directory.group("big", alice)
+    for start in range(0, len(people), 1000):
+        directory.add_members(
+            f"cn=big,{directory.groups_base}",
+            *map(directory.dn_of, people[start : start + 1000]),
+        )
+    directory.add("".join(entries(directory, size, alice)))
+
+    database = directory.open(counted=True, operation_timeout_seconds=30)
+    user = database.get_user(user_name="alice")
+    began = time.perf_counter()
+    with directory.operations() as seen:
+        accountings = database.get_accounting_for_user(user)
+    seconds = time.perf_counter() - began
+    record_property("accounting", f"{len(seen)} searches, {seconds:.3f} s")
+    assert {each.application.image for each in accountings} == {
+        f"simphony/app:{number}" for number in range(MINE)
+    }
+    # Groups and grants, once more for each of six levels, then the applications.
+    assert len(seen) <= 2 + LEVELS + 1, seen
+    assert seconds < size.seconds
