@@ -169,7 +169,7 @@ def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
             )
         if name in said and (name != IMAGE or value in said[IMAGE]):
             raise InvalidValue(f"{where} says {key}= twice")
-        if name == IMAGE and value not in line:
+        if name == IMAGE and value not in line.lstrip()[len(_MARK) :]:
             # It is searched for by these letters: one that no search finds could not be revoked.
             raise InvalidValue(f"{where} must have the image without quotes inside it")
         said.setdefault(name, []).append(_value(key, name, value))

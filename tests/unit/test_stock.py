@@ -310,6 +310,7 @@ def test_a_line_has_the_roles_it_names(role: str, object_class: str) -> None:
         ("grant image=a image=b image=a", "says image= twice"),
         ("application image=a image=a", "says image= twice"),
         ("grant image=''b''c IMAGE=b\"c\"", "must have the image without quotes inside it"),
+        ('grant image=rem""ote', "must have the image without quotes inside it"),
         ('grant image=simphony/"mayavi":0.5', "must have the image without quotes inside it"),
         ("grant image=simphony\\/mayavi:0.5", "must have the image without quotes inside it"),
         (f"grant image=a license='{SECRET}<'", "the licence must not contain '<'"),
