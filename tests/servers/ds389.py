@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -43,6 +44,7 @@ class DS389(PrivateServer):
     base_dn: ClassVar[str] = f"ou=remoteapp,{suffix}"
     _program: ClassVar[str] = "/usr/sbin/ns-slapd"
     _package: ClassVar[str] = "389-ds-base"
+    _server_uid: ClassVar[int] = 389  # dirsrv
     _mounts: ClassVar[dict[str, str]] = {
         "etc": "/etc/dirsrv",
         "lib": "/var/lib/dirsrv",
@@ -78,6 +80,8 @@ class DS389(PrivateServer):
             time.sleep(0.05)
 
     def _make(self) -> None:
+        # It does not change its user: the kernel would forget whom to kill with us.
+        user = "root" if os.geteuid() == 0 else "dirsrv"
         (self.folder / "tmp" / "answers.inf").write_text(
             "[general]\n"
             "config_version = 2\n"
@@ -90,9 +94,8 @@ class DS389(PrivateServer):
             f"port = {free_port(self.host)}\n"
             f"secure_port = {free_port(self.host)}\n"
             f"root_password = {self.password}\n"
-            # The kernel forgets whom to kill with us when a process changes its user.
-            "user = root\n"
-            "group = root\n"
+            f"user = {user}\n"
+            f"group = {user}\n"
             "self_sign_cert = False\n"
             "[backend-userroot]\n"
             f"suffix = {self.suffix}\n"

@@ -21,6 +21,7 @@ from ldapdb.errors import LDAPDBError
 CHECKOUT = Path(__file__).resolve().parents[2]
 MACHINE = CHECKOUT / ".cache" / "machine"
 _TOOL_SECONDS = 120.0
+_ALONE = ("--pid", "--fork", "--kill-child")
 
 # What a program inside gets. The environment here may name libraries for slapd.
 _ENVIRONMENT = {
@@ -32,21 +33,20 @@ _ENVIRONMENT = {
 # Every step is an exec, so that the process that was started is the program itself and
 # a signal needs no forwarding. As number 1 of its own process namespace, it takes all
 # that it started with it.
-_ENTER = """
+_ENTER = r"""
 set -e
-root=$1 && shift
+root=$1 uid=$2 && shift 2
 mount --rbind /dev "$root/dev"
 mount -t tmpfs shm "$root/dev/shm"
-if [ $$ = 1 ]; then
-    mount -t proc proc "$root/proc"
-else
-    mount --rbind /proc "$root/proc"
-fi
+# Of its own processes only, where it is alone; within a container that may be refused.
+{ [ $$ = 1 ] && mount -t proc proc "$root/proc" 2>/dev/null; } || mount --rbind /proc "$root/proc"
 while [ "$1" != -- ]; do
     mount --bind "$1" "$root$2" && shift 2
 done
 shift
-exec chroot "$root" "$@"
+[ "$uid" != 0 ] || exec chroot "$root" "$@"
+exec unshare --user --map-user="$uid" --map-group="$uid" --root="$root" --wd=/ \
+    setpriv --pdeathsig KILL "$@"
 """
 
 
@@ -97,9 +97,13 @@ class Namespace:
     ----------
     mounts : mapping
         Folders or files here, each with its path inside.
+    server_uid : int
+        Who servers are, where we are not root and so cannot give them the right
+        to become whom they want.
     """
 
     mounts: Mapping[Path, str]
+    server_uid: int = 0
 
     def start(self, command: Sequence[str], output: IO[Any]) -> subprocess.Popen[bytes]:
         """Start a server; the process returned is the server's own.
@@ -107,7 +111,7 @@ class Namespace:
         It is killed when the thread that called this ends, too.
         """
         return subprocess.Popen(
-            self._command(command),
+            self._command(command, self.server_uid),
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -122,7 +126,8 @@ class Namespace:
         text : str
             What it reads from standard input.
         alone : bool
-            Whether it sees no process but its own, and takes those with it.
+            Whether it is a maker that starts the server: it sees no process but its own, takes
+            those with it, and is who the server is.
 
         Raises
         ------
@@ -131,7 +136,9 @@ class Namespace:
         """
         try:
             done = subprocess.run(
-                self._command(command, *(("--pid", "--fork", "--kill-child") if alone else ())),
+                self._command(command, self.server_uid, *_ALONE)
+                if alone
+                else self._command(command),
                 env=_ENVIRONMENT,
                 input=text.encode(),
                 capture_output=True,
@@ -145,7 +152,8 @@ class Namespace:
             raise LDAPDBError(f"{command[0]} failed ({done.returncode}): {said}")
         return done.stdout.decode()
 
-    def _command(self, command: Sequence[str], *options: str) -> list[str]:
+    def _command(self, command: Sequence[str], uid: int = 0, *options: str) -> list[str]:
+        uid = 0 if os.geteuid() == 0 else uid
         mounts = [word for here, inside in self.mounts.items() for word in (str(here), inside)]
-        enter = ["sh", "-c", _ENTER, "enter", str(MACHINE), *mounts, "--", *command]
+        enter = ["sh", "-c", _ENTER, "enter", str(MACHINE), str(uid), *mounts, "--", *command]
         return [*_unshare(*options), *enter]
