@@ -59,36 +59,6 @@ def _unshare(*options: str) -> list[str]:
     return [*root, "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *options]
 
 
-@functools.cache
-def missing(title: str, program: str) -> Optional[str]:
-    """Say why a program of the machine cannot run here; None if it can.
-
-    Parameters
-    ----------
-    title : str
-        What to call it.
-    program : str
-        Its path inside.
-    """
-    if not sys.platform.startswith("linux"):
-        return f"{title} runs in namespaces of Linux"
-    if not (MACHINE / program.lstrip("/")).exists():
-        return f"{title} is not there; `.ci/prepare machine` fetches it where apt-get is"
-    try:
-        subprocess.run(
-            [*_unshare(), "mount", "--bind", "/", "/"],
-            env=_ENVIRONMENT,
-            check=True,
-            capture_output=True,
-        )
-    except FileNotFoundError:
-        return f"{title} needs util-linux (unshare, mount, setpriv)"
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
-        return f"{title} needs mount namespaces, which this machine refuses: {said}"
-    return None
-
-
 @dataclass(frozen=True)
 class Namespace:
     """The unpacked root with folders mounted over it.
@@ -157,3 +127,29 @@ class Namespace:
         mounts = [word for here, inside in self.mounts.items() for word in (str(here), inside)]
         enter = ["sh", "-c", _ENTER, "enter", str(MACHINE), str(uid), *mounts, "--", *command]
         return [*_unshare(*options), *enter]
+
+
+@functools.cache
+def missing(title: str, program: str, server_uid: int) -> Optional[str]:
+    """Say why a server of the machine cannot run here; None if it can.
+
+    Parameters
+    ----------
+    title : str
+        What to call it.
+    program : str
+        Its path inside.
+    server_uid : int
+        As in :class:`Namespace`.
+    """
+    if not sys.platform.startswith("linux"):
+        return f"{title} runs in namespaces of Linux"
+    if not (MACHINE / program.lstrip("/")).exists():
+        return f"{title} is not there; `.ci/prepare machine` fetches it where apt-get is"
+    try:
+        Namespace({}, server_uid).run("true", alone=True)
+    except FileNotFoundError:
+        return f"{title} needs util-linux (unshare, mount, setpriv)"
+    except LDAPDBError as error:
+        return f"{title} needs namespaces, which this machine refuses: {error}"
+    return None

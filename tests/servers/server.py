@@ -84,7 +84,7 @@ class PrivateServer(ABC):
     @classmethod
     def missing(cls) -> Optional[str]:
         """Say why it cannot run here; None if it can."""
-        return machine.missing(cls.title, cls._program)
+        return machine.missing(cls.title, cls._program, cls._server_uid)
 
     @property
     def version(self) -> str:
