@@ -1,0 +1,245 @@
+"""Each directory's page, typed out command by command on a server of that kind.
+
+The blocks marked ``bash`` of ``docs/<page>.md`` are run in one shell, from an empty directory
+to the grant that ldapdb shows, then the revocation, then the set-up without our schema. Only
+what names this machine is changed: where the server is, and what it is called.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from ldapdb.embedded import EmbeddedDirectory
+from support.servers import server_class
+
+ROOT = Path(__file__).resolve().parents[2]
+LDIF = ROOT / "ldif"
+
+# What is typed where a page asks for a password; Active Directory wants several kinds of signs.
+PASSWORD = "Typed-4-the-page"
+IMAGES = ("simphony/notebook:1.0", "simphony/mayavi:0.5")
+
+
+# -- pages ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block and the headings that it stands under."""
+
+    headings: tuple[str, ...]
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page's blocks, in order."""
+
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def read(cls, name: str) -> Page:
+        text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        headings: list[str] = []
+        found = []
+        for level, title, language, body in re.findall(
+            r"^(#+) ([^\n]+)$|^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+        ):
+            if level:
+                headings[len(level) - 1 :] = [title]
+            else:
+                found.append(Block(tuple(headings), language, body))
+        return cls(tuple(found))
+
+    def of(self, language: str, heading: str = "") -> list[str]:
+        """Return the blocks in a language under a heading that has these words."""
+        return [
+            block.text
+            for block in self.blocks
+            if block.language == language and heading in " / ".join(block.headings)
+        ]
+
+    @property
+    def phases(self) -> tuple[str, str, str]:
+        """What is typed to grant, to revoke, and to do without the schema.
+
+        Each is a shell of its own, and so begins with the page's first block, which only
+        sets names.
+        """
+        revoking, stock = self.of("bash", "Revoking"), self.of("bash", "Without extending")
+        granting = [text for text in self.of("bash") if text not in revoking + stock]
+        names = granting[0]
+        return ("".join(granting), names + "".join(revoking), names + "".join(stock))
+
+
+# -- servers --------------------------------------------------------------------------------
+
+
+class Bench(Protocol):
+    """A fresh server, and a shell beside it that has the files of ``ldif/``."""
+
+    uri: str
+    passwords: tuple[str, ...]  # what the page asks for, in that order
+
+    def type(self, script: str, *lines: str) -> None:
+        """Run commands, with lines for what they ask for."""
+
+
+class OpenLDAPBench:
+    """A private slapd as Debian's package sets one up, without our schema."""
+
+    def __init__(self, directory: EmbeddedDirectory, folder: Path) -> None:
+        self._directory = directory
+        self._folder = folder
+        self.uri = directory.uri
+        self.passwords: tuple[str, ...] = (directory.password, PASSWORD, PASSWORD)
+        directory.ldapmodify("dn: dc=example,dc=org\nobjectClass: domain\ndc: example\n", "-a")
+        shutil.copytree(LDIF, folder)
+
+    def type(self, script: str, *lines: str) -> None:
+        _run(
+            [
+                "bash",
+                "-euo",
+                "pipefail",
+                "-c",
+                script.replace("ldapi:///", self._directory.socket_uri),
+            ],
+            "".join(f"{line}\n" for line in lines),
+            self._folder,
+        )
+
+
+def _run(command: list[str], text: str, folder: Path) -> None:
+    done = subprocess.run(
+        command, input=text.encode(), capture_output=True, check=False, cwd=folder
+    )
+    assert done.returncode == 0, (done.stderr + done.stdout).decode(errors="replace")
+
+
+class MachineBench:
+    """A server in a small Debian of its own, with the files of ``ldif/`` in a folder there."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.uri: str = server.uri
+        self.passwords: tuple[str, ...] = (PASSWORD, PASSWORD)
+        shutil.copytree(LDIF, server.scratch / "ldif")
+
+    def type(self, script: str, *lines: str) -> None:
+        self._server.tool(
+            *("bash", "-euo", "pipefail", "-c", f"cd /tmp/ldif\n{script}"),
+            input="".join(f"{line}\n" for line in lines),
+        )
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A fresh server of a vendor, without our schema, and where its page is typed."""
+    with server_class(request.param)(schema=False) as server:
+        if request.param == "openldap":
+            yield OpenLDAPBench(server, tmp_path / "ldif")
+        else:
+            yield MachineBench(server)
+
+
+# -- ldapdb ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Settings:
+    """The page's settings in a file, with this server's address and a password in a file."""
+
+    page: Page
+    folder: Path
+    uri: str
+
+    def write(self, *, stock: bool) -> Path:
+        own, without = self.page.of("toml")
+        lines = without.splitlines() if stock else []
+        named = {line.partition(" = ")[0] for line in lines}
+        lines += [line for line in own.splitlines() if line.partition(" = ")[0] not in named]
+        secret = self.folder / "reader.pw"
+        secret.touch(mode=0o600)
+        secret.write_text(PASSWORD, encoding="utf-8")
+        local = {"uri": self.uri, "bind_password_file": str(secret)}
+        path = self.folder / "ldapdb.toml"
+        path.write_text(
+            "".join(
+                f'{name} = "{local[name]}"\n'
+                if (name := line.partition(" = ")[0]) in local
+                else f"{line}\n"
+                for line in lines
+            ),
+            encoding="utf-8",
+        )
+        return path
+
+
+def _shown(settings: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Run the command that the page ends with."""
+    pytest.importorskip("click", reason="the command line's libraries are an extra")
+    from ldapdb.cli import run
+
+    capsys.readouterr()
+    assert run(["--config-file", str(settings), "user", "show", "alice"]) == 0
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return shown
+
+
+def _has(whole: Any, part: Any) -> bool:
+    """Tell whether all that a page shows is there; what it leaves out may be too."""
+    if isinstance(part, dict):
+        return all(name in whole and _has(whole[name], value) for name, value in part.items())
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(_has, whole, part))
+    return bool(whole == part)
+
+
+def _page(name: str, vendor: str) -> ParameterSet:
+    return pytest.param(
+        name, vendor, marks=pytest.mark.live(vendor, reason="each page is about one"), id=name
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "bench"),
+    [_page("openldap", "openldap"), _page("389ds", "389ds"), _page("active-directory", "ad")],
+    indirect=["bench"],
+)
+def test_the_page_leads_from_nothing_to_a_grant_and_back(
+    name: str,
+    bench: Bench,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a page says to type is accepted, and ldapdb shows what the page says it shows."""
+    page = Page.read(name)
+    granting, revoking, without_schema = page.phases
+    settings = Settings(page, tmp_path, bench.uri)
+
+    bench.type(granting, *bench.passwords)
+    path = settings.write(stock=False)
+    (promised,) = page.of("json")
+    assert _has(_shown(path, capsys), json.loads(promised))
+
+    bench.type(revoking)
+    assert _shown(path, capsys)["accounting"] == []
+
+    bench.type(without_schema)
+    assert _shown(path, capsys)["accounting"] == []
+    (held,) = _shown(settings.write(stock=True), capsys)["accounting"]
+    assert held["image"] == IMAGES[1]
+    assert held["policy"]["allow_view"] is True
+    assert held["policy"]["allow_home"] is False
