@@ -1,4 +1,4 @@
-"""What OpenLDAP's overlays do to users and groups: ppolicy locks, dynlist makes members."""
+"""What OpenLDAP may have besides: locks by ppolicy, members by dynlist, further classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from support import Private
 
-pytestmark = pytest.mark.live("openldap", reason="overlays are OpenLDAP's")
+pytestmark = pytest.mark.live("openldap", reason="overlays and schema at run time are OpenLDAP's")
 
 IMAGE = "simphony/mayavi:0.5"
 
@@ -85,3 +85,23 @@ def test_dynamic_groups_count_where_the_server_makes_their_members(
         for name in ("alice", "bob")
     }
     assert held == {"alice": [IMAGE], "bob": []}
+
+
+def test_groups_of_members_count(private: Private) -> None:
+    """The class of RFC 2307bis, which may be empty; slapd has it where somebody loaded it."""
+    configure(
+        private,
+        "dn: cn=rfc2307bis,cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: rfc2307bis\n"
+        "olcObjectClasses: ( 1.1.1 NAME 'groupOfMembers' SUP top STRUCTURAL MUST cn MAY member )\n",
+        "-a",
+    )
+    alice = private.person("alice")
+    staff = f"cn=staff,{private.groups_base}"
+    private.add(f"dn: {staff}\nobjectClass: groupOfMembers\ncn: staff\n")
+    private.application(IMAGE)
+    private.granted("staff", images=[IMAGE], members=[staff])
+    user = private.open().get_user(user_name="alice")
+    assert private.open().get_accounting_for_user(user) == []
+    private.add_members(staff, alice)
+    (accounting,) = private.open().get_accounting_for_user(user)
+    assert accounting.application.image == IMAGE
