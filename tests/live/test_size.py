@@ -10,7 +10,10 @@ import pytest
 
 from support import Directory, ldif
 
-pytestmark = [pytest.mark.live("openldap", "389ds", "ad", stock=True), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.live("openldap", "389ds", "ad", reason="stock sends the same searches for members"),
+    pytest.mark.slow,
+]
 
 LEVELS, WIDTH = 5, 60
 MINE = 40
@@ -106,7 +109,8 @@ def test_an_accounting_among_many_takes_few_round_trips_and_little_time(
         )
     directory.add("".join(entries(directory, size, alice)))
 
-    database = directory.open(counted=True, operation_timeout_seconds=30)
+    # Without groups_base, every group counts, and Active Directory follows them itself.
+    database = directory.open(counted=True, groups_base=None, operation_timeout_seconds=30)
     user = database.get_user(user_name="alice")
     began = time.perf_counter()
     with directory.operations() as seen:
