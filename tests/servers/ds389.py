@@ -129,11 +129,14 @@ class DS389(PrivateServer):
 def _changed(dse: str, changes: Mapping[str, Mapping[str, str]]) -> str:
     """Replace attributes in the configuration of a server that does not run."""
     entries = []
+    left = dict(changes)
     for entry in re.sub(r"\n ", "", dse).split("\n\n"):
         lines = entry.strip().splitlines()
-        wanted = changes.get(lines[0].partition("dn: ")[2], {}) if lines else {}
+        wanted = left.pop(lines[0].partition("dn: ")[2], {}) if lines else {}
         names = {name.lower() for name in wanted}
         lines = [line for line in lines if line.partition(":")[0].lower() not in names]
         lines += [f"{name}: {value}" for name, value in wanted.items()]
         entries.append("\n".join(lines))
+    if left:
+        raise LDAPDBError(f"389 has no {', no '.join(left)}")
     return "\n\n".join(entries) + "\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,7 @@ def copy(name: str, decides: Iterable[bytes], make: Callable[[Path], None], targ
     """
     digest = hashlib.sha256((MACHINE / "packages").read_bytes())
     digest.update((MACHINE / "made-by").read_bytes())
+    digest.update(str(os.geteuid()).encode())  # whose the files are
     for part in decides:
         digest.update(hashlib.sha256(part).digest())
     kept = _MADE / f"{name}-{digest.hexdigest()[:16]}"
