@@ -191,7 +191,8 @@ class DS389Bench(Bench):
     def state(self) -> str:
         schema = self.admin.read("cn=schema", "(objectClass=*)", "attributeTypes", "objectClasses")
         index = self.admin.read("cn=config", "(&(objectClass=nsIndex)(cn=remoteAppImage))")
-        entries = self.admin.read(self.suffix, "(objectClass=*)", "*", "aci")
+        shown = ("*", "aci", "nsSizeLimit", "nsLookThroughLimit")
+        entries = self.admin.read(self.suffix, "(objectClass=*)", *shown)
         return "".join(sorted(re.findall(r".*remoteApp.*\n", schema))) + index + entries
 
     def people(self) -> None:
@@ -444,6 +445,34 @@ def test_the_writer_writes_groups_below_the_base_and_nothing_else(bench: Bench) 
     assert writer.change(*outside) == _REFUSED
     assert writer.change(*_somebody(bench)) == _REFUSED
     assert writer.change(f"dn: {grant}", "changetype: delete") == _OK
+
+
+@pytest.mark.slow
+@_on("openldap", "389ds")
+def test_the_two_accounts_see_all_users_of_a_large_company(bench: Bench) -> None:
+    """Where others are told 500, 2,000 or 5,000 entries, the reader lists every one."""
+    from ldapdb import LDAPDatabase
+
+    _set_up(bench)
+    text = "".join(
+        f"dn: uid=user{number},ou=people,{bench.suffix}\nobjectClass: inetOrgPerson\n"
+        f"cn: User {number}\nsn: User\n\n"
+        for number in range(5500)
+    )
+    assert bench.admin.run("ldapadd", text=text).returncode == _OK
+    for name in (READER, WRITER):
+        account = bench.account(name)
+        database = LDAPDatabase(
+            uri=account.uri,
+            bind_dn=account.dn,
+            bind_password=account.password,
+            base_dn=f"ou=remoteapp,{bench.suffix}",
+            operation_timeout_seconds=60,
+        )
+        try:
+            assert len(database.list_users()) == 5501
+        finally:
+            database.close()
 
 
 def _somebody(bench: Bench) -> list[str]:
