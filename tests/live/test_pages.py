@@ -13,13 +13,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from _pytest.mark import ParameterSet
 
+from ldapdb import LDAPDatabase
 from ldapdb.embedded import EmbeddedDirectory
+from ldapdb.errors import LDAPDBError
 from support.servers import server_class
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,16 +74,16 @@ class Page:
         ]
 
     @property
-    def phases(self) -> tuple[str, str, str]:
-        """What is typed to grant, to revoke, and to do without the schema.
+    def phases(self) -> tuple[str, str, str, str]:
+        """What is typed to grant, to revoke, to do without the schema, and to undo it all.
 
         Each is a shell of its own, and so begins with the page's first block, which only
         sets names.
         """
-        revoking, stock = self.of("bash", "Revoking"), self.of("bash", "Without extending")
-        granting = [text for text in self.of("bash") if text not in revoking + stock]
-        names = granting[0]
-        return ("".join(granting), names + "".join(revoking), names + "".join(stock))
+        later = [self.of("bash", each) for each in ("Revoking", "Without extending", "Undoing")]
+        granting = [text for text in self.of("bash") if text not in chain(*later)]
+        revoking, stock, undoing = (granting[0] + "".join(each) for each in later)
+        return "".join(granting), revoking, stock, undoing
 
 
 # -- servers --------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ def test_the_page_leads_from_nothing_to_a_grant_and_back(
 ) -> None:
     """What a page says to type is accepted, and ldapdb shows what the page says it shows."""
     page = Page.read(name)
-    granting, revoking, without_schema = page.phases
+    granting, revoking, without_schema, undoing = page.phases
     settings = Settings(page, tmp_path, bench.uri)
 
     bench.type(granting, *bench.passwords)
@@ -243,3 +246,7 @@ def test_the_page_leads_from_nothing_to_a_grant_and_back(
     assert held["image"] == IMAGES[1]
     assert held["policy"]["allow_view"] is True
     assert held["policy"]["allow_home"] is False
+
+    bench.type(undoing)
+    with pytest.raises(LDAPDBError):
+        LDAPDatabase(config_file=settings.write(stock=False))
