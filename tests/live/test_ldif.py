@@ -8,18 +8,21 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ldapdb import LDAPDatabase, errors
 from support.servers import server_class
 
 LDIF = Path(__file__).resolve().parents[2] / "ldif"
 
 READER, WRITER, ALICE = "remoteapp-reader", "remoteapp-writer", "alice"
 PASSWORD = "Typed-4-the-files"
+IMAGE = "simphony/notebook:1.0"
 LICENCE = "27000@licence.example.org"
 
 _OK, _REFUSED, _EXISTS = 0, 50, 68
@@ -348,7 +351,7 @@ def _unsigned(text: str) -> str:
 def test_the_index_is_used(bench: Bench) -> None:
     """A search for an image is none of those that the log marks as not indexed."""
     _set_up(bench)
-    bench.admin.read(bench.suffix, "(remoteAppImage=simphony/notebook:1.0)")
+    bench.admin.read(bench.suffix, f"(remoteAppImage={IMAGE})")
     bench.admin.read(bench.suffix, "(remoteAppVolume=/a:/b:ro)")
     log = bench.server.log_file.read_text(encoding="utf-8")
     assert "notes=" not in _answer(log, "remoteAppImage=")
@@ -378,7 +381,7 @@ def _grant(bench: Bench, name: str) -> list[str]:
         "changetype: add",
         *group,
         "objectClass: remoteAppGrant",
-        "remoteAppImage: simphony/notebook:1.0",
+        f"remoteAppImage: {IMAGE}",
         f"remoteAppLicense: {LICENCE}",
         f"member: {bench.account(ALICE).dn}",
     ]
@@ -447,12 +450,45 @@ def test_the_writer_writes_groups_below_the_base_and_nothing_else(bench: Bench) 
     assert writer.change(f"dn: {grant}", "changetype: delete") == _OK
 
 
+@_on("openldap", "389ds", "ad")
+def test_ldapdb_needs_no_more_rights_than_these(bench: Bench) -> None:
+    """With the writer it registers, grants, revokes and removes; with the reader it sees it."""
+    _set_up(bench)
+    with _opened(bench, WRITER) as writer, _opened(bench, READER, cache_ttl_seconds=0) as reader:
+        alice = reader.get_user(user_name=ALICE)
+        writer.create_application(IMAGE)
+        granted = writer.grant_access(IMAGE, ALICE, True, False, "/data:/data:ro")
+        assert [each.id for each in reader.get_accounting_for_user(alice)] == [granted]
+        with pytest.raises(errors.AccessDenied):
+            reader.create_application("simphony/other:1")
+        writer.revoke_access(IMAGE, ALICE, True, False, "/data:/data:ro")
+        assert reader.get_accounting_for_user(alice) == []
+        writer.grant_access(IMAGE, ALICE, False, True, None)
+        writer.remove_application(app_name=IMAGE)
+        assert reader.list_applications() == []
+
+
+@contextmanager
+def _opened(bench: Bench, name: str, **settings: Any) -> Iterator[Any]:
+    """Open a database as one of the accounts, with the settings of the pages."""
+    account = bench.account(name)
+    database = LDAPDatabase(
+        uri=account.uri,
+        bind_dn=account.dn,
+        bind_password=account.password,
+        base_dn=f"ou=remoteapp,{bench.suffix}",
+        **settings,
+    )
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 @pytest.mark.slow
 @_on("openldap", "389ds")
 def test_the_two_accounts_see_all_users_of_a_large_company(bench: Bench) -> None:
     """Where others are told 500, 2,000 or 5,000 entries, the reader lists every one."""
-    from ldapdb import LDAPDatabase
-
     _set_up(bench)
     text = "".join(
         f"dn: uid=user{number},ou=people,{bench.suffix}\nobjectClass: inetOrgPerson\n"
@@ -461,18 +497,8 @@ def test_the_two_accounts_see_all_users_of_a_large_company(bench: Bench) -> None
     )
     assert bench.admin.run("ldapadd", text=text).returncode == _OK
     for name in (READER, WRITER):
-        account = bench.account(name)
-        database = LDAPDatabase(
-            uri=account.uri,
-            bind_dn=account.dn,
-            bind_password=account.password,
-            base_dn=f"ou=remoteapp,{bench.suffix}",
-            operation_timeout_seconds=60,
-        )
-        try:
+        with _opened(bench, name, operation_timeout_seconds=60) as database:
             assert len(database.list_users()) == 5501
-        finally:
-            database.close()
 
 
 def _somebody(bench: Bench) -> list[str]:
@@ -497,7 +523,7 @@ def test_a_licence_is_shown_to_the_two_accounts_alone(bench: Bench) -> None:
     alice = bench.account(ALICE)
     base = f"ou=remoteapp,{bench.suffix}"
     shown = alice.read(base, "(objectClass=remoteAppGrant)", "remoteAppImage", "remoteAppLicense")
-    assert "remoteAppImage: simphony/notebook:1.0" in shown
+    assert f"remoteAppImage: {IMAGE}" in shown
     for somebody in (alice, Account(alice.uri)):
         assert LICENCE not in somebody.read(base, "(objectClass=*)", "*", "remoteAppLicense")
         assert "dn: " not in somebody.read(base, f"(remoteAppLicense={LICENCE})", "cn")
@@ -512,7 +538,7 @@ def test_a_present_group_takes_the_class_first_and_the_attributes_second(bench: 
     _set_up(bench)
     dn = f"dn: CN=team,CN=Users,{bench.suffix}"
     add_class = ("add: objectClass", "objectClass: remoteAppGrant")
-    add_image = ("add: remoteAppImage", "remoteAppImage: simphony/notebook:1.0")
+    add_image = ("add: remoteAppImage", f"remoteAppImage: {IMAGE}")
     change = bench.admin.change
     assert change(dn, "changetype: modify", *add_class, "-", *add_image) == 65
     assert change(dn, "changetype: modify", *add_class) == _OK
@@ -545,24 +571,14 @@ def test_a_server_with_slapd_conf_takes_the_classic_schema(tmp_path: Path) -> No
 @_on("389ds")
 def test_the_sample_serves_389_as_it_is(bench: Bench) -> None:
     """Only the suffix is there already; alice sees the eight that its head names."""
-    from ldapdb import LDAPDatabase
-
     assert bench.load("389ds/schema.ldif") == [_OK]
     done = bench.admin.run("ldapadd", "-c", text=_ours("sample.ldif", bench.suffix))
     assert done.returncode == _EXISTS
     assert done.stderr.count(b"ldap_add: ") == 1
     server = bench.server
-    database = LDAPDatabase(
-        uri=server.uri,
-        bind_dn=server.admin_dn,
-        bind_password=server.password,
-        base_dn=f"ou=remoteapp,{bench.suffix}",
-    )
-    try:
+    with closing(LDAPDatabase(**server.database_kwargs())) as database:
         held = {
             name: len(database.get_accounting_for_user(database.get_user(user_name=name)))
             for name in ("alice", "bob", "carol")
         }
-    finally:
-        database.close()
     assert held == {"alice": 8, "bob": 2, "carol": 0}
