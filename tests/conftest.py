@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support.columns import CHOICE, Choice
+from support.matrix import MATRIX, Matrix
 from support.servers import VENDORS, parse_vendors
 
 settings.register_profile(
@@ -25,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--vendors",
         help=f"run live tests on these only (of {','.join(VENDORS)}; default: all that can run)",
     )
+    parser.addoption("--matrix", metavar="FILE", help="write a table of tests and servers")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,11 +37,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CHOICE] = Choice(parse_vendors(text) if text else None)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    config.stash[MATRIX] = Matrix()
+    config.pluginmanager.register(config.stash[MATRIX])
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which servers the live tests run on."""
     return config.stash[CHOICE].header()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Sum up what ran where, and write the table if it is asked for."""
+    choice, matrix = config.stash[CHOICE], config.stash[MATRIX]
+    if len({column.vendor for column in matrix.ran()}) > 1:
+        terminalreporter.section("vendors")
+        for line in matrix.summary(choice.versions()):
+            terminalreporter.line(line)
+    file = config.getoption("--matrix")
+    if file:
+        text = matrix.markdown(choice.versions(), choice.missing)
+        Path(file).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support import DIRECTORIES, Another, Directory, Host, Private
-from support.columns import CHOICE, Live, place
+from support.columns import CHOICE, COLUMN, Live, column_of
 from support.contents import Contents
+from support.matrix import MATRIX
+from support.quirks import Quirks
 from support.servers import Column, Servers
 
 _HERE = Path(__file__).resolve().parent
@@ -27,11 +29,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Hold every live test to its marker, and leave out what --vendors leaves out."""
-    choice = config.stash[CHOICE]
-    left_out = [item for item in items if _HERE in item.path.parents and not place(item, choice)]
+    choice, matrix = config.stash[CHOICE], config.stash[MATRIX]
+    left_out = []
+    for item in items:
+        if _HERE not in item.path.parents:
+            continue
+        live = Live.of(item)
+        column = column_of(item, live)
+        if column is None or column.vendor not in choice.vendors:
+            left_out.append(item)
+            continue
+        item.stash[COLUMN] = column
+        matrix.expect(item, live, column, Quirks(item, column).numbers)
+        reason = choice.skip(column)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hold tests to the table of what differs between vendors."""
+    report = yield
+    if call.when != "teardown":
+        error = call.excinfo.value if call.excinfo else None
+        Quirks(item, item.stash[COLUMN]).judge(report, error)
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +90,12 @@ def directory(
 ) -> Iterator[Directory]:
     """A directory of each vendor with the base tree and nobody in it."""
     column: Column = request.param
+    missing = request.config.stash[CHOICE].missing.get(column.vendor)
+    if missing is not None:
+        pytest.fail(missing, pytrace=False)
     server = servers.get(column)
     running = DIRECTORIES[column.vendor](server, contents(column), stock=column.stock)
+    running.quirk = Quirks(request.node, column).asked
     try:
         running.add_tree()
         yield running

@@ -165,9 +165,8 @@ def test_one_image_at_two_entries_is_one_application(
 
 
 def test_a_page_size_smaller_than_the_list_loses_nobody(directory: Directory) -> None:
-    with directory.at_once():
-        for number in range(23):
-            directory.person(f"user{number}")
+    for number in range(23):
+        directory.person(f"user{number}")
     assert len(directory.open(page_size=5).list_users()) == 23
 
 

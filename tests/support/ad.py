@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
 from support import ldif
 from support.directory import Directory
@@ -21,6 +21,10 @@ class ADDirectory(Directory):
     person_naming = "cn"
     group_class = "group"
     policy_class = "group"
+
+    def database_kwargs(self, *, counted: bool = False, **settings: Any) -> dict[str, Any]:
+        # Where nothing narrows what a group is, the server follows groups in groups itself.
+        return super().database_kwargs(counted=counted, **{"groups_base": None, **settings})
 
     def rename_person(self, dn: str, name: str, newsuperior: Optional[str] = None) -> str:
         """Change the account's name too, which is not the RDN here."""

@@ -11,8 +11,6 @@ import pytest
 
 from support.servers import COLUMNS, VENDORS, Column, server_class, why_missing
 
-COLUMN = pytest.StashKey[Column]()
-
 
 @dataclass(frozen=True)
 class Live:
@@ -90,31 +88,32 @@ class Choice:
             return "no, left out by --vendors"
         if vendor in self.missing:
             return f"no, {' '.join(self.missing[vendor].split())}"
-        return f"yes, {server_class(vendor).title}"
+        return f"yes, {self.versions()[vendor]}"
+
+    def versions(self) -> dict[str, str]:
+        """Return title and version of each server that runs."""
+        there = {
+            vendor: server_class(vendor)() for vendor in self.vendors if vendor not in self.missing
+        }
+        return {vendor: f"{each.title} {each.version}" for vendor, each in there.items()}
 
 
 CHOICE = pytest.StashKey[Choice]()
+COLUMN = pytest.StashKey[Column]()
 
 
-def place(item: pytest.Item, choice: Choice) -> bool:
-    """Decide where a live test runs; False if ``--vendors`` leaves it out.
+def column_of(item: pytest.Item, live: Live) -> Optional[Column]:
+    """Tell where a live test runs; None if nowhere, because of ``--vendors``.
 
     Raises
     ------
     pytest.UsageError
-        If its marker is wrong.
+        If it holds for several servers and does not ask for one.
     """
-    live = Live.of(item)
-    column = live.columns[0]
     if "directory" in getattr(item, "fixturenames", ()):
-        column = item.callspec.params["directory"]  # type: ignore[attr-defined]  # of parametrised functions
-    elif len(live.columns) > 1:
+        given = item.callspec.params["directory"]  # type: ignore[attr-defined]  # a function that is parametrised
+        # The parameter of a test that is left out everywhere is no column.
+        return given if isinstance(given, Column) else None
+    if len(live.columns) > 1:
         raise pytest.UsageError(f"{item.nodeid} holds for several servers and asks for none")
-    # The parameter of a test that is left out everywhere is no column.
-    if not isinstance(column, Column) or column.vendor not in choice.vendors:
-        return False
-    item.stash[COLUMN] = column
-    reason = choice.skip(column)
-    if reason is not None:
-        item.add_marker(pytest.mark.skip(reason=reason))
-    return True
+    return live.columns[0]

@@ -19,32 +19,8 @@ def line(attribute: str, value: str) -> str:
 
 def addition(dn: str, attributes: Values) -> str:
     """Write the record of a new entry."""
-    return _record(dn, "add", (line(*pair) for pair in _pairs(attributes)))
-
-
-def modification(dn: str, *steps: Step) -> str:
-    """Write a change of an entry."""
-    lines = []
-    for what, attribute, values in steps:
-        lines += [f"{what}: {attribute}\n", *(line(attribute, value) for value in values), "-\n"]
-    return _record(dn, "modify", lines)
-
-
-def renaming(dn: str, newrdn: str, newsuperior: str | None) -> str:
-    """Write the record that renames an entry, and moves it where a new superior is given."""
-    lines = [line("newrdn", newrdn), "deleteoldrdn: 1\n"]
-    if newsuperior is not None:
-        lines.append(line("newsuperior", newsuperior))
-    return _record(dn, "modrdn", lines)
-
-
-def deletion(dn: str) -> str:
-    """Write the record that removes an entry."""
-    return _record(dn, "delete", ())
-
-
-def _record(dn: str, change: str, lines: Iterable[str]) -> str:
-    return f"{line('dn', dn)}changetype: {change}\n{''.join(lines)}\n"
+    lines = (line(*pair) for pair in _pairs(attributes))
+    return f"{line('dn', dn)}changetype: add\n{''.join(lines)}\n"
 
 
 def _pairs(attributes: Values) -> Iterable[tuple[str, str]]:

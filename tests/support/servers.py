@@ -23,6 +23,8 @@ class Server(Protocol):
     @property
     def title(self) -> str: ...
     @property
+    def version(self) -> str: ...
+    @property
     def schema(self) -> bool: ...
     @property
     def uri(self) -> str: ...
@@ -71,7 +73,7 @@ class OpenLDAP(EmbeddedDirectory):
         said = subprocess.run(
             [str(self._slapd.program), "-VV"], capture_output=True, text=True, check=False
         )
-        return (said.stderr + said.stdout).partition("slapd ")[2].split()[0]
+        return (said.stderr + said.stdout).partition("slapd ")[2].split()[0].partition("+")[0]
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,6 @@ class Servers:
         server: Server = server_class(column.vendor)(schema=not column.stock)
         server.start()
         return server
-
-    def versions(self) -> dict[str, str]:
-        """Return the title and version of each vendor that ran."""
-        return {
-            server.vendor: f"{server.title} {getattr(server, 'version', '')}".strip()
-            for server in self._running.values()
-        }
 
     def stop(self) -> None:
         """Stop all."""

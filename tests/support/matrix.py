@@ -1,0 +1,169 @@
+"""The table of what was tested on what, as a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import ascii_lowercase
+from typing import Optional
+
+import pytest
+
+from support.columns import Live
+from support.quirks import QUIRKS
+from support.servers import COLUMNS, Column
+
+_LEGEND = """\
+`✓ n`: passed with n sets of parameters. `[n]`: a difference between vendors, told below;
+`m [n]`: m sets of parameters cannot be tried because of it, or fail as it says. `-`: the
+test is not for this column; the letter tells why. `not run`: the server was not there, or
+left out. `✗ n`: failed.
+"""
+
+
+@dataclass
+class Cell:
+    """How one test function went on one server."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    quirks: Counter[int] = field(default_factory=Counter)
+    asked: set[int] = field(default_factory=set)
+
+    def text(self) -> str:
+        """Write it for the table."""
+        parts = []
+        if self.outcomes["passed"]:
+            parts.append(" ".join([f"✓ {self.outcomes['passed']}", *_refer(self.asked)]))
+        parts += [f"{count} [{number}]" for number, count in sorted(self.quirks.items())]
+        if self.outcomes["failed"]:
+            parts.append(f"✗ {self.outcomes['failed']}")
+        if self.outcomes["skipped"] and not parts:
+            return "not run"
+        return ", ".join(parts)
+
+
+def _refer(numbers: Iterable[int]) -> list[str]:
+    return [f"[{number}]" for number in sorted(numbers)]
+
+
+class Matrix:
+    """Collects how each test function goes in each column."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, Live] = {}
+        self._cells: dict[tuple[str, str], Cell] = {}
+
+    def expect(self, item: pytest.Item, live: Live, column: Column, quirks: Sequence[int]) -> None:
+        """Take note of a test that is to run."""
+        self._live[_function(item.nodeid)] = live
+        item.user_properties += [("column", str(column)), ("quirks", tuple(quirks))]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take note of how a test went, or one of its three phases."""
+        properties = dict(report.user_properties)
+        if "column" not in properties or not _decides(report):
+            return
+        where = _function(report.nodeid), str(properties["column"])
+        cell = self._cells.setdefault(where, Cell())
+        quirk = _quirk_of(report)
+        if quirk is not None:
+            cell.quirks[quirk] += 1
+            return
+        cell.outcomes[report.outcome] += 1
+        numbers = properties["quirks"]
+        assert isinstance(numbers, tuple)
+        cell.asked.update(number for number in numbers if QUIRKS[number - 1].key)
+
+    def ran(self) -> list[Column]:
+        """List the columns in which something ran."""
+        names = {column for (_, column), cell in self._cells.items() if cell.text() != "not run"}
+        return [column for column in COLUMNS if str(column) in names]
+
+    def summary(self, versions: Mapping[str, str]) -> list[str]:
+        """Write a line for each column."""
+        lines = []
+        for column in self.ran():
+            cells = [cell for (_, name), cell in self._cells.items() if name == str(column)]
+            passed, failed = (
+                sum(cell.outcomes[outcome] for cell in cells) for outcome in ("passed", "failed")
+            )
+            quirks = sum(sum(cell.quirks.values()) for cell in cells)
+            what = f"{passed} passed, {failed} failed, {quirks} differ as support/quirks.py says"
+            lines.append(f"{column!s:15} {versions[column.vendor]}: {what}")
+        return lines
+
+    def markdown(self, versions: Mapping[str, str], missing: Mapping[str, str]) -> str:
+        """Write the whole table."""
+        reasons: dict[str, str] = {}
+        rows = [
+            f"| {function.partition('::')[2].removeprefix('test_').replace('_', ' ')} | "
+            + " | ".join(self._text(function, column, reasons) for column in COLUMNS)
+            + " |"
+            for function in self._live
+        ]
+        # One table for each file, under its name.
+        files = dict.fromkeys(function.partition("::")[0] for function in self._live)
+        tables = []
+        for file in files:
+            of_file = [
+                row for function, row in zip(self._live, rows) if function.startswith(f"{file}::")
+            ]
+            tables.append("\n".join([f"## {file.rpartition('/')[2]}\n", *_head(), *of_file]))
+        servers = [f"- {vendor}: {versions[vendor]}" for vendor in versions]
+        servers += [
+            f"- {vendor}: not run: {' '.join(why.split())}" for vendor, why in missing.items()
+        ]
+        return (
+            "\n\n".join(
+                [
+                    "# Tests and servers",
+                    _LEGEND.strip(),
+                    "\n".join(servers),
+                    *tables,
+                    "## Why not",
+                    "\n".join(f"- {letter}: {reason}" for reason, letter in reasons.items()),
+                    "## Differences",
+                    "\n".join(
+                        f"{number}. {quirk.server}: {quirk.what}."
+                        for number, quirk in enumerate(QUIRKS, start=1)
+                    ),
+                ]
+            )
+            + "\n"
+        )
+
+    def _text(self, function: str, column: Column, reasons: dict[str, str]) -> str:
+        live = self._live[function]
+        if column not in live.columns:
+            letter = reasons.setdefault(live.reason, _letters(len(reasons)))
+            return f"- {letter}"
+        cell = self._cells.get((function, str(column)))
+        return cell.text() if cell is not None else "not run"
+
+
+MATRIX = pytest.StashKey[Matrix]()
+
+
+def _head() -> list[str]:
+    names = [str(column) for column in COLUMNS]
+    return [f"| test | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+
+
+def _letters(number: int) -> str:
+    """Count in letters: a to z, then aa."""
+    return ascii_lowercase[number % 26] * (number // 26 + 1)
+
+
+def _function(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
+def _decides(report: pytest.TestReport) -> bool:
+    """Tell whether a phase tells how the test went: its call, or what kept it from that."""
+    return report.when == "call" or not report.passed
+
+
+def _quirk_of(report: pytest.TestReport) -> Optional[int]:
+    said = getattr(report, "wasxfail", "")
+    return int(said.split()[1].rstrip(":")) if said.startswith("quirk ") else None
