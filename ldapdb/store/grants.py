@@ -173,9 +173,8 @@ class Grants:
         again: bool = True,
     ) -> bool:
         """Add a member to the entry, or make it; False if it grants something else."""
-        try:
-            _, entries = call.read(dn, self._notation.attributes)
-        except NoSuchEntry:
+        entries = self._entry(call, dn)
+        if not entries:
             said = {**grant_attributes([image], policy, window), MEMBER: [str(member)]}
             try:
                 call.add(dn, *self._profile.new_group(dn, GRANT_CLASS, said))
@@ -193,6 +192,17 @@ class Grants:
                 raise
             return self._add_to(call, dn, image, policy, window, member, again=False)
         return True
+
+    def _entry(self, call: Call, dn: DN) -> list[Entry]:
+        """Read an entry that may not be there.
+
+        389 DS tells "no such object" only to whom it may tell all of the entry above; others
+        get success and nothing, for what is absent as for what is hidden. An add tells which.
+        """
+        try:
+            return call.read(dn, self._notation.attributes)[1]
+        except NoSuchEntry:
+            return []
 
     def _name(self, entry: Entry) -> Optional[DN]:
         """Read an entry's name; None, with a warning, if it cannot be read."""
