@@ -98,18 +98,18 @@ def test_the_primary_group_counts_although_it_lists_no_members(directory: Direct
     everybody = f"CN=Domain Users,CN=Users,{directory.server.suffix}"
     directory.application(IMAGE)
     grant = directory.granted("everybody", images=[IMAGE], members=[everybody])
-    database = directory.open(groups_base=None)
+    database = directory.open()
     assert held(database, "alice") == {IMAGE}
     with pytest.raises(errors.HeldThroughGroup, match="Domain Users"):
         database.revoke_access(IMAGE, "alice", False, False, None)
     directory.remove_member(grant, everybody)
-    assert held(directory.open(groups_base=None), "alice") == set()
+    assert held(directory.open(), "alice") == set()
     outer = directory.group("outer", everybody)
     directory.add_members(grant, outer)
-    assert held(directory.open(groups_base=None), "alice") == {IMAGE}
+    assert held(directory.open(), "alice") == {IMAGE}
     # By the rule and level by level alike.
     assert held(directory.open(groups_base=directory.server.suffix), "alice") == {IMAGE}
-    assert held(directory.open(groups_base=None, nested_groups=False), "alice") == set()
+    assert held(directory.open(nested_groups=False), "alice") == set()
 
 
 @pytest.mark.slow

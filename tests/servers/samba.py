@@ -7,7 +7,7 @@ import random
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
 from .server import LDIF, PrivateServer, free_port
 
@@ -48,6 +48,12 @@ class SambaAD(PrivateServer):
         if os.geteuid() != 0:
             return f"{cls.title} needs root: its ports are below 1024"
         return super().missing()
+
+    def database_kwargs(self) -> dict[str, Any]:
+        """Leave groups_base out, so that every group counts and the server follows them."""
+        kwargs = super().database_kwargs()
+        del kwargs["groups_base"]
+        return kwargs
 
     @property
     def log_file(self) -> Path:
