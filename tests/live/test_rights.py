@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ldapdb import errors
@@ -19,7 +21,7 @@ _OURS = (
 )
 
 
-def settings(directory: Directory) -> dict[str, str]:
+def settings(directory: Directory) -> dict[str, Any]:
     """Make trees of a test's own and an account, which may do nothing yet."""
     base = directory.unit("own", directory.base_dn)
     for name in ("applications", "grants"):
@@ -36,7 +38,7 @@ def settings(directory: Directory) -> dict[str, str]:
     }
 
 
-def allow(directory: Directory, what: str, given: dict[str, str], *bases: str) -> None:
+def allow(directory: Directory, what: str, given: dict[str, Any], *bases: str) -> None:
     """Let the account do something below some bases, with each attribute by name."""
     attributes = _SEEN if directory.stock else f"{_SEEN} || {_OURS}"
     for base in bases:
