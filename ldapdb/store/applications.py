@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Optional
 
 from ldapdb import filters
@@ -36,6 +38,11 @@ from ldapdb.store.reading import Warned, batches, search
 from ldapdb.syntaxes import write_identifier
 
 __all__ = ["Applications"]
+
+log = logging.getLogger(__name__)
+
+# How often a removal that other processes get in the way of is begun again.
+_ATTEMPTS = 5
 
 
 class Applications:
@@ -121,17 +128,19 @@ class Applications:
         """Take an image off the register: our own entries go, others lose the class."""
         wanted = self._notation.of_images(APPLICATION_CLASS, [image])
         attributes = (*self._notation.attributes, DISPLAY_NAME)
-        found = search(call, self._profile.applications, wanted, attributes)
-        for entry in self._warned.readable(found, self._notation.read):
-            names = self._warned.readable([entry], read_dn) if is_application(entry) else []
-            if not names or self._warned.readable([entry], _image) != [image]:
-                continue
-            ours = self._profile.applications.dn.child("cn", application_cn(image))
-            try:
+        ours = self._profile.applications.dn.child("cn", application_cn(image))
+
+        def attempt() -> None:
+            found = search(call, self._profile.applications, wanted, attributes)
+            for entry in self._warned.readable(found, self._notation.read):
+                names = self._warned.readable([entry], read_dn) if is_application(entry) else []
+                if not names or self._warned.readable([entry], _image) != [image]:
+                    continue
                 strip = self._notation.without_class(entry, APPLICATION_CLASS)
-                delete_or_strip(call, names[0], entry, strip, ours=ours)
-            except (NoSuchEntry, NoSuchValue):
-                continue  # somebody else was faster
+                with contextlib.suppress(NoSuchEntry):  # somebody else was faster
+                    delete_or_strip(call, names[0], entry, strip, ours=ours)
+
+        until_settled(attempt)
 
     def _refuse_registered(self, call: Call, image: str) -> None:
         registered = self.by_images(call, [image]).get(image)
@@ -168,6 +177,20 @@ class Applications:
 
 def _image(entry: Entry) -> Optional[str]:
     return entry.value(IMAGE)
+
+
+def until_settled(attempt: Callable[[], None]) -> None:
+    """Do what was decided by what an entry said, and decide anew if it says something else by now.
+
+    Two processes that change one entry at once tell by "no such value", or by an entry that
+    would break its classes: that the work is done does not follow from either.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except (NoSuchValue, ObjectClassViolation) as error:
+            log.debug("%s; looking again", error)
+    return attempt()
 
 
 def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:

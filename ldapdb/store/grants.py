@@ -27,13 +27,12 @@ from ldapdb.errors import (
     InvalidValue,
     LDAPDBError,
     NoSuchEntry,
-    NoSuchValue,
     ObjectClassViolation,
 )
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, User, Window
 from ldapdb.naming import grant_cn
-from ldapdb.store.applications import delete_or_strip, tree_missing
+from ldapdb.store.applications import delete_or_strip, tree_missing, until_settled
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
 
@@ -147,19 +146,26 @@ class Grants:
         loses the class and stays.
         """
         of_image = self._notation.of_images(GRANT_CLASS, [image])
-        for entry in self._entries(call, of_image):
-            dn = self._name(entry)
-            images = [bytes(value) for value in entry.attributes.get(IMAGE.lower(), ())]
-            if dn is None or image.encode() not in images:
-                continue
-            try:
-                if len(images) > 1:
-                    call.modify(dn, self._notation.without_image(entry, image))
-                else:
-                    strip = self._notation.without_class(entry, GRANT_CLASS)
-                    delete_or_strip(call, dn, entry, strip, ours=self._our_name(entry, image))
-            except (NoSuchEntry, NoSuchValue):
-                continue  # somebody else was faster
+
+        def attempt() -> None:
+            for entry in self._entries(call, of_image):
+                self._take_out(call, entry, image)
+
+        until_settled(attempt)
+
+    def _take_out(self, call: Call, entry: Entry, image: str) -> None:
+        dn = self._name(entry)
+        images = [bytes(value) for value in entry.attributes.get(IMAGE.lower(), ())]
+        if dn is None or image.encode() not in images:
+            return
+        try:
+            if len(images) > 1:
+                call.modify(dn, self._notation.without_image(entry, image))
+            else:
+                strip = self._notation.without_class(entry, GRANT_CLASS)
+                delete_or_strip(call, dn, entry, strip, ours=self._our_name(entry, image))
+        except NoSuchEntry:
+            return  # somebody else was faster
 
     def _add_to(
         self,

@@ -86,9 +86,6 @@ def remove_own(database: LDAPDatabase, name: str, rounds: int, barrier: Any) -> 
     return rounds
 
 
-@pytest.mark.xfail(
-    reason="remove_image decides by what it read before the other process wrote", strict=False
-)
 def test_two_processes_remove_two_images_of_one_grant(directory: Directory) -> None:
     """What is left of it grants nothing, however they come in each other's way."""
     rounds = 50
