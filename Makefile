@@ -11,6 +11,9 @@ PYTEST_ARGS ?=
 export PYTHON
 
 READY = bash .ci/prepare && . ./.cache/env.sh
+# Which test holds on which server; docs/directories.md has a copy.
+MATRIX = .cache/matrix.md
+
 READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
@@ -24,8 +27,10 @@ help: ## Say what there is
 demo: ## Start a directory with sample data and show ldapdb at work
 	@$(READY) && ldapdb demo
 
-test: ## Run all tests on all servers; the pure core must be covered
-	@$(READY_ALL) && python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+test: ## Run all tests on all servers, with a table of them; the pure core must be covered
+	@$(READY_ALL) && rm -f $(MATRIX) && passed=0 && \
+	    { python -m pytest --cov --cov-report=term-missing:skip-covered --matrix $(MATRIX) $(PYTEST_ARGS) || passed=$$?; } && \
+	    if [ -e $(MATRIX) ]; then cat $(MATRIX); fi && exit $$passed
 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
 	@$(READY) && python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS)
