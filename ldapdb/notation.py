@@ -64,7 +64,10 @@ class Notation(Protocol):
         """Return the further classes and the attributes of a new entry."""
 
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
-        """Take one image of several out of an entry, in one modify request."""
+        """Take one image of several out of a grant, in one modify request.
+
+        An entry of several images registers none; nor is it to register what is left.
+        """
 
     def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
         """Take a class off an entry that somebody else made, with what only it allows.
@@ -99,9 +102,12 @@ class SchemaNotation:
         """Return the further class and the attributes of a new entry."""
         return [object_class], {name: list(values) for name, values in attributes.items()}
 
-    def without_image(self, entry: Entry, image: str) -> list[Modification]:  # noqa: ARG002 -- Notation's
-        """Delete the value."""
-        return [Modification(Operation.DELETE, IMAGE, (image,))]
+    def without_image(self, entry: Entry, image: str) -> list[Modification]:
+        """Delete the value, and the class that would register another."""
+        changes = [Modification(Operation.DELETE, IMAGE, (image,))]
+        if entry.has_class(APPLICATION_CLASS):
+            changes.append(Modification(Operation.DELETE, OBJECT_CLASS, (APPLICATION_CLASS,)))
+        return changes
 
     def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
         """Delete the class, and the attributes that no class allows any longer."""

@@ -14,6 +14,7 @@ A word that is not known makes the whole line unreadable: it might have narrowed
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional
@@ -56,6 +57,9 @@ KEYS = {
     "not-after": NOT_AFTER,
 }
 _BOOLEANS = (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA)
+
+# Another word within a value: quotes that end too late, with a licence inside perhaps.
+_WORD_INSIDE = re.compile(r"\s[^\s=]*=")
 
 # Substrings are rarely indexed: up to so many images are asked for by name, and for more
 # all lines are read, which one pass over the entries serves as well.
@@ -110,10 +114,10 @@ class StockNotation:
         return [], {**plain, DESCRIPTION: [*plain.get(DESCRIPTION, ()), line]}
 
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
-        """Replace the line by one without the image."""
+        """Replace the line by one without the image, which registers no other."""
         said = {name: entry.values(name) for name in KEYS.values()}
         said[IMAGE] = [each for each in said[IMAGE] if each != image]
-        return _replace(entry, _format(_classes_of(entry), said))
+        return _replace(entry, _format([GRANT_CLASS], said))
 
     def without_class(self, entry: Entry, object_class: str) -> list[Modification]:
         """Drop the line, or the role where it names another."""
@@ -129,7 +133,8 @@ class StockNotation:
 def _line_of(entry: Entry) -> Optional[str]:
     """Return the entry's line; values that do not begin like one are somebody else's text."""
     values = map(bytes, entry.attributes.get(DESCRIPTION.lower(), ()))
-    lines = [value for value in values if value.lstrip()[: len(_MARK)].lower() == _MARK.encode()]
+    mark = _MARK.encode()
+    lines = [value for value in values if value.lstrip(b" ")[: len(mark)].lower() == mark]
     try:
         texts = [line.decode() for line in lines]
     except UnicodeDecodeError:
@@ -167,6 +172,8 @@ def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
                 f"word {position} of {where} is none of {', '.join(f'{each}=' for each in KEYS)}; "
                 "values with spaces must be quoted"
             )
+        if name != LICENSE and _WORD_INSIDE.search(value):
+            raise InvalidValue(f"{key}= in {where} goes on with another key; mend the quotes")
         if name in said and (name != IMAGE or value in said[IMAGE]):
             raise InvalidValue(f"{where} says {key}= twice")
         if name == IMAGE and value not in line.lstrip()[len(_MARK) :]:
@@ -199,7 +206,8 @@ def _classes_of(entry: Entry) -> list[str]:
 def _replace(entry: Entry, line: Optional[str]) -> list[Modification]:
     """Replace the line in one modify, which fails if it is no longer there.
 
-    The delete names the value, so that two writers cannot undo each other's work.
+    The delete names the value, so that two writers cannot undo each other's work; values
+    that differ in case only are one to the directory.
     """
     before = _line_of(entry)
     changes = [] if before is None else [Modification(Operation.DELETE, DESCRIPTION, (before,))]

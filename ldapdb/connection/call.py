@@ -201,6 +201,8 @@ class Call:
             ),
         )
         code = result["result"]
+        if code == _REFERRAL:
+            raise _partial(session.uri, base, result.get("referrals") or ())
         if code != SUCCESS:
             raise result_error(
                 code, session.uri, f"searching {base or 'the root DSE'}", str(base),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Optional
 
 from ldapdb import filters
@@ -130,15 +130,18 @@ class Applications:
         attributes = (*self._notation.attributes, DISPLAY_NAME)
         ours = self._profile.applications.dn.child("cn", application_cn(image))
 
-        def attempt() -> None:
-            found = search(call, self._profile.applications, wanted, attributes)
+        def attempt() -> list[LDAPDBError]:
+            found = search(
+                call, self._profile.applications, wanted, attributes, self._profile.page_size
+            )
+            errors = []
             for entry in self._warned.readable(found, self._notation.read):
                 names = self._warned.readable([entry], read_dn) if is_application(entry) else []
                 if not names or self._warned.readable([entry], _image) != [image]:
                     continue
                 strip = self._notation.without_class(entry, APPLICATION_CLASS)
-                with contextlib.suppress(NoSuchEntry):  # somebody else was faster
-                    delete_or_strip(call, names[0], entry, strip, ours=ours)
+                errors += overtaken(partial(delete_or_strip, call, names[0], entry, strip, ours))
+            return errors
 
         until_settled(attempt)
 
@@ -179,18 +182,33 @@ def _image(entry: Entry) -> Optional[str]:
     return entry.value(IMAGE)
 
 
-def until_settled(attempt: Callable[[], None]) -> None:
-    """Do what was decided by what an entry said, and decide anew if it says something else by now.
+def overtaken(change: Callable[[], None]) -> list[LDAPDBError]:
+    """Make a change; return the error by which another process's change shows, if any.
 
-    Two processes that change one entry at once tell by "no such value", or by an entry that
-    would break its classes: that the work is done does not follow from either.
+    "No such value", and an entry that would break its classes, do not say that the work is
+    done, nor does "no such entry": it may have been renamed.
     """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return attempt()
-        except (NoSuchValue, ObjectClassViolation) as error:
-            log.debug("%s; looking again", error)
-    return attempt()
+    try:
+        change()
+    except (NoSuchEntry, NoSuchValue, ObjectClassViolation) as error:
+        log.debug("%s; looking again", error)
+        return [error]
+    return []
+
+
+def until_settled(attempt: Callable[[], Sequence[LDAPDBError]]) -> None:
+    """Search and change, and again as long as other processes' changes come in between.
+
+    Raises
+    ------
+    LDAPDBError
+        What came in between last.
+    """
+    for _ in range(_ATTEMPTS):
+        errors = attempt()
+        if not errors:
+            return
+    raise errors[-1]
 
 
 def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
@@ -205,7 +223,7 @@ def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
 
 
 def delete_or_strip(
-    call: Call, dn: DN, entry: Entry, strip: Sequence[Modification], *, ours: Optional[DN]
+    call: Call, dn: DN, entry: Entry, strip: Sequence[Modification], ours: Optional[DN]
 ) -> None:
     """Delete an entry that ldapdb made; take the class off one that somebody else made."""
     if dn == ours:

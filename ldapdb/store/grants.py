@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Optional
 
 from ldapdb import filters
@@ -32,7 +33,12 @@ from ldapdb.errors import (
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, User, Window
 from ldapdb.naming import grant_cn
-from ldapdb.store.applications import delete_or_strip, tree_missing, until_settled
+from ldapdb.store.applications import (
+    delete_or_strip,
+    overtaken,
+    tree_missing,
+    until_settled,
+)
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
 
@@ -102,7 +108,13 @@ class Grants:
         )
 
     def remove_member(self, call: Call, grant: Grant, attribute: str, value: str) -> None:
-        """Take a member out of a grant; the entry stays."""
+        """Take a member out of a grant; the entry stays.
+
+        Raises
+        ------
+        NoSuchEntry
+            If it is not there by that name any longer. It may have been renamed.
+        """
         removal = Modification(Operation.DELETE, attribute, (value,))
         try:
             self._modify_member(call, grant.dn, [removal])
@@ -122,9 +134,6 @@ class Grants:
         vendor = self._profile.vendor
         try:
             call.modify(dn, changes)
-        except NoSuchEntry:
-            if changes[-1].operation is not Operation.DELETE:
-                raise
         except LDAPDBError as error:
             last = changes[-1]
             wanted = last.operation is Operation.ADD
@@ -147,9 +156,12 @@ class Grants:
         """
         of_image = self._notation.of_images(GRANT_CLASS, [image])
 
-        def attempt() -> None:
-            for entry in self._entries(call, of_image):
-                self._take_out(call, entry, image)
+        def attempt() -> list[LDAPDBError]:
+            return [
+                error
+                for entry in self._entries(call, of_image)
+                for error in overtaken(partial(self._take_out, call, entry, image))
+            ]
 
         until_settled(attempt)
 
@@ -158,14 +170,11 @@ class Grants:
         images = [bytes(value) for value in entry.attributes.get(IMAGE.lower(), ())]
         if dn is None or image.encode() not in images:
             return
-        try:
-            if len(images) > 1:
-                call.modify(dn, self._notation.without_image(entry, image))
-            else:
-                strip = self._notation.without_class(entry, GRANT_CLASS)
-                delete_or_strip(call, dn, entry, strip, ours=self._our_name(entry, image))
-        except NoSuchEntry:
-            return  # somebody else was faster
+        if len(images) > 1:
+            call.modify(dn, self._notation.without_image(entry, image))
+        else:
+            strip = self._notation.without_class(entry, GRANT_CLASS)
+            delete_or_strip(call, dn, entry, strip, self._our_name(entry, image))
 
     def _add_to(
         self,

@@ -16,7 +16,7 @@ from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
 from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Base, Profile
-from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.reading import Warned, batches, require_base, search
 from ldapdb.store.users import rdn_filter
 
 __all__ = ["Memberships"]
@@ -76,8 +76,8 @@ class Memberships:
         self._grants = grants
         self._warned = warned
         # A group is what groups_filter matches; an entry that carries a grant is a group too.
-        carrying = profile.notation.carrying(GRANT_CLASS)
-        self._is_member_entry = filters.any_of(profile.groups_filter, carrying)
+        self._is_grant = profile.notation.carrying(GRANT_CLASS)
+        self._is_member_entry = filters.any_of(profile.groups_filter, self._is_grant)
         self._bases = _bases(profile)
 
     def reaching(self, call: Call, user: User) -> Reach:
@@ -132,7 +132,7 @@ class Memberships:
         """Read the members of the groups and grants among some DNs."""
         members = Members(set(), set())
         for batch in batches(dns):
-            wanted = filters.all_of(self._is_member_entry, filters.any_of(*map(rdn_filter, batch)))
+            wanted = filters.any_of(*map(rdn_filter, batch))
             attributes = (*self._profile.member_attributes, MEMBER_UID)
             for entry in self._in_bases(call, wanted, attributes):
                 dn = self._name(entry)
@@ -150,21 +150,31 @@ class Memberships:
     def _of_members(self, call: Call, members: Sequence[Filter]) -> list[Entry]:
         entries: list[Entry] = []
         for batch in batches(members):
-            wanted = filters.all_of(self._is_member_entry, filters.any_of(*batch))
+            wanted = filters.any_of(*batch)
             entries += self._in_bases(call, wanted, self._profile.notation.attributes)
         return self._grants.read(entries)
 
     def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search groups and grants, in one search where the account may."""
+        groups, grants = self._profile.groups, self._profile.grants
+        if self._profile.strict_groups:
+            of_groups = filters.all_of(self._profile.groups_filter, wanted)
+            of_grants = filters.all_of(self._is_grant, wanted)
+            read = (*attributes, *self._profile.notation.attributes)
+            return self._in_each(call, (groups,), of_groups, attributes) + [
+                entry
+                for entry in self._in_each(call, (grants,), of_grants, read)
+                if is_grant(self._grants.read([entry])[0])
+            ]
+        wanted = filters.all_of(self._is_member_entry, wanted)
         bases = self._bases
         try:
             return self._in_each(call, bases, wanted, attributes)
         except LDAPDBError as error:
             if len(bases) > 1 or not _is_hidden(error):
                 raise
-        both = (self._profile.groups, self._profile.grants)
-        entries = self._in_each(call, both, wanted, attributes)
-        self._bases = both
+        entries = self._in_each(call, (groups, grants), wanted, attributes)
+        self._bases = groups, grants
         log.info(
             "'%s' may not be searched; groups and grants are searched one after the other",
             bases[0].dn,
@@ -174,7 +184,13 @@ class Memberships:
     def _in_each(
         self, call: Call, bases: Sequence[Base], wanted: Filter, attributes: Sequence[str]
     ) -> list[Entry]:
-        return [entry for base in bases for entry in self._whole(call, base, wanted, attributes)]
+        found = [entry for base in bases for entry in self._whole(call, base, wanted, attributes)]
+        if not found and call.root_dse().vendor.hides_silently:
+            for base in (self._profile.groups, self._profile.grants):
+                if not base.is_visible:
+                    require_base(call, base)
+                    base.is_visible = True
+        return found
 
     def _whole(
         self, call: Call, base: Base, wanted: Filter, attributes: Sequence[str]

@@ -59,6 +59,9 @@ class Profile:
         Search bases of users.
     users_filter, groups_filter : Filter
         What a user and a group is.
+    strict_groups : bool
+        Whether nothing but groups_filter makes a group: an administrator wrote it, and what
+        else we search for with it, lines of description, anybody may have written.
     user_name_attributes : tuple of str
         Where a user's name is, the preferred attribute first.
     user_id_attribute : str
@@ -89,6 +92,7 @@ class Profile:
     groups: Base
     users_filter: Filter
     groups_filter: Filter
+    strict_groups: bool
     user_name_attributes: tuple[str, ...]
     user_id_attribute: str
     user_id_form: IdentifierForm
@@ -151,6 +155,7 @@ class Profile:
             groups=place("groups_base", context),
             users_filter=_users_filter(settings, root_dse),
             groups_filter=filters.parse(settings.groups_filter or vendor.groups_filter),
+            strict_groups=stock and settings.groups_filter is not None,
             user_name_attributes=settings.user_name_attribute or (vendor.user_name_attribute,),
             user_id_attribute=id_attribute,
             user_id_form=form,

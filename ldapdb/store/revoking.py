@@ -6,13 +6,16 @@ from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.errors import HeldThroughGroup
+from ldapdb.errors import HeldThroughGroup, NoSuchEntry
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.users import Users
 
 __all__ = ["Revoking"]
+
+# How often a revocation that other people's renames get in the way of is begun again.
+_ATTEMPTS = 5
 
 
 class Revoking:
@@ -51,19 +54,36 @@ class Revoking:
         HeldThroughGroup
             If he has it through a group only. Nothing is changed then.
         """
-        direct = [
-            (grant, attribute, value)
-            for grant, attribute, value in self._grants.of_member(call, image, user)
-            if grant.policy == policy
-        ]
-        if not direct:
+        if not self._take_out(call, image, user, policy):
             self.refuse_through_group(call, image, user, policy, now)
-        for grant, attribute, value in direct:
-            # What else the entry grants him he keeps, through entries of their own.
-            for other in grant.images:
-                if other != image:
-                    self._grants.add_member(call, other, policy, grant.window, user.dn)
-            self._grants.remove_member(call, grant, attribute, value)
+
+    def _take_out(self, call: Call, image: str, user: User, policy: Policy) -> bool:
+        """Take a user out of the grants that name him; False if there is none.
+
+        A grant that is gone while it is changed may have been renamed, and so may the user,
+        whose new name Active Directory writes into the grants itself. So both are looked for
+        again, and only a search that finds nothing says that he is out.
+        """
+        held: Optional[User] = user
+        for attempt in range(_ATTEMPTS):
+            direct = [each for each in self._grants.of_member(call, image, held)
+                      if each[0].policy == policy] if held is not None else []  # fmt: skip
+            if not direct:
+                return attempt > 0
+            gone: list[NoSuchEntry] = []
+            for grant, attribute, value in direct:
+                # What else the entry grants him he keeps, through entries of their own.
+                for other in grant.images:
+                    if other != image:
+                        self._grants.add_member(call, other, policy, grant.window, user.dn)
+                try:
+                    self._grants.remove_member(call, grant, attribute, value)
+                except NoSuchEntry as error:
+                    gone.append(error)
+            if not gone:
+                return True
+            held = self._users.by_id(call, user.id)
+        raise gone[-1]
 
     def refuse_through_group(
         self, call: Call, image: str, user: User, policy: Optional[Policy], now: float
@@ -86,7 +106,7 @@ class Revoking:
         if not held:
             return
         through = sorted(map(str, self._memberships.members(call, [held[0].dn]).dns & reach.groups))
-        groups = " and ".join(f"'{dn}'" for dn in through)
+        groups = " and ".join(f"'{dn}'" for dn in through) or "whose name this account cannot see"
         raise HeldThroughGroup(
             f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
             f"grant '{held[0].dn}'; nothing was revoked: take him out of the group, or the "

@@ -129,12 +129,16 @@ class Users:
         return users
 
     def by_names(self, call: Call, names: Iterable[str]) -> list[User]:
-        """Find the users of some names, as groups have them in memberUid."""
-        users = []
-        for name in names:
-            user = self.by_name(call, name)
-            if user is not None:
-                users.append(user)
+        """Find the users of some names, as groups have them in memberUid.
+
+        Whatever users_filter says of them, as in :meth:`by_dns`.
+        """
+        users: list[User] = []
+        for batch in batches(names):
+            wanted = (filters.equal(each, name) for name in batch for each in self._names)
+            entries = self._in_bases(call, filters.any_of(*wanted), self._profile.page_size)
+            for entry in entries:
+                users += self._quietly(entry)
         return users
 
     def _is_named(self) -> Filter:

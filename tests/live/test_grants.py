@@ -342,3 +342,17 @@ def test_fractions_of_seconds_in_limits_make_no_further_entries(directory: Direc
         assert held(database, f"user{number}") == {"simphony/other:1"}
     # One entry of our making holds what is left of all three.
     assert len(directory.below(f"ou=grants,{directory.base_dn}")) == 2
+
+
+def test_what_an_administrator_calls_no_group_is_none(directory: Directory) -> None:
+    """Whoever may write a description cannot make a group that counts."""
+    alice = directory.person("alice")
+    other = directory.group("mine", alice)
+    corporate = directory.group("corp-staff", directory.person("bob"))
+    directory.application(IMAGE)
+    directory.granted("grant", images=[IMAGE], members=[other, corporate])
+    for words in ("remoteapps I like", "remoteapp grant image=simphony/other:1"):
+        directory.change(other, "replace: description", f"description: {words}")
+        database = directory.open(groups_filter="(cn=corp-*)")
+        assert held(database, "alice") == set()
+        assert held(database, "bob") == {IMAGE}

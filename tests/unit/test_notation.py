@@ -201,3 +201,12 @@ def test_what_is_left_is_allowed_by_what_is_left(
         assert not any(left.values(name) for name in POLICY_ATTRIBUTES)
     else:
         assert all(left.values(name) == values for name, values in said.items())
+
+
+def test_an_image_that_goes_registers_no_other() -> None:
+    """An entry of several images registers none; what is left of it must not either."""
+    both = _entry(APPLICATION_CLASS, GRANT_CLASS, **{IMAGE: [MAYAVI, PARAVIEW]})
+    assert SCHEMA.without_image(both, MAYAVI) == [
+        Modification(Operation.DELETE, IMAGE, (MAYAVI,)),
+        Modification(Operation.DELETE, OBJECT_CLASS, (APPLICATION_CLASS,)),
+    ]

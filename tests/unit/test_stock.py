@@ -310,6 +310,9 @@ def test_a_line_has_the_roles_it_names(role: str, object_class: str) -> None:
         ("grant image=a image=b image=a", "says image= twice"),
         ("application image=a image=a", "says image= twice"),
         ("grant image=''b''c IMAGE=b\"c\"", "must have the image without quotes inside it"),
+        ("grant image=a home='TRUE license=S3cret-pa55'", "home= .* goes on with another key"),
+        ("grant image=a 'volume=/a:/b:ro license=S3cret-pa55'", "goes on with another key"),
+        ("grant 'image=a license=S3cret-pa55'", "goes on with another key"),
         ('grant image=rem""ote', "must have the image without quotes inside it"),
         ('grant image=simphony/"mayavi":0.5', "must have the image without quotes inside it"),
         ("grant image=simphony\\/mayavi:0.5", "must have the image without quotes inside it"),
@@ -669,7 +672,7 @@ def _replaced(line: str, modifications: list[Modification]) -> str | None:
         (
             "remoteapp grant application image=a image=b home=TRUE",
             "a",
-            "remoteapp application grant image=b home=TRUE",
+            "remoteapp grant image=b home=TRUE",  # which registers no image that was not registered
         ),
     ],
 )
@@ -741,3 +744,8 @@ def test_a_line_that_cannot_be_read_is_not_rewritten() -> None:
         raw: Any = _entry(line)
         with pytest.raises(InvalidValue):
             STOCK.read(raw)
+
+
+def test_a_line_begins_where_searches_for_it_look() -> None:
+    """A line break before the mark would hide a grant from those who revoke it."""
+    assert not is_grant(StockNotation().read(_entry("\nremoteapp grant image=a")))
