@@ -89,7 +89,7 @@ class Matrix:
                 sum(cell.outcomes[outcome] for cell in cells) for outcome in ("passed", "failed")
             )
             quirks = sum(sum(cell.quirks.values()) for cell in cells)
-            what = f"{passed} passed, {failed} failed, {quirks} differ as support/quirks.py says"
+            what = f"{passed} passed, {failed} failed, {quirks} differ"
             lines.append(f"{column!s:15} {versions[column.vendor]}: {what}")
         return lines
 
