@@ -59,7 +59,7 @@ KEYS = {
 _BOOLEANS = (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA)
 
 # Another word within a value: quotes that end too late, with a licence inside perhaps.
-_WORD_INSIDE = re.compile(r"\s[^\s=]*=")
+_WORD_INSIDE = re.compile(rf"\s(?:{'|'.join(KEYS)})=", re.IGNORECASE)
 
 # Substrings are rarely indexed: up to so many images are asked for by name, and for more
 # all lines are read, which one pass over the entries serves as well.
@@ -192,6 +192,9 @@ def _value(key: str, name: str, value: str) -> str:
 
 
 def _format(object_classes: Iterable[str], said: Mapping[str, Sequence[str]]) -> str:
+    for name, values in said.items():
+        if name != LICENSE and any(map(_WORD_INSIDE.search, values)):
+            raise InvalidValue(f"{name} must not contain a word such as license=")
     roles = [role for role, each in _ROLES.items() if each in object_classes]
     words = [
         f"{key}={shlex.quote(value)}" for key, name in KEYS.items() for value in said.get(name, ())

@@ -27,6 +27,7 @@ from ldapdb.entries import (
     NOT_BEFORE,
     OBJECT_CLASS,
     POLICY_ATTRIBUTES,
+    VOLUME,
     Entry,
     Modification,
     Operation,
@@ -749,3 +750,12 @@ def test_a_line_that_cannot_be_read_is_not_rewritten() -> None:
 def test_a_line_begins_where_searches_for_it_look() -> None:
     """A line break before the mark would hide a grant from those who revoke it."""
     assert not is_grant(StockNotation().read(_entry("\nremoteapp grant image=a")))
+
+
+def test_what_could_not_be_read_is_not_written() -> None:
+    """A path with a space and an equals sign is one; another key in it is refused at once."""
+    path = "/data dir=1:/b =:ro"
+    said = {IMAGE: ["a"], VOLUME: [path]}
+    assert _grant(_written(GRANT_CLASS, said)).policy.volume == path
+    with pytest.raises(InvalidValue, match="license="):
+        StockNotation().new(GRANT_CLASS, {IMAGE: ["a"], VOLUME: ["/a license=x:/b:ro"]})
