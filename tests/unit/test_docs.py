@@ -83,3 +83,16 @@ def test_the_readme_names_every_command() -> None:
 def test_the_readme_gives_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make demo && make test" in readme
+
+
+def test_the_matrix_names_exactly_the_live_tests() -> None:
+    """`make test` prints it; a test that came or went since is missed in the copy."""
+    page = (ROOT / "docs" / "directories.md").read_text(encoding="utf-8")
+    matrix = page.partition("\n## Which test holds where\n")[2]
+    rows = set(re.findall(r"^\| ([^|]+?) \| [^|]*[✓-]", matrix, re.MULTILINE))
+    names = {
+        name.removeprefix("test_").replace("_", " ")
+        for path in (ROOT / "tests" / "live").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert rows - {"---"} == names
