@@ -123,17 +123,6 @@ class Profile:
                 f"{vendor.title}; use one of {known}"
             )
 
-        def place(setting: str, default: Optional[DN]) -> Base:
-            given: Optional[str] = getattr(settings, setting)
-            dn = default if given is None else DN.parse(given)
-            if dn is None:
-                raise SettingsError(
-                    f"{setting}: base_dn {settings.base_dn!r} is in none of the directory's "
-                    f"naming contexts ({_list(root_dse.naming_contexts)}); correct base_dn "
-                    f"or set {setting}"
-                )
-            return Base(dn, setting)
-
         context = _context_of(base, root_dse.naming_contexts)
         stock = settings.schema == "stock"
         by_name = settings.group_member_attribute.lower() == MEMBER_UID.lower()
@@ -148,11 +137,13 @@ class Profile:
             vendor=vendor,
             notation=StockNotation() if stock else SchemaNotation(),
             base=Base(base, "base_dn"),
-            applications=place("applications_base", base.child("ou", "applications")),
-            grants=place("grants_base", base.child("ou", "grants")),
+            applications=_place(
+                settings, root_dse, "applications_base", base.child("ou", "applications")
+            ),
+            grants=_place(settings, root_dse, "grants_base", base.child("ou", "grants")),
             users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
-            or (place("users_base", context),),
-            groups=place("groups_base", context),
+            or (_place(settings, root_dse, "users_base", context),),
+            groups=_place(settings, root_dse, "groups_base", context),
             users_filter=_users_filter(settings, root_dse),
             groups_filter=filters.parse(settings.groups_filter or vendor.groups_filter),
             strict_groups=stock and settings.groups_filter is not None,
@@ -201,6 +192,18 @@ class Profile:
     @property
     def _must_have_member(self) -> bool:
         return not self.notation.needs_schema and not self.vendor.empty_stock_groups
+
+
+def _place(settings: Settings, root_dse: RootDSE, setting: str, default: Optional[DN]) -> Base:
+    given: Optional[str] = getattr(settings, setting)
+    dn = default if given is None else DN.parse(given)
+    if dn is None:
+        raise SettingsError(
+            f"{setting}: base_dn {settings.base_dn!r} is in none of the directory's "
+            f"naming contexts ({_list(root_dse.naming_contexts)}); correct base_dn "
+            f"or set {setting}"
+        )
+    return Base(dn, setting)
 
 
 def _users_filter(settings: Settings, root_dse: RootDSE) -> Filter:
