@@ -14,7 +14,7 @@ from support import Directory
 pytestmark = [pytest.mark.live("openldap", "389ds", "ad", stock=True), pytest.mark.slow]
 
 # As many as each server does in about a quarter of a minute.
-ROUNDS = {"openldap": 1000, "389ds": 300, "ad": 300}
+ROUNDS = {"openldap": 1000, "389ds": 300, "ad": 200}
 NAMES = ("alice", "bob")
 
 Race = Callable[[LDAPDatabase, str, int, Any], int]
@@ -88,7 +88,7 @@ def remove_own(database: LDAPDatabase, name: str, rounds: int, barrier: Any) -> 
 
 def test_two_processes_remove_two_images_of_one_grant(directory: Directory) -> None:
     """What is left of it grants nothing, however they come in each other's way."""
-    rounds = 50
+    rounds = 30
     alice = directory.person("alice")
     images = [[f"simphony/{name}:{number}" for name in NAMES] for number in range(rounds)]
     for number, both in enumerate(images):

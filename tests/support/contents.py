@@ -17,6 +17,9 @@ _NO_SUCH_OBJECT = 32
 _MANAGE_DSA_IT = ("2.16.840.1.113730.3.4.2", False, None)
 _PAGED = "1.2.840.113556.1.4.319"
 _PAGE = 500
+# Active Directory's, by which it takes a third of the time, and the tree has to be made anew.
+_TREE_DELETE = ("1.2.840.113556.1.4.805", True, None)
+_MANY = 50
 
 
 class Contents:
@@ -46,7 +49,8 @@ class Contents:
             check_names=False,
         )
         _must("bind", self._ldap.bind())
-        self._present = self._kept = {dn.lower() for dn in self.dns()}
+        self._present = self._kept = self._original = {dn.lower() for dn in self.dns()}
+        self._deletes_trees = server.vendor == "ad"
 
     # --- one entry
 
@@ -109,22 +113,29 @@ class Contents:
     def sweep(self) -> None:
         """Remove what is not to stay."""
         dns = self.dns()
+        if self._deletes_trees and len(dns) - len(self._kept) > _MANY:
+            self._fell(dn for dn in dns if dn.lower() in self._kept - self._original)
+            dns = self.dns()
         self._present = self._kept & {dn.lower() for dn in dns}
-        # People go last: Samba writes a group anew for each member that is deleted while it
-        # is there. An entry's name is longer than that of any entry above it.
         come = [dn for dn in dns if dn.lower() not in self._kept]
-        people = [dn for dn in come if self._users_base in dn.lower()]
-        for dn in [*_deepest_first(set(come) - set(people)), *_deepest_first(people)]:
+        for dn in sorted(come, key=self._order):
             self.delete(dn)
+
+    def _fell(self, branches: Iterable[str]) -> None:
+        """Remove branches with all that is below them."""
+        for dn in sorted(branches, key=self._order):
+            _must(dn, self._ldap.delete(dn, controls=[_TREE_DELETE]))
+
+    def _order(self, dn: str) -> tuple[bool, int]:
+        # People go last: Samba writes a group anew for each member that is deleted while it
+        # is there. So does what is above them. Names are longer than those of entries above.
+        is_of_people = self._users_base in dn.lower() or self._users_base.endswith(dn.lower())
+        return is_of_people, -len(dn)
 
     def close(self) -> None:
         """Close the connection, if the server has not."""
         with contextlib.suppress(LDAPException):
             self._ldap.unbind()
-
-
-def _deepest_first(dns: Iterable[str]) -> list[str]:
-    return sorted(dns, key=len, reverse=True)
 
 
 def _encoded(values: Iterable[str]) -> list[bytes]:
