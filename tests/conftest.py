@@ -53,12 +53,11 @@ def pytest_terminal_summary(
     choice, matrix = config.stash[CHOICE], config.stash[MATRIX]
     if len({column.vendor for column in matrix.ran()}) > 1:
         terminalreporter.section("vendors")
-        for line in matrix.summary(choice.versions()):
+        for line in matrix.summary(choice.states()):
             terminalreporter.line(line)
     file = config.getoption("--matrix")
     if file:
-        text = matrix.markdown(choice.versions(), choice.missing)
-        Path(file).write_text(text, encoding="utf-8")
+        Path(file).write_text(matrix.markdown(choice.states()), encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

@@ -81,21 +81,19 @@ class Choice:
 
     def header(self) -> list[str]:
         """Say in a line for each vendor whether its tests run."""
-        return [f"live tests on {vendor}: {self._state(vendor)}" for vendor in VENDORS]
+        return [f"live tests on {vendor}: {state}" for vendor, state in self.states().items()]
+
+    def states(self) -> dict[str, str]:
+        """Tell for each vendor which server runs, or why none does."""
+        return {vendor: self._state(vendor) for vendor in VENDORS}
 
     def _state(self, vendor: str) -> str:
         if vendor not in self.vendors:
-            return "no, left out by --vendors"
+            return "not run: left out by --vendors"
         if vendor in self.missing:
-            return f"no, {' '.join(self.missing[vendor].split())}"
-        return f"yes, {self.versions()[vendor]}"
-
-    def versions(self) -> dict[str, str]:
-        """Return title and version of each server that runs."""
-        there = {
-            vendor: server_class(vendor)() for vendor in self.vendors if vendor not in self.missing
-        }
-        return {vendor: f"{each.title} {each.version}" for vendor, each in there.items()}
+            return f"not run: {' '.join(self.missing[vendor].split())}"
+        server = server_class(vendor)()
+        return f"{server.title} {server.version}"
 
 
 CHOICE = pytest.StashKey[Choice]()

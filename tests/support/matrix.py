@@ -80,7 +80,7 @@ class Matrix:
         names = {column for (_, column), cell in self._cells.items() if cell.text() != "not run"}
         return [column for column in COLUMNS if str(column) in names]
 
-    def summary(self, versions: Mapping[str, str]) -> list[str]:
+    def summary(self, states: Mapping[str, str]) -> list[str]:
         """Write a line for each column."""
         lines = []
         for column in self.ran():
@@ -90,48 +90,40 @@ class Matrix:
             )
             quirks = sum(sum(cell.quirks.values()) for cell in cells)
             what = f"{passed} passed, {failed} failed, {quirks} differ"
-            lines.append(f"{column!s:15} {versions[column.vendor]}: {what}")
+            lines.append(f"{column!s:15} {states[column.vendor]}: {what}")
         return lines
 
-    def markdown(self, versions: Mapping[str, str], missing: Mapping[str, str]) -> str:
-        """Write the whole table."""
+    def markdown(self, states: Mapping[str, str]) -> str:
+        """Write the whole table, of all that was to run."""
+        ran = {function for function, _ in self._cells}
+        files: dict[str, list[str]] = {}
+        for function in self._live:
+            if function in ran:
+                files.setdefault(function.partition("::")[0], []).append(function)
         reasons: dict[str, str] = {}
-        rows = [
-            f"| {function.partition('::')[2].removeprefix('test_').replace('_', ' ')} | "
-            + " | ".join(self._text(function, column, reasons) for column in COLUMNS)
-            + " |"
-            for function in self._live
+        tables = [self._table(file, functions, reasons) for file, functions in files.items()]
+        parts = [
+            "# Tests and servers",
+            _LEGEND.strip(),
+            "\n".join(f"- {vendor}: {state}" for vendor, state in states.items()),
+            *tables,
+            "## Why not",
+            "\n".join(f"- {letter}: {reason}" for reason, letter in reasons.items()),
+            "## Differences",
+            "\n".join(
+                f"{number}. {quirk.server}: {quirk.what}."
+                for number, quirk in enumerate(QUIRKS, start=1)
+            ),
         ]
-        # One table for each file, under its name.
-        files = dict.fromkeys(function.partition("::")[0] for function in self._live)
-        tables = []
-        for file in files:
-            of_file = [
-                row for function, row in zip(self._live, rows) if function.startswith(f"{file}::")
-            ]
-            tables.append("\n".join([f"## {file.rpartition('/')[2]}\n", *_head(), *of_file]))
-        servers = [f"- {vendor}: {versions[vendor]}" for vendor in versions]
-        servers += [
-            f"- {vendor}: not run: {' '.join(why.split())}" for vendor, why in missing.items()
-        ]
-        return (
-            "\n\n".join(
-                [
-                    "# Tests and servers",
-                    _LEGEND.strip(),
-                    "\n".join(servers),
-                    *tables,
-                    "## Why not",
-                    "\n".join(f"- {letter}: {reason}" for reason, letter in reasons.items()),
-                    "## Differences",
-                    "\n".join(
-                        f"{number}. {quirk.server}: {quirk.what}."
-                        for number, quirk in enumerate(QUIRKS, start=1)
-                    ),
-                ]
-            )
-            + "\n"
-        )
+        return "\n\n".join(parts) + "\n"
+
+    def _table(self, file: str, functions: Sequence[str], reasons: dict[str, str]) -> str:
+        lines = [f"## {file.rpartition('/')[2]}\n", *_head()]
+        for function in functions:
+            name = function.partition("::")[2].removeprefix("test_").replace("_", " ")
+            cells = [self._text(function, column, reasons) for column in COLUMNS]
+            lines.append(f"| {' | '.join([name, *cells])} |")
+        return "\n".join(lines)
 
     def _text(self, function: str, column: Column, reasons: dict[str, str]) -> str:
         live = self._live[function]
