@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out.append(item)
             continue
         item.stash[COLUMN] = column
-        matrix.expect(item, live, column, Quirks(item, column).numbers)
+        matrix.expect(item, live, column, Quirks(item, column).asked_numbers)
         reason = choice.skip(column)
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))

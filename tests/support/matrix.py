@@ -54,10 +54,10 @@ class Matrix:
         self._live: dict[str, Live] = {}
         self._cells: dict[tuple[str, str], Cell] = {}
 
-    def expect(self, item: pytest.Item, live: Live, column: Column, quirks: Sequence[int]) -> None:
+    def expect(self, item: pytest.Item, live: Live, column: Column, asked: Sequence[int]) -> None:
         """Take note of a test that is to run."""
         self._live[_function(item.nodeid)] = live
-        item.user_properties += [("column", str(column)), ("quirks", tuple(quirks))]
+        item.user_properties += [("column", str(column)), ("asked", tuple(asked))]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take note of how a test went, or one of its three phases."""
@@ -71,9 +71,9 @@ class Matrix:
             cell.quirks[quirk] += 1
             return
         cell.outcomes[report.outcome] += 1
-        numbers = properties["quirks"]
+        numbers = properties["asked"]
         assert isinstance(numbers, tuple)
-        cell.asked.update(number for number in numbers if QUIRKS[number - 1].key)
+        cell.asked.update(numbers)
 
     def ran(self) -> list[Column]:
         """List the columns in which something ran."""

@@ -30,31 +30,43 @@ class Quirk:
         Name and version of the server that it was seen on.
     what : str
         What is different.
-    tests : mapping of str to collection
-        Names of test functions that it is about; for each, the values of its parameter
-        for which it is, or nothing for all.
+    fails : mapping of str to collection
+        Names of test functions that fail because of it; for each, the values of its
+        parameter with which it does, or nothing for all.
     error : str
-        What a test fails with; a regular expression. Empty: the tests ask for it.
+        What they fail with; a regular expression.
     key : str
-        What tests ask with.
+        What other tests ask for it with.
+    asks : collection of str
+        The names of those.
     """
 
     vendor: str
     server: str
     what: str
-    tests: Mapping[str, Collection[Any]] = field(hash=False)
+    fails: Mapping[str, Collection[Any]] = field(default_factory=dict, hash=False)
     error: str = ""
     key: str = ""
+    asks: Collection[str] = ()
 
-    def concerns(self, item: pytest.Item, column: Column) -> bool:
-        """Tell whether a test runs into it."""
-        name = getattr(item, "originalname", item.name)
-        if column.vendor != self.vendor or name not in self.tests:
+    def lets_fail(self, item: pytest.Item, column: Column) -> bool:
+        """Tell whether a test is to fail because of it."""
+        name = _name(item)
+        if column.vendor != self.vendor or name not in self.fails:
             return False
-        values = self.tests[name]
+        values = self.fails[name]
         callspec = getattr(item, "callspec", None)
         given = callspec.params.values() if callspec else ()
         return not values or any(each in values for each in given if isinstance(each, str))
+
+    def is_asked(self, item: pytest.Item, column: Column) -> bool:
+        """Tell whether a test asks for it, and it holds."""
+        return column.vendor == self.vendor and _name(item) in self.asks
+
+
+def _name(item: pytest.Item) -> str:
+    name: str = getattr(item, "originalname", item.name)
+    return name
 
 
 _SAMBA = "Samba AD 4.17.12"
@@ -64,7 +76,8 @@ QUIRKS = (
     Quirk(
         "ad",
         _SAMBA,
-        'no account name has a control character or one of "/\\[]:;|=,+*?<> in it, or ends with .',
+        'account names have no control character and none of "/\\[]:;|=,+*?<> in them, nor '
+        "a full stop at their end",
         {
             "test_names_with_metacharacters_round_trip_and_inject_nothing": (
                 *("a,b", "a+b", 'a"b', "a\\b", "a;b", "a=b", "a*b", "*", "a)(uid=*", "a/b"),
@@ -73,13 +86,8 @@ QUIRKS = (
             "test_names_that_the_host_must_not_show_are_left_out_on_read": (),
         },
         error=r"sAMAccountName contains invalid .* character",
-    ),
-    Quirk(
-        "ad",
-        _SAMBA,
-        "as before, for a name that a test can do without",
-        {"test_random_operations_agree_with_a_plain_model": ()},
         key="account names",
+        asks={"test_random_operations_agree_with_a_plain_model"},
     ),
     Quirk(
         "ad",
@@ -100,11 +108,11 @@ QUIRKS = (
         _SAMBA,
         "a user's primary group, which lists no members, takes one search; all groups that "
         "he is in, to any depth, take one more",
-        {
-            "test_time_limits_hold_in_the_cache": (),
-            "test_uncached_accounting_is_two_round_trips_and_one_more_per_level_of_groups": (),
-        },
         key="group searches",
+        asks={
+            "test_time_limits_hold_in_the_cache",
+            "test_uncached_accounting_is_two_round_trips_and_one_more_per_level_of_groups",
+        },
     ),
     Quirk(
         "389ds",
@@ -116,13 +124,8 @@ QUIRKS = (
             ),
         },
         error=r"not 7-bit clean",
-    ),
-    Quirk(
-        "389ds",
-        _389,
-        "as before, for a name that a test can do without",
-        {"test_random_operations_agree_with_a_plain_model": ()},
         key="7-bit names",
+        asks={"test_random_operations_agree_with_a_plain_model"},
     ),
 )
 
@@ -131,16 +134,14 @@ class Quirks:
     """The lines of the table that concern a test on a server."""
 
     def __init__(self, item: pytest.Item, column: Column) -> None:
-        self._concerning = {
-            number: quirk
-            for number, quirk in enumerate(QUIRKS, start=1)
-            if quirk.concerns(item, column)
-        }
+        numbered = list(enumerate(QUIRKS, start=1))
+        self._failing = [each for each in numbered if each[1].lets_fail(item, column)]
+        self._asked = [each for each in numbered if each[1].is_asked(item, column)]
 
     @property
-    def numbers(self) -> list[int]:
-        """Their numbers in the table, from 1."""
-        return list(self._concerning)
+    def asked_numbers(self) -> list[int]:
+        """The numbers, from 1, of those that the test asks for."""
+        return [number for number, _ in self._asked]
 
     def asked(self, key: str) -> bool:
         """Tell whether a line that the test knows of holds here.
@@ -152,13 +153,11 @@ class Quirks:
         """
         if key not in {quirk.key for quirk in QUIRKS}:
             raise KeyError(key)
-        return any(quirk.key == key for quirk in self._concerning.values())
+        return any(quirk.key == key for _, quirk in self._asked)
 
     def judge(self, report: pytest.TestReport, error: Optional[BaseException]) -> None:
         """Let a test fail that is said to, and let it not pass."""
-        for number, quirk in self._concerning.items():
-            if not quirk.error:
-                continue
+        for number, quirk in self._failing:
             if error is not None and re.search(quirk.error, str(error)):
                 report.outcome = "skipped"
                 report.wasxfail = f"quirk {number}: {quirk.what}"
