@@ -10,9 +10,10 @@ import pytest
 
 from support import Private
 
-pytestmark = pytest.mark.live(
-    "openldap", reason="README shows OpenLDAP's LDIF; docs/ has the others'"
-)
+pytestmark = [
+    pytest.mark.live("openldap", reason="README shows OpenLDAP's LDIF; docs/ has the others'"),
+    pytest.mark.slow,
+]
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 IMAGE = "simphony/notebook:1.0"
