@@ -40,6 +40,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out.append(item)
             continue
         item.stash[COLUMN] = column
+        # What is to be covered is the pure core, by its unit tests; here it would take a
+        # third of the time.
+        if config.pluginmanager.hasplugin("_cov"):
+            item.add_marker("no_cover")
         matrix.expect(item, live, column, Quirks(item, column).asked_numbers)
         reason = choice.skip(column)
         if reason is not None:
