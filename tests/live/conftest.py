@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of
-from support.contents import Contents
 from support.matrix import MATRIX
 from support.quirks import Quirks
-from support.servers import Column, Servers
+from support.servers import Column
+from support.shared import Servers
 
 _HERE = Path(__file__).resolve().parent
 _STANDIN = _HERE.parent / "standin"
@@ -73,39 +73,22 @@ def servers() -> Iterator[Servers]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
-def contents(servers: Servers) -> Iterator[Callable[[Column], Contents]]:
-    """What is in each server."""
-    known: dict[Column, Contents] = {}
-
-    def of(column: Column) -> Contents:
-        if column not in known:
-            known[column] = Contents(servers.get(column))
-        return known[column]
-
-    yield of
-    for each in known.values():
-        each.close()
-
-
 @pytest.fixture
-def directory(
-    request: pytest.FixtureRequest, servers: Servers, contents: Callable[[Column], Contents]
-) -> Iterator[Directory]:
+def directory(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Directory]:
     """A directory of each vendor with the base tree and nobody in it."""
     column: Column = request.param
     missing = request.config.stash[CHOICE].missing.get(column.vendor)
     if missing is not None:
         pytest.fail(missing, pytrace=False)
-    server = servers.get(column)
-    running = DIRECTORIES[column.vendor](server, contents(column), stock=column.stock)
+    shared = servers.get(column)
+    running = DIRECTORIES[column.vendor](shared.server, shared.contents, stock=column.stock)
     running.quirk = Quirks(request.node, column).asked
     try:
         running.add_tree()
         yield running
     finally:
         running.close()
-        running.sweep()
+        servers.clear(column)
 
 
 @pytest.fixture

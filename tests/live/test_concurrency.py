@@ -14,7 +14,7 @@ from support import Directory
 pytestmark = [pytest.mark.live("openldap", "389ds", "ad", stock=True), pytest.mark.slow]
 
 # As many as each server does in about a quarter of a minute.
-ROUNDS = {"openldap": 1000, "389ds": 300, "ad": 200}
+ROUNDS = {"openldap": 1000, "389ds": 250, "ad": 150}
 NAMES = ("alice", "bob")
 
 Race = Callable[[LDAPDatabase, str, int, Any], int]

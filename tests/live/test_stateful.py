@@ -20,7 +20,7 @@ POLICIES = ((False, False, None), (True, False, None), (False, True, "/a:/b:ro")
 GROUPS = {"inner": ("alice",), "outer": ("alice", "bob")}
 
 # As many as each server does in about a quarter of a minute.
-EXAMPLES = {"openldap": 25, "389ds": 15, "ad": 10}
+EXAMPLES = {"openldap": 25, "389ds": 12, "ad": 6}
 
 users = st.sampled_from(USERS)
 images = st.sampled_from(IMAGES)

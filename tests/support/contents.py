@@ -110,6 +110,10 @@ class Contents:
         """Let what is there by now stay."""
         self._present = self._kept = {dn.lower() for dn in self.dns()}
 
+    def come(self) -> int:
+        """Count what is not to stay."""
+        return len({dn.lower() for dn in self.dns()} - self._kept)
+
     def sweep(self) -> None:
         """Remove what is not to stay."""
         dns = self.dns()

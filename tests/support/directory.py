@@ -67,10 +67,6 @@ class Directory:
         self._open.close()
         self._proxy = None
 
-    def sweep(self) -> None:
-        """Remove what was added."""
-        self._contents.sweep()
-
     def exists(self, dn: str) -> bool:
         return self._contents.has(dn)
 

@@ -106,37 +106,6 @@ def why_missing(vendor: str) -> Optional[str]:
     return reason
 
 
-class Servers:
-    """One server for each column, started when a test first asks for it."""
-
-    def __init__(self) -> None:
-        self._running: dict[Column, Server] = {}
-        self._failed: dict[Column, BaseException] = {}
-
-    def get(self, column: Column) -> Server:
-        """Return the running server of a column; one that fails to start fails once."""
-        if column in self._failed:
-            raise RuntimeError(f"{column} did not start (see above)") from self._failed[column]
-        if column not in self._running:
-            try:
-                self._running[column] = self._start(column)
-            except BaseException as error:
-                self._failed[column] = error
-                raise
-        return self._running[column]
-
-    def _start(self, column: Column) -> Server:
-        server: Server = server_class(column.vendor)(schema=not column.stock)
-        server.start()
-        return server
-
-    def stop(self) -> None:
-        """Stop all."""
-        for server in self._running.values():
-            server.stop()
-        self._running.clear()
-
-
 def parse_vendors(text: str) -> Sequence[str]:
     """Read the value of ``--vendors``."""
     names = [name.strip() for name in text.split(",") if name.strip()]
