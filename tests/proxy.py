@@ -88,9 +88,17 @@ class Proxy:
     ----------
     host, port
         Where the server listens.
+
+    Attributes
+    ----------
+    tamper
+        What becomes of the bytes of each answer on their way to the client; the bytes are
+        as they were received, not cut into messages. It may end the connection by raising
+        an `OSError`. None passes on what comes.
     """
 
     def __init__(self, host: str, port: int) -> None:
+        self.tamper: Callable[[bytes], bytes] | None = None
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
@@ -148,13 +156,23 @@ class Proxy:
                 self._open |= ends
             for end in ends:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            answers = threading.Thread(
+                target=_pump, args=(server, client, self._answer), daemon=True
+            )
             answers.start()
             requests = Requests()
-            _pump(client, server, lambda data: self._count(requests.feed(data)))
+
+            def ask(data: bytes) -> bytes:
+                self._count(requests.feed(data))  # before the server can have answered
+                return data
+
+            _pump(client, server, ask)
             answers.join()
             with self._lock:
                 self._open -= ends
+
+    def _answer(self, data: bytes) -> bytes:
+        return data if self.tamper is None else self.tamper(data)
 
     def _count(self, operations: list[str]) -> None:
         with self._lock:
@@ -162,15 +180,11 @@ class Proxy:
                 seen.extend(operations)
 
 
-def _pump(
-    source: socket.socket, sink: socket.socket, look: Callable[[bytes], None] | None = None
-) -> None:
+def _pump(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes]) -> None:
     """Pass bytes on until one side is at its end; then the other one is too."""
     try:
         while data := source.recv(65536):
-            if look is not None:
-                look(data)  # before the server can have answered
-            sink.sendall(data)
+            sink.sendall(change(data))
     except OSError:
         pass
     finally:
