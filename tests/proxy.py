@@ -81,6 +81,20 @@ def _protocol_op(message: bytes) -> int:
     return message[start + length]
 
 
+class Cut(Exception):
+    """Ends a connection.
+
+    Parameters
+    ----------
+    last : bytes
+        What is passed on before.
+    """
+
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__()
+        self.last = last
+
+
 class Proxy:
     """A proxy on a free port of the loopback address.
 
@@ -94,7 +108,7 @@ class Proxy:
     tamper
         What becomes of the bytes of each answer on their way to the client; the bytes are
         as they were received, not cut into messages. It may end the connection by raising
-        an `OSError`. None passes on what comes.
+        `Cut`. None passes on what comes.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -185,6 +199,9 @@ def _pump(source: socket.socket, sink: socket.socket, change: Callable[[bytes], 
     try:
         while data := source.recv(65536):
             sink.sendall(change(data))
+    except Cut as cut:
+        with contextlib.suppress(OSError):
+            sink.sendall(cut.last)
     except OSError:
         pass
     finally:
