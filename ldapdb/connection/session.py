@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import select
-import ssl
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPInvalidFilterError
 
 from ldapdb import errors
+from ldapdb.connection.credentials import credentials
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.connection.tls import VerifiedTls
+from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.errors import DirectoryUnavailable, SettingsError
 from ldapdb.settings import Settings
 
@@ -24,88 +26,12 @@ __all__ = ["Session"]
 _IDLE_SECONDS = 240.0
 
 
-class _DeadlineSocket:
-    """A socket of which every receive and send ends by the deadline.
-
-    ldap3's ``receive_timeout`` starts anew with each packet, so that a server which sends
-    a byte a second is never too slow for it.
-    """
-
-    def __init__(self, plain: Any, deadline: Deadline) -> None:
-        self.plain = plain
-        self.deadline = deadline
-
-    def recv(self, size: int) -> bytes:
-        self.plain.settimeout(self.deadline.remaining())
-        received: bytes = self.plain.recv(size)
-        return received
-
-    def sendall(self, data: bytes) -> None:
-        self.plain.settimeout(self.deadline.remaining())
-        self.plain.sendall(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.plain, name)
-
-
-class _VerifiedTls(ldap3.Tls):  # type: ignore[misc]  # ldap3 is untyped
-    """TLS as Python's own defaults have it, with the server's name checked by OpenSSL.
-
-    ldap3's wrapper verifies nothing unless told, and its own name check does not know IP
-    addresses from Python 3.12 on.
-    """
-
-    def __init__(self, settings: Settings, hostname: str) -> None:
-        super().__init__(validate=ssl.CERT_REQUIRED)
-        self._settings = settings
-        self._hostname = hostname
-        self.failure: Optional[BaseException] = None
-
-    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:  # noqa: ARG002 -- ldap3's signature
-        try:
-            context = self._context()
-        except OSError as error:  # ssl.SSLError is one
-            raise self._note(
-                SettingsError(f"ca_file, client_cert_file or client_key_file: {error}")
-            ) from error
-        wrapped = connection.socket
-        deadline = None
-        if isinstance(wrapped, _DeadlineSocket):
-            deadline, wrapped = wrapped.deadline, wrapped.plain
-            wrapped.settimeout(deadline.remaining())
-        try:
-            tls = context.wrap_socket(wrapped, server_hostname=self._hostname)
-        except ssl.SSLCertVerificationError as error:
-            raise self._note(
-                errors.CertificateRefused(
-                    f"the certificate of {self._hostname} was refused: {error.verify_message}; "
-                    "check ca_file, the certificate, and that uri has the name it was made for",
-                )
-            ) from error
-        connection.socket = tls if deadline is None else _DeadlineSocket(tls, deadline)
-
-    def _context(self) -> ssl.SSLContext:
-        settings = self._settings
-        context = ssl.create_default_context(
-            cafile=None if settings.ca_file is None else str(settings.ca_file)
-        )
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if settings.client_cert_file is not None:
-            context.load_cert_chain(settings.client_cert_file, settings.client_key_file)
-        return context
-
-    def _note(self, failure: errors.LDAPDBError) -> errors.LDAPDBError:
-        # ldap3 turns whatever is raised here into text; the connection looks here for it.
-        self.failure = failure
-        return failure
-
-
 class Session:
     """One bound connection to one server, used by one thread at a time."""
 
     def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
         self.uri = uri
-        self._tls = _VerifiedTls(settings, urlsplit(uri).hostname or "")
+        self._tls = VerifiedTls(settings, urlsplit(uri).hostname or "")
         self._ldap = self._make(settings, deadline)
         self.used_at = 0.0
         try:
@@ -133,13 +59,13 @@ class Session:
             check_names=False,
             return_empty_attributes=False,  # what is absent is absent
             raise_exceptions=False,
-            **_credentials(settings),
+            **credentials(settings, self.uri),
         )
 
     def _open(self, settings: Settings, deadline: Deadline) -> None:
         try:
             self._ldap.open(read_server_info=False)
-            self._ldap.socket = _DeadlineSocket(self._ldap.socket, deadline)
+            self._ldap.socket = DeadlineSocket(self._ldap.socket, deadline)
             if settings.start_tls and self.uri.startswith("ldap://"):
                 self._ldap.start_tls(read_server_info=False)
             _, result, _, _ = self._ldap.bind(read_server_info=False)
@@ -193,32 +119,10 @@ class Session:
     def drop(self) -> None:
         """Close without a word: the connection is broken, or belongs to our parent process."""
         plain = self._ldap.socket
-        while isinstance(plain, _DeadlineSocket):
+        while isinstance(plain, DeadlineSocket):
             plain = plain.plain
         if plain is not None:
             plain.close()
 
     def _broken(self, what: str, error: BaseException) -> DirectoryUnavailable:
         return DirectoryUnavailable(f"the directory at {self.uri} {what}: {error}", server=self.uri)
-
-
-def _credentials(settings: Settings) -> dict[str, Any]:
-    method = settings.authentication
-    if method == "simple":
-        return {
-            "authentication": ldap3.SIMPLE,
-            "user": settings.bind_dn,
-            "password": settings.password(),
-        }
-    if method == "external":
-        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL,
-                "sasl_credentials": ""}  # fmt: skip
-    if method == "gssapi":
-        try:
-            import gssapi  # noqa: F401, PLC0415 -- an extra; ldap3 fails without saying so
-        except ImportError:
-            raise SettingsError(
-                "bind: gssapi needs the package gssapi; run: pip install 'ldapdb-remoteapp[gssapi]'"
-            ) from None
-        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.KERBEROS}
-    return {"authentication": ldap3.ANONYMOUS}
