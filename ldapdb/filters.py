@@ -17,7 +17,6 @@ __all__ = [
     "any_of",
     "equal",
     "matches",
-    "negate",
     "parse",
     "present",
     "starts_with",
@@ -148,11 +147,6 @@ def any_of(*filters: Filter) -> Filter:
         If there is none.
     """
     return _join("|", filters)
-
-
-def negate(negated: Filter) -> Filter:
-    """Match what the filter does not match."""
-    return Filter(f"(!{negated})")
 
 
 def parse(text: str) -> Filter:
