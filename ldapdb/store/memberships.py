@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ldapdb import filters
@@ -52,10 +52,14 @@ class Members:
         Users and groups.
     names : set of str
         Login names of users, from memberUid.
+    groups : set of bytes
+        objectSid of these groups, by which Active Directory has users in them whom they do
+        not list; empty elsewhere.
     """
 
-    dns: set[DN]
-    names: set[str]
+    dns: set[DN] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    groups: set[bytes] = field(default_factory=set)
 
 
 class Memberships:
@@ -130,10 +134,12 @@ class Memberships:
 
     def members(self, call: Call, dns: Iterable[DN]) -> Members:
         """Read the members of the groups and grants among some DNs."""
-        members = Members(set(), set())
+        members = Members()
+        attributes = (*self._profile.member_attributes, MEMBER_UID)
+        if self._profile.vendor.primary_groups:
+            attributes += (OBJECT_SID,)
         for batch in batches(dns):
             wanted = filters.any_of(*map(rdn_filter, batch))
-            attributes = (*self._profile.member_attributes, MEMBER_UID)
             for entry in self._in_bases(call, wanted, attributes):
                 dn = self._name(entry)
                 if dn is not None and dn in batch:
@@ -220,6 +226,7 @@ class Memberships:
         if self._profile.member_names:
             names = entry.attributes.get(MEMBER_UID.lower(), ())
             members.names.update(bytes(value).decode(errors="replace") for value in names)
+        members.groups.update(map(bytes, entry.attributes.get(OBJECT_SID.lower(), ())))
 
     def _name(self, entry: Entry) -> Optional[DN]:
         names = self._warned.readable([entry], read_dn)

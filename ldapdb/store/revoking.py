@@ -153,7 +153,9 @@ class Revoking:
             members = self._memberships.members(call, frontier)
             frontier = members.dns - seen
             users = self._users.by_dns(call, frontier)
-            for user in users + self._users.by_names(call, members.names):
+            users += self._users.by_names(call, members.names)
+            users += self._users.by_primary_groups(call, members.groups)
+            for user in users:
                 if user_half(user.id) == half:
                     return user
         return None

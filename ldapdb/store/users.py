@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Optional
 
 from ldapdb import filters
@@ -15,6 +15,7 @@ from ldapdb.filters import Filter
 from ldapdb.model import User
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
 __all__ = ["Users"]
@@ -108,6 +109,17 @@ class Users:
                     self._warned.skip(user.dn, f"the name {same[0].name!r} belongs to {dns}")
         return [same[0] for same in named.values() if len(same) == 1]
 
+    def confirm_nobody(self, call: Call) -> None:
+        """See that somebody who was there and is not found has not been hidden with all others.
+
+        Raises
+        ------
+        AccessDenied
+            If there are entries and the account is shown none any more.
+        """
+        anybody = filters.all_of(self._profile.users_filter, self._is_named())
+        confirm_nothing(call, self._profile.users, anybody, "users")
+
     def by_dns(self, call: Call, dns: Iterable[DN]) -> list[User]:
         """Find the users among some DNs, whatever users_filter says of them.
 
@@ -139,6 +151,25 @@ class Users:
             entries = self._in_bases(call, filters.any_of(*wanted), self._profile.page_size)
             for entry in entries:
                 users += self._quietly(entry)
+        return users
+
+    def by_primary_groups(self, call: Call, sids: Collection[bytes]) -> list[User]:
+        """Find the users of Active Directory who are in some groups by number.
+
+        Whatever users_filter says of them, as in :meth:`by_dns`.
+
+        Parameters
+        ----------
+        sids : collection of bytes
+            objectSid of the groups, of which primaryGroupID is the last part.
+        """
+        users: list[User] = []
+        for batch in batches(sids):
+            numbers = (str(int.from_bytes(sid[-4:], "little")) for sid in batch)
+            wanted = filters.any_of(*(filters.equal(PRIMARY_GROUP_ID, each) for each in numbers))
+            for entry in self._in_bases(call, wanted, self._profile.page_size):
+                # Another domain's group may have the same number.
+                users += [user for user in self._quietly(entry) if user.primary_group in sids]
         return users
 
     def _is_named(self) -> Filter:

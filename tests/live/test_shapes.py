@@ -102,11 +102,16 @@ def test_the_primary_group_counts_although_it_lists_no_members(directory: Direct
     assert held(database, "alice") == {IMAGE}
     with pytest.raises(errors.HeldThroughGroup, match="Domain Users"):
         database.revoke_access(IMAGE, "alice", False, False, None)
+    (accounting,) = database.get_accounting_for_user(database.get_user(user_name="alice"))
+    with pytest.raises(errors.HeldThroughGroup, match="Domain Users"):
+        directory.open().revoke_access_by_id(accounting.id)
     directory.remove_member(grant, everybody)
     assert held(directory.open(), "alice") == set()
     outer = directory.group("outer", everybody)
     directory.add_members(grant, outer)
     assert held(directory.open(), "alice") == {IMAGE}
+    with pytest.raises(errors.HeldThroughGroup, match="CN=outer,"):
+        directory.open().revoke_access_by_id(accounting.id)
     # By the rule and level by level alike.
     assert held(directory.open(groups_base=directory.server.suffix), "alice") == {IMAGE}
     assert held(directory.open(nested_groups=False), "alice") == set()
