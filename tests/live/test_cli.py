@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -164,6 +165,15 @@ def test_the_demo_plays_through_and_leaves_nothing(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let what a test starts hear SIGINT, which a shell ignores for what is in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_kept_demo_says_where_it_is_and_ends_cleanly(tmp_path: Any, ending: int) -> None:
     from ldapdb import LDAPDatabase
