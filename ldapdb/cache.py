@@ -183,6 +183,12 @@ class Cache(Generic[K, V]):
             self._hits += 1
             return held.value
 
+    def last(self, key: K) -> Optional[V]:
+        """Return the last answer, however old; None if there is none."""
+        with self._lock:
+            held = self._held.get(key)
+            return None if held is None else held.value
+
     def generation(self) -> int:
         """Return a number to hand to :meth:`put`, taken before the value is asked for."""
         with self._lock:

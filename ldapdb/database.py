@@ -143,12 +143,12 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         """
         if user is None:
             return []
-        begin = self._store.one_call()
+        deadline = self._store.deadline()
         if isinstance(user, User):
-            known = self._store.get_user_by_id(user.id, begin)  # survives a rename meanwhile
+            known = self._store.get_user_by_id(user.id, deadline)  # survives a rename meanwhile
         else:
-            known = self._store.get_user(user.name, begin)
-        return [] if known is None else self._told(self._store.list_accountings(known, begin))
+            known = self._store.get_user(user.name, deadline)
+        return [] if known is None else self._told(self._store.list_accountings(known, deadline))
 
     def _told(self, accountings: list[Accounting]) -> list[Accounting]:
         """Give accountings the form of the generation."""

@@ -74,6 +74,12 @@ class LDAPDBError(Exception):
         The entry concerned, as RFC 4514 text.
     result_code : int, optional
         LDAP result code (RFC 4511, appendix A), where the server gave one.
+
+    Attributes
+    ----------
+    answer_lost : bool
+        Whether an earlier answer to the same write was lost: it may have been made, and what
+        is complained of may be its own doing.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class LDAPDBError(Exception):
         self.server = server
         self.dn = dn
         self.result_code = result_code
+        self.answer_lost = False
 
 
 class SettingsError(LDAPDBError, ValueError):

@@ -96,6 +96,9 @@ class Vendor:
     already_there, not_there : frozenset of int
         Result codes of a modify that adds a value that is there, or deletes one that is
         not. The same codes may mean something else, so that they are a reason to look.
+    subordinates_attribute : str
+        Tells of an entry whether or how many entries are below it, also those that the
+        account is not shown.
     hides_silently : bool
         Whether a search that the account may not make ends with success and no entry.
     schema_lookup : SchemaLookup
@@ -120,6 +123,7 @@ class Vendor:
     stock_group_object_class: str
     schema_lookup: SchemaLookup
     schema_file: str
+    subordinates_attribute: str
     lock_control: Optional[str] = None
     group_defaults: tuple[tuple[str, str], ...] = ()
     account_name_attribute: Optional[str] = None
@@ -163,6 +167,7 @@ OPENLDAP = Vendor(
     empty_stock_groups=False,
     schema_lookup=SchemaLookup.FILTER,
     schema_file="ldif/openldap/schema.ldif",
+    subordinates_attribute="hasSubordinates",
 )
 
 DS389 = Vendor(
@@ -186,6 +191,7 @@ DS389 = Vendor(
     hides_silently=True,
     schema_lookup=SchemaLookup.DEFINITIONS,
     schema_file="ldif/389ds/schema.ldif",
+    subordinates_attribute="numSubordinates",
 )
 
 ACTIVE_DIRECTORY = Vendor(
@@ -214,6 +220,7 @@ ACTIVE_DIRECTORY = Vendor(
     not_there=frozenset({16, 53}),
     schema_lookup=SchemaLookup.ENTRIES,
     schema_file="ldif/ad/schema.ldif",
+    subordinates_attribute="msDS-Approx-Immed-Subordinates",
     partitions=frozenset({"cn=configuration", "dc=domaindnszones", "dc=forestdnszones"}),
 )
 

@@ -17,7 +17,7 @@ from ldapdb.connection.results import SUCCESS, result_error
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, Modification, Operation
-from ldapdb.errors import IncompleteResult
+from ldapdb.errors import DirectoryUnavailable, IncompleteResult
 from ldapdb.filters import Filter, present
 from ldapdb.vendors import Vendor
 
@@ -26,6 +26,7 @@ __all__ = ["Call", "RootDSE"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Use = Callable[[Session, Deadline], T]
 
 _EVERYTHING = present("objectClass")
 _REFERRAL = 10
@@ -61,8 +62,11 @@ class RootDSE:
 class Runner(Protocol):
     """What a call needs of a directory."""
 
-    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]) -> T:
-        """Run an operation on the best server that answers."""
+    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> T:
+        """Read from the best server that answers."""
+
+    def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
+        """Write to the best server that answers; return its URI."""
 
     def root_dse(self, call: Call) -> RootDSE:
         """Read the root DSE, once for all calls."""
@@ -75,18 +79,27 @@ class Call:
     ----------
     directory : Directory
         Where they go.
+    uris : sequence of str
+        The servers that may be asked, the preferred one first.
     deadline : Deadline
         When the call ends.
     """
 
-    def __init__(self, directory: Runner, deadline: Deadline) -> None:
+    def __init__(self, directory: Runner, uris: Sequence[str], deadline: Deadline) -> None:
         self._directory = directory
+        self._uris = uris
         self._deadline = deadline
+        self._wrote_at: Optional[str] = None
 
     @property
     def deadline(self) -> Deadline:
         """When the call ends."""
         return self._deadline
+
+    @property
+    def wrote_at(self) -> Optional[str]:
+        """The server that took this call's last write; None before the first."""
+        return self._wrote_at
 
     def root_dse(self) -> RootDSE:
         """Return what the directory says of itself."""
@@ -103,8 +116,8 @@ class Call:
             If it is not there or may not be seen.
         """
         return self._directory.run(
+            self._uris,
             self._deadline,
-            True,
             lambda session, deadline: (
                 session.uri,
                 self._search(session, deadline, dn, ldap3.BASE, search_filter, attributes, None)[0],
@@ -122,8 +135,8 @@ class Call:
             If the server sent a part of the answer only.
         """
         return self._directory.run(
+            self._uris,
             self._deadline,
-            True,
             lambda session, deadline: self._search(
                 session, deadline, base, ldap3.SUBTREE, search_filter, attributes, None
             )[0],
@@ -152,7 +165,31 @@ class Call:
                 for entry in page
             ]
 
-        return self._directory.run(self._deadline, True, pages)
+        return self._directory.run(self._uris, self._deadline, pages)
+
+    def sees(self, base: DN, search_filter: Filter) -> bool:
+        """Tell whether anything in the subtree of `base` matches; reads one entry at the most.
+
+        Raises
+        ------
+        NoSuchEntry
+            If `base` is not there or may not be seen.
+        """
+        return self._first_page(base, ldap3.SUBTREE, search_filter)
+
+    def sees_below(self, base: DN) -> bool:
+        """Tell whether the account is shown anything directly below `base`; as :meth:`sees`."""
+        return self._first_page(base, ldap3.LEVEL, _EVERYTHING)
+
+    def _first_page(self, base: DN, scope: str, search_filter: Filter) -> bool:
+        # By a page of one and not by a size limit, which Active Directory does not heed.
+        return self._directory.run(
+            self._uris,
+            self._deadline,
+            lambda session, deadline: bool(
+                self._search(session, deadline, base, scope, search_filter, (), (1, b""))[0]
+            ),
+        )
 
     def _pages(
         self,
@@ -261,13 +298,11 @@ class Call:
         Raises
         ------
         EntryExists, NoSuchEntry, AccessDenied
-            If it is there, its parent is not, or the account may not.
+            If it is there, its parent is not, or the account may not. It may be there because
+            of this very call: see ``answer_lost``.
         """
         self._write(
-            dn,
-            "adding",
-            lambda ldap: ldap.add(str(dn), list(object_classes), dict(attributes)),
-            repeatable=False,  # after a lost answer, "exists" would be our own entry
+            dn, "adding", lambda ldap: ldap.add(str(dn), list(object_classes), dict(attributes))
         )
 
     def modify(self, dn: DN, modifications: Sequence[Modification]) -> None:
@@ -282,7 +317,7 @@ class Call:
         for each in modifications:
             operation = _OPERATIONS[each.operation]
             changes.setdefault(each.attribute, []).append((operation, list(each.values)))
-        self._write(dn, "modifying", lambda ldap: ldap.modify(str(dn), changes), repeatable=True)
+        self._write(dn, "modifying", lambda ldap: ldap.modify(str(dn), changes))
 
     def delete(self, dn: DN) -> None:
         """Delete an entry that has nothing below it.
@@ -292,16 +327,9 @@ class Call:
         NoSuchEntry, AccessDenied
             By the server's result code.
         """
-        self._write(dn, "deleting", lambda ldap: ldap.delete(str(dn)), repeatable=True)
+        self._write(dn, "deleting", lambda ldap: ldap.delete(str(dn)))
 
-    def _write(
-        self,
-        dn: DN,
-        doing: str,
-        operation: Callable[[Any], tuple[Any, ...]],
-        *,
-        repeatable: bool,
-    ) -> None:
+    def _write(self, dn: DN, doing: str, operation: Callable[[Any], tuple[Any, ...]]) -> None:
         def use(session: Session, deadline: Deadline) -> None:
             began = time.perf_counter()
             result, _ = session.run(deadline, operation)
@@ -312,7 +340,19 @@ class Call:
                     result["result"], session.uri, f"{doing} {dn}", str(dn), result.get("message")
                 )
 
-        self._directory.run(self._deadline, repeatable, use)
+        try:
+            self._wrote_at = self._directory.write(self._uris, self._deadline, use)
+        except DirectoryUnavailable as error:
+            if not error.answer_lost:
+                raise
+            unsettled = DirectoryUnavailable(
+                f"no answer to {doing} '{dn}', which may have been done or not; repeat the call "
+                f"when the directory answers again, that does no harm: {error}",
+                server=error.server,
+                dn=str(dn),
+            )
+            unsettled.answer_lost = True
+            raise unsettled from error
 
 
 _OPERATIONS = {

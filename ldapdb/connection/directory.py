@@ -1,20 +1,24 @@
-"""The servers of one setting, a bounded pool of connections, and calls on them."""
+"""The servers of one setting, and operations on the best of them."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Optional, TypeVar
+from typing import Generic, Optional, TypeVar
 
-from ldapdb import errors
 from ldapdb.connection.call import Call, RootDSE
 from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.pool import Pool
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
-from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
-from ldapdb.failover import Servers
+from ldapdb.errors import (
+    AccessDenied,
+    CertificateRefused,
+    DeadlineExceeded,
+    DirectoryUnavailable,
+    LDAPDBError,
+)
 from ldapdb.settings import Settings
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, recognise
 
@@ -22,46 +26,44 @@ __all__ = ["Directory"]
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+# How often a write whose answer was lost goes to all servers again.
+_ROUNDS = 3
 
-_POOL_SIZE = 8
+T = TypeVar("T")
+Use = Callable[[Session, Deadline], T]
 
 
 class Directory:
-    """The servers of one setting and the connections to them.
+    """The servers of one setting.
 
     Parameters
     ----------
     settings : Settings
-        How to connect.
-    uris : sequence of str
-        Which servers, the preferred one first.
+        Which they are, and how to connect.
     timer : callable
         Seconds of a monotonic clock.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        uris: Sequence[str],
-        timer: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: Settings, timer: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._uris = uris
         self._timer = timer
-        self._closed = False
         self._start()
 
     def _start(self) -> None:
-        self._servers = Servers(self._uris)
-        self._lock = threading.Lock()
-        self._room = threading.BoundedSemaphore(_POOL_SIZE)
-        self._idle: list[Session] = []
+        self._pool = Pool(self._settings, self._timer)
         self._root_dse: Optional[RootDSE] = None
 
-    def call(self, deadline: Optional[Deadline] = None) -> Call:
-        """Begin a call, with a deadline of its own or one that is running."""
-        return Call(self, deadline or self.deadline())
+    def call(self, uris: Sequence[str], deadline: Optional[Deadline] = None) -> Call:
+        """Begin a call.
+
+        Parameters
+        ----------
+        uris : sequence of str
+            The servers that it may ask, the preferred one first.
+        deadline : Deadline, optional
+            When it ends; by default one of its own runs from now.
+        """
+        return Call(self, uris, deadline or self.deadline())
 
     def deadline(self) -> Deadline:
         """Let the time of one call run from now."""
@@ -69,168 +71,56 @@ class Directory:
 
     def close(self) -> None:
         """Close all idle connections; those in use close when they come back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for session in idle:
-            session.close()
+        self._pool.close()
 
     def renew_after_fork(self) -> None:
         """Start anew: the connections belong to the process that made them."""
-        inherited = self._idle
+        inherited = self._pool
         self._start()
-        for session in inherited:
-            session.drop()
+        inherited.leave_to_parent()
 
-    def run(self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]) -> T:
-        """Run an operation on the best server that answers.
+    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> T:
+        """Read from the best server that answers.
 
         Parameters
         ----------
+        uris : sequence of str
+            The servers that may be asked, the preferred one first.
         deadline : Deadline
             When the call ends.
-        repeatable : bool
-            Whether the operation may be sent again after an answer was lost.
         use : callable
-            The operation; ends by the deadline it is given.
+            The operation; ends by the deadline it is given. It is sent again, to another
+            server, when the answer is lost.
 
         Raises
         ------
         DirectoryUnavailable
             If no server answered.
         """
-        if not self._room.acquire(timeout=deadline.remaining()):
-            raise DeadlineExceeded(
-                f"all {_POOL_SIZE} connections were in use until this call's time was over; "
-                "see whether the directory is slow"
-            )
-        try:
-            return self._run(deadline, repeatable, use)
-        finally:
-            self._room.release()
+        with self._pool.room(deadline):
+            return _Operation(self._pool, uris, deadline, use).run()[1]
 
-    def _run(
-        self, deadline: Deadline, repeatable: bool, use: Callable[[Session, Deadline], T]
-    ) -> T:
-        failures: list[DirectoryUnavailable] = []
-        order = self._order()
-        for position, uri in enumerate(order):
-            left = deadline.remaining()
-            is_last = position == len(order) - 1
-            # A server that hangs leaves half of the time to those after it.
-            attempt = deadline if is_last or not repeatable else deadline.within(left / 2)
-            try:
-                session = self._take(uri)
-                if session is not None:
-                    try:
-                        return self._use(session, attempt, use)
-                    except DeadlineExceeded:
-                        raise
-                    except DirectoryUnavailable:
-                        # The server may have closed it a moment ago: that says little of
-                        # the server, so it gets a new connection first.
-                        if not repeatable:
-                            raise
-                session = self._connect(uri, attempt)
-            except DirectoryUnavailable as error:
-                self._note_failure(uri, error)
-                failures.append(error)
-                if session is not None and not repeatable:
-                    raise
-                continue
-            try:
-                return self._use(session, attempt, use)
-            except DirectoryUnavailable as error:
-                self._note_failure(uri, error)
-                if not repeatable:
-                    raise
-                failures.append(error)
-        raise self._none_left(failures)
+    def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
+        """Write to the best server that answers; return its URI.
 
-    def _order(self) -> list[str]:
-        with self._lock:
-            return self._servers.order(self._timer())
+        An answer that is lost leaves open whether the write was made. So it is sent again
+        until the deadline, also to a server that comes back, and an error after a lost answer
+        says so (``answer_lost``): what the server complains of may be the first one's doing.
 
-    def _take(self, uri: str) -> Optional[Session]:
-        """Take an idle connection, the one used last."""
-        while True:
-            with self._lock:
-                mine = [session for session in self._idle if session.uri == uri]
-                if not mine:
-                    return None
-                session = mine[-1]
-                self._idle.remove(session)
-            if session.is_usable(self._timer()):
-                return session
-            session.drop()
-
-    def _use(
-        self, session: Session, deadline: Deadline, use: Callable[[Session, Deadline], T]
-    ) -> T:
-        try:
-            answer = use(session, deadline)
-        except DirectoryUnavailable:
-            session.drop()
-            raise
-        except errors.LDAPDBError:
-            self._give_back(session)  # the server said no; the connection is sound
-            raise
-        except BaseException:
-            session.drop()
-            raise
-        self._give_back(session)
-        return answer
-
-    def _give_back(self, session: Session) -> None:
-        session.used_at = self._timer()
-        with self._lock:
-            keep = not self._closed
-            if keep:
-                self._idle.append(session)
-                recovered = self._servers.succeeded(session.uri)
-        if not keep:
-            session.close()
-        elif recovered:
-            log.info("the directory at %s answers again", session.uri)
-
-    def _connect(self, uri: str, deadline: Deadline) -> Session:
-        began = self._timer()
-        connecting = deadline.within(self._settings.connect_timeout_seconds)
-        try:
-            session = Session(uri, self._settings, connecting)
-        except DeadlineExceeded as error:
-            raise DirectoryUnavailable(
-                f"the directory at {uri} did not accept a connection and a log-in within "
-                f"{self._settings.connect_timeout_seconds:g} s (connect_timeout_seconds)",
-                server=uri,
-            ) from error
-        milliseconds = (self._timer() - began) * 1000
-        log.debug("connected to %s in %.1f ms", uri, milliseconds)
-        return session
-
-    def _note_failure(self, uri: str, error: Exception) -> None:
-        with self._lock:
-            seconds = self._servers.failed(uri, self._timer())
-            suspect = [session for session in self._idle if session.uri == uri]
-            self._idle = [session for session in self._idle if session.uri != uri]
-        for session in suspect:
-            session.drop()
-        if len(self._uris) > 1:
-            log.warning("%s; others are preferred for %g s", error, seconds)
-
-    def _none_left(self, failures: Sequence[DirectoryUnavailable]) -> DirectoryUnavailable:
-        said = "; ".join(map(str, failures))
-        log.error("no server is left to ask: %s", said)
-        if len(failures) == 1:
-            return failures[0]
-        return DirectoryUnavailable(f"no server of the setting uri could be used: {said}")
+        Parameters
+        ----------
+        uris, deadline, use
+            As :meth:`run`.
+        """
+        with self._pool.room(deadline):
+            return _Operation(self._pool, uris, deadline, use, is_write=True).run()[0]
 
     def root_dse(self, call: Call) -> RootDSE:
         """Read the root DSE, once for all calls (RFC 4512, section 5.1)."""
         if self._root_dse is None:
             server, entries = call.read(DN(()), ROOT_DSE_ATTRIBUTES)
             if not entries:
-                raise errors.AccessDenied(
+                raise AccessDenied(
                     f"the directory at {server} does not show its root DSE to this account; "
                     "allow everybody to read the entry with the empty DN",
                     server=server,
@@ -245,3 +135,120 @@ class Directory:
                 server=server,
             )
         return self._root_dse
+
+
+class _Operation(Generic[T]):
+    """One operation on its way from server to server."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        uris: Sequence[str],
+        deadline: Deadline,
+        use: Use[T],
+        *,
+        is_write: bool = False,
+    ) -> None:
+        self._pool = pool
+        self._uris = uris
+        self._deadline = deadline
+        self._use = use
+        self._is_write = is_write
+        self._asked: list[str] = []
+        self._failures: list[LDAPDBError] = []
+        self._rounds = 1
+        self._lost = False
+
+    def run(self) -> tuple[str, T]:
+        """Ask one server after the other; return the one that answered, and its answer."""
+        try:
+            while (uri := self._next()) is not None:
+                self._asked.append(uri)
+                try:
+                    return uri, self._ask(uri)
+                except (DirectoryUnavailable, CertificateRefused) as error:
+                    self._failures.append(error)
+            raise self._none_left() from next(iter(self._failures), None)
+        except LDAPDBError as error:
+            error.answer_lost = self._is_write and self._lost
+            raise
+
+    def _next(self) -> Optional[str]:
+        uri = self._pool.choose(self._uris, self._asked, self._deadline)
+        if uri is None and self._is_write and self._lost and self._rounds < _ROUNDS:
+            self._rounds += 1
+            try:
+                self._pool.wait_for_any(self._uris, self._deadline)
+            except DeadlineExceeded:
+                return None
+            self._asked.clear()
+            return self._pool.choose(self._uris, (), self._deadline)
+        return uri
+
+    def _ask(self, uri: str) -> T:
+        # A server that hangs leaves half of the time to those after it.
+        attempt = self._deadline
+        if self._pool.others(self._uris, self._asked):
+            attempt = self._deadline.within(self._deadline.remaining() / 2)
+        session = self._pool.take(uri)
+        if session is not None:
+            try:
+                return self._try(session, attempt)
+            except DeadlineExceeded as error:
+                self._note_silence(session, error)
+                raise
+            except DirectoryUnavailable:
+                # The server may have closed it a moment ago: that says little of the
+                # server, so it gets a new connection first.
+                pass
+        try:
+            session = self._pool.connect(uri, attempt)
+        except (DirectoryUnavailable, CertificateRefused) as error:
+            self._pool.note_failure(uri, error)
+            raise
+        try:
+            return self._try(session, attempt)
+        except DeadlineExceeded as error:
+            self._note_silence(session, error)
+            raise
+        except DirectoryUnavailable as error:
+            self._pool.note_failure(uri, error)
+            raise
+
+    def _try(self, session: Session, deadline: Deadline) -> T:
+        try:
+            answer = self._use(session, deadline)
+        except DirectoryUnavailable as error:
+            session.drop()
+            # A result code says that it was not done.
+            self._lost = self._lost or error.result_code is None
+            raise
+        except LDAPDBError:
+            self._pool.give_back(session)  # the server said no; the connection is sound
+            raise
+        except BaseException:
+            session.drop()
+            raise
+        self._pool.give_back(session)
+        return answer
+
+    def _note_silence(self, session: Session, error: DeadlineExceeded) -> None:
+        """Suspect a server that said nothing; one that was only slow is sound."""
+        if not session.heard:
+            self._pool.note_failure(session.uri, error)
+
+    def _none_left(self) -> LDAPDBError:
+        failures = self._failures or self._pool.why(self._uris)
+        said = "; ".join(map(str, failures))
+        if self._failures:
+            log.error("no server is left to ask: %s", said)
+        else:  # nobody was asked; the log has it from the call that asked
+            said = f"{said}; it is tried again in the background"
+        if len(failures) == 1:
+            [failure] = failures
+            return type(failure)(
+                said, server=failure.server, dn=failure.dn, result_code=failure.result_code
+            )
+        refused = all(isinstance(failure, CertificateRefused) for failure in failures)
+        kind = CertificateRefused if failures and refused else DirectoryUnavailable
+        return kind(f"no server could be used: {said}")

@@ -32,13 +32,12 @@ from ldapdb.store.forking import renew_in_children
 from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
+from ldapdb.store.routes import Routes
 from ldapdb.store.schema import require_schema
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
 
 __all__ = ["Store"]
-
-Begin = Callable[[], Call]
 
 _MAPPING_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -66,13 +65,8 @@ class Store:
         self.settings = settings
         self._clock = clock
         self._timer = timer
-        self._reading = Directory(settings, settings.uri, timer)
-        self._writing = self._provider_first = self._reading
-        if settings.write_uris != settings.uri:
-            self._writing = Directory(settings, settings.write_uris, timer)
-            both = tuple(dict.fromkeys((*settings.write_uris, *settings.uri)))
-            self._provider_first = Directory(settings, both, timer)
-        self._read_provider_until = timer()
+        self._directory = Directory(settings, timer)
+        self._routes = Routes(settings, timer)
         self._warned = Warned()
         self._readers: Optional[Readers] = None
         self._schema_seen = False
@@ -87,24 +81,24 @@ class Store:
         DirectoryUnavailable, CredentialsRefused, BaseNotFound, SchemaMissing, SettingsError
             Each with its own remedy.
         """
-        call = self._reading.call()
+        call = self._directory.call(self._routes.reading())
         require_base(call, self._for(call).profile.base)
         self._require_schema(call)
 
     def close(self) -> None:
         """Close all connections."""
-        for directory in self._directories():
-            directory.close()
+        self._directory.close()
 
     def renew_after_fork(self) -> None:
         """Start anew in a forked child, with what is known and without what is under way."""
         self._caches.renew_after_fork()
         self._warned.renew_after_fork()
-        for directory in self._directories():
-            directory.renew_after_fork()
+        self._routes.renew_after_fork()
+        self._directory.renew_after_fork()
 
-    def _directories(self) -> set[Directory]:
-        return {self._reading, self._writing, self._provider_first}
+    def deadline(self) -> Deadline:
+        """Let the time of one call run from now, for several reads that are one call."""
+        return self._directory.deadline()
 
     def create_tree(self) -> list[DN]:
         """Make the base entries that are missing.
@@ -128,44 +122,57 @@ class Store:
         """Return the statistics of each cache."""
         return self._caches.info()
 
-    def get_user(self, name: str, begin: Optional[Begin] = None) -> Optional[User]:
-        """Find a user by name; `begin` as :meth:`one_call` gives it."""
+    def get_user(self, name: str, deadline: Optional[Deadline] = None) -> Optional[User]:
+        """Find a user by name; `deadline` as :meth:`deadline` gives it."""
+        cache = self._caches.users_by_name
 
         def load() -> Optional[User]:
-            call = (begin or self._read_call)()
+            call = self._directory.call(self._routes.reading(), deadline)
             generation = self._caches.users_by_id.generation()
-            user = self._for(call).users.by_name(call, name)
+            users = self._for(call).users
+            user = users.by_name(call, name)
             if user is not None:
                 self._caches.users_by_id.put(user.id, user, generation)
+            elif cache.last(name) is not None:
+                users.confirm_nobody(call)
             return user
 
-        return self._caches.users_by_name.get(name, load)
+        return cache.get(name, load)
 
-    def get_user_by_id(self, user_id: int, begin: Optional[Begin] = None) -> Optional[User]:
+    def get_user_by_id(self, user_id: int, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by id."""
+        cache = self._caches.users_by_id
 
         def load() -> Optional[User]:
-            call = (begin or self._read_call)()
-            return self._for(call).users.by_id(call, user_id)
+            call = self._directory.call(self._routes.reading(), deadline)
+            users = self._for(call).users
+            user = users.by_id(call, user_id)
+            if user is None and cache.last(user_id) is not None:
+                users.confirm_nobody(call)
+            return user
 
-        return self._caches.users_by_id.get(user_id, load)
+        return cache.get(user_id, load)
 
     def list_users(self) -> list[User]:
         """List all users."""
-        call = self._read_call()
+        call = self._directory.call(self._routes.reading())
         return self._for(call).users.all(call)
 
-    def list_applications(self, begin: Optional[Begin] = None) -> list[Application]:
+    def list_applications(self, deadline: Optional[Deadline] = None) -> list[Application]:
         """List all applications, by image."""
+        cache = self._caches.application_list
 
         def load() -> tuple[Application, ...]:
-            call = (begin or self._read_call)()
-            applications = tuple(self._for(call).applications.all(call))
+            call = self._directory.call(self._routes.reading_applications(), deadline)
+            readers = self._for(call)
+            applications = tuple(readers.applications.all(call))
             if not applications:
                 self._require_schema(call)
+                if cache.last(None):
+                    readers.applications.confirm_none(call)
             return applications
 
-        return list(self._caches.application_list.get(None, load))
+        return list(cache.get(None, load))
 
     def create_application(self, image: str) -> Application:
         """Register an image.
@@ -180,7 +187,7 @@ class Store:
         try:
             created = self._for(call).applications.create(call, image)
         finally:
-            self._forget_applications()
+            self._forget_applications(call)
         return created
 
     def remove_application(self, image: str) -> None:
@@ -204,19 +211,23 @@ class Store:
             readers.grants.remove_image(call, image)
             readers.applications.remove(call, image)
         finally:
-            self._forget_applications()
+            self._forget_applications(call)
 
-    def list_accountings(self, user: User, begin: Optional[Begin] = None) -> list[Accounting]:
+    def list_accountings(self, user: User, deadline: Optional[Deadline] = None) -> list[Accounting]:
         """List what a user may start now."""
+        cache = self._caches.entitlements
 
         def load() -> Entitlements:
-            call = (begin or self._read_call)()
-            entitlements = self._for(call).accountant.entitlements(call, user)
+            call = self._directory.call(self._routes.reading_grants(user.id), deadline)
+            readers = self._for(call)
+            entitlements = readers.accountant.entitlements(call, user)
             if not entitlements:
                 self._require_schema(call)
+                if cache.last(user.id):
+                    readers.grants.confirm_none(call)
             return Entitlements(entitlements)
 
-        return self._caches.entitlements.get(user.id, load).at(self._clock())
+        return cache.get(user.id, load).at(self._clock())
 
     def grant(self, image: str, user_name: str, policy: Policy) -> str:
         """Give a user an application under a policy.
@@ -240,7 +251,7 @@ class Store:
         check_text(user_name, "user name")
         if self.settings.read_only:
             return self._in_effect(image, user_name, policy, ReadOnly(_READ_ONLY))
-        call = self._writing.call()
+        call = self._write_call()
         user = self._for(call).require(call, image, user_name)
         try:
             self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
@@ -248,7 +259,7 @@ class Store:
             self._caches.forget_grants_of(user)
             return self._in_effect(image, user_name, policy, error, call.deadline)
         finally:
-            self._forget_grants_of(user)
+            self._forget_grants_of(call, user)
         return mapping_id(image, policy, user.id)
 
     def revoke(self, image: str, user_name: str, policy: Policy) -> None:
@@ -316,7 +327,7 @@ class Store:
         try:
             self._for(call).revoking.revoke(call, image, user, policy, self._clock())
         finally:
-            self._forget_grants_of(user)
+            self._forget_grants_of(call, user)
 
     def _in_effect(
         self,
@@ -327,36 +338,21 @@ class Store:
         deadline: Optional[Deadline] = None,
     ) -> str:
         """Return the mapping id of what is in effect already, or raise the refusal."""
-        begin = self.one_call(deadline)
-        user = self.get_user(user_name, begin)
+        ends = deadline or self.deadline()
+        user = self.get_user(user_name, ends)
         if user is None:
             raise NotFound(f"the user {user_name!r} is not in the directory") from refusal
         wanted = mapping_id(image, policy, user.id)
-        if any(accounting.id == wanted for accounting in self.list_accountings(user, begin)):
+        if any(accounting.id == wanted for accounting in self.list_accountings(user, ends)):
             return wanted
-        if not any(each.image == image for each in self.list_applications(begin)):
+        if not any(each.image == image for each in self.list_applications(ends)):
             raise NotFound(f"the application {image!r} is not registered") from refusal
         raise refusal
-
-    def one_call(self, deadline: Optional[Deadline] = None) -> Begin:
-        """Let several reads be one call with one deadline, by default one that runs from now.
-
-        Which servers are asked is decided at each read: another thread may have written
-        meanwhile.
-        """
-        ends = deadline or self._reading.deadline()
-        return lambda: self._read_call(ends)
-
-    def _read_call(self, deadline: Optional[Deadline] = None) -> Call:
-        """Begin a read: first at the provider while consumers may lag behind our own write."""
-        if self._timer() < self._read_provider_until:
-            return self._provider_first.call(deadline)
-        return self._reading.call(deadline)
 
     def _write_call(self) -> Call:
         if self.settings.read_only:
             raise ReadOnly(_READ_ONLY)
-        return self._writing.call()
+        return self._directory.call(self._routes.writing())
 
     def _for(self, call: Call) -> Readers:
         """Return the readers, made from the root DSE at the first call."""
@@ -376,20 +372,13 @@ class Store:
                 require_schema(call)
             self._schema_seen = True
 
-    def _forget_grants_of(self, user: User) -> None:
-        self._wrote()
+    def _forget_grants_of(self, call: Call, user: User) -> None:
+        self._routes.wrote(call.wrote_at, user.id)
         self._caches.forget_grants_of(user)
 
-    def _forget_applications(self) -> None:
-        self._wrote()
+    def _forget_applications(self, call: Call) -> None:
+        self._routes.wrote(call.wrote_at)
         self._caches.forget_applications()
 
-    def _wrote(self) -> None:
-        if self._writing is not self._reading:
-            seconds = max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
-            self._read_provider_until = self._timer() + seconds
 
-
-# The least time for which consumers may lag behind our own writes.
-_LAG_SECONDS = 5.0
 _READ_ONLY = "this connection never writes, because of the setting read_only"

@@ -35,6 +35,7 @@ from ldapdb.model import Application
 from ldapdb.naming import application_cn
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
 __all__ = ["Applications"]
@@ -89,6 +90,17 @@ class Applications:
         found = self._search(call, self._notation.carrying(APPLICATION_CLASS))
         return sorted(self._unique(found), key=lambda application: application.image)
 
+    def confirm_none(self, call: Call) -> None:
+        """See that an empty list that had applications is not for want of rights.
+
+        Raises
+        ------
+        AccessDenied
+            If there are entries and the account is shown none any more.
+        """
+        wanted = self._notation.carrying(APPLICATION_CLASS)
+        confirm_nothing(call, [self._profile.applications], wanted, "applications")
+
     def create(self, call: Call, image: str) -> Application:
         """Register an image.
 
@@ -105,6 +117,11 @@ class Applications:
         try:
             call.add(dn, *new)
         except EntryExists as error:
+            if error.answer_lost:
+                # It may be our own of a moment ago, and what was asked for is so in any case.
+                created = self.by_images(call, [image]).get(image)
+                if created is not None:
+                    return created
             self._refuse_registered(call, image)
             raise LDAPDBError(
                 f"cannot register {image!r}: the entry '{dn}' is there already and does not "

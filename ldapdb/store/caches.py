@@ -9,7 +9,7 @@ from typing import Optional
 from cachetools import LRUCache
 
 from ldapdb.cache import Cache, CacheInfo, Lifetimes
-from ldapdb.errors import DirectoryUnavailable
+from ldapdb.errors import CertificateRefused, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
 
@@ -34,7 +34,8 @@ class Caches:
             max_stale=settings.cache_max_stale_seconds,
             wait=settings.operation_timeout_seconds,
         )
-        size, outage = settings.cache_max_entries, DirectoryUnavailable
+        # A server with a certificate that does not verify might as well not be there.
+        size, outage = settings.cache_max_entries, (DirectoryUnavailable, CertificateRefused)
         # The key is the name as it is asked for, never a folded form: two names that we
         # fold together and the directory tells apart would be one user.
         self.users_by_name: Cache[str, Optional[User]] = Cache(lifetimes, size, timer, outage)

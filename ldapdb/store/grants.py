@@ -41,6 +41,7 @@ from ldapdb.store.applications import (
 )
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
+from ldapdb.store.sight import confirm_nothing
 
 __all__ = ["Grants"]
 
@@ -84,6 +85,18 @@ class Grants:
     def all(self, call: Call) -> list[Grant]:
         """List all readable grants."""
         return self._search(call, self._notation.carrying(GRANT_CLASS))
+
+    def confirm_none(self, call: Call) -> None:
+        """See that a user who had grants and has none has not lost them for want of rights.
+
+        Raises
+        ------
+        AccessDenied
+            If there are entries and the account is shown none any more.
+        """
+        has_members = filters.any_of(*map(filters.present, self._profile.member_attributes))
+        wanted = filters.all_of(self._notation.carrying(GRANT_CLASS), has_members)
+        confirm_nothing(call, [self._profile.grants], wanted, "grants")
 
     def add_member(
         self, call: Call, image: str, policy: Policy, window: Window, member: DN

@@ -741,6 +741,19 @@ STEPS = st.one_of(
 )
 
 
+def test_the_last_answer_is_known_however_old_it_is(
+    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
+) -> None:
+    """It tells that an answer has shrunk. It is no hit, and a write of ours ends it."""
+    assert cache.last("k") is None
+    cache.get("k", directory.load)
+    clock.now += TTL + MAX_STALE + 1
+    assert cache.last("k") == "old"
+    assert cache.info().hits == 0
+    cache.discard("k")
+    assert cache.last("k") is None
+
+
 class History:
     """A directory that changes, and what a cache in front of it may still say.
 

@@ -1,105 +1,141 @@
-"""Which server is tried next."""
+"""Which servers may be asked, and when a failed one is tried again."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ldapdb.failover import Servers
 
 ONE, TWO, THREE = "ldap://one", "ldap://two", "ldap://three"
+ALL = (ONE, TWO, THREE)
 
 
-def test_servers_are_tried_in_order_of_preference() -> None:
-    """As long as nothing fails, the order is the setting's."""
-    assert Servers([TWO, ONE, THREE]).order(0.0) == [TWO, ONE, THREE]
+def servers(jitter: float = 0.5) -> Servers:
+    """Make one without jitter, or with as much as the number says."""
+    return Servers(lambda: jitter)
 
 
-def test_a_failed_server_goes_to_the_end() -> None:
-    """The others are tried before one that has just failed."""
-    servers = Servers([ONE, TWO, THREE])
-    servers.failed(ONE, 0.0)
-    assert servers.order(0.0) == [TWO, THREE, ONE]
-    assert servers.order(0.999) == [TWO, THREE, ONE]
+@dataclass(frozen=True)
+class Row:
+    """What has happened to the two servers of a setting, and what follows."""
+
+    failed: tuple[str, ...]
+    tried_again: tuple[str, ...]
+    asked: tuple[str, ...]
+    ready: tuple[str, ...]
+    undecided: bool
 
 
-def test_the_preferred_server_is_used_again_after_its_cool_down() -> None:
-    """Failing over is not for ever."""
-    servers = Servers([ONE, TWO])
-    servers.failed(ONE, 10.0)
-    assert servers.order(11.0) == [ONE, TWO]
+BOTH = (ONE, TWO)
+TABLE = {
+    "all is well": Row((), (), (), (ONE, TWO), undecided=False),
+    "the preferred one has been asked": Row((), (), (ONE,), (TWO,), undecided=False),
+    "the preferred one has just failed": Row((ONE,), (), (), (TWO,), undecided=True),
+    "the preferred one is down": Row((ONE,), (ONE,), (), (TWO,), undecided=False),
+    "the second one has just failed": Row((TWO,), (), (), (ONE,), undecided=True),
+    "one is down, the other was asked": Row((ONE,), (ONE,), (TWO,), (), undecided=False),
+    "both have just failed": Row(BOTH, (), (), (), undecided=True),
+    "one is down, the other has just failed": Row(BOTH, (ONE,), (), (), undecided=True),
+    "both are down": Row(BOTH, BOTH, (), (), undecided=False),
+}
 
 
-def test_cool_downs_double_up_to_half_a_minute() -> None:
-    """A server that stays down is asked less and less often, but is asked."""
-    servers = Servers([ONE])
-    now, seconds = 100.0, []
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_who_is_asked_and_whether_to_wait(row: Row) -> None:
+    """The decision table: who may be asked, and whether a server is worth waiting for."""
+    table = servers()
+    for uri in row.failed:
+        table.failed(uri, 0.0)
+    for uri in row.tried_again:
+        table.failed(uri, 1.0)
+    assert table.ready(BOTH, row.asked) == list(row.ready)
+    assert table.are_undecided(BOTH) is row.undecided
+
+
+def test_the_order_is_that_of_who_asks() -> None:
+    """Reads and writes have orders of their own, on one knowledge of the servers."""
+    table = servers()
+    table.failed(TWO, 0.0)
+    assert table.ready((THREE, TWO, ONE)) == [THREE, ONE]
+    assert table.ready((TWO,)) == []
+
+
+def test_waits_double_up_to_five_seconds() -> None:
+    """A server that stays down is tried less and less often, but is tried."""
+    table, now, waits = servers(), 100.0, []
+    for _ in range(9):
+        waits.append(table.failed(ONE, now))
+        now += waits[-1]
+    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0])
+    for _ in range(2000):
+        now += table.failed(ONE, now)
+    assert table.failed(ONE, now) == 5.0
+
+
+@pytest.mark.parametrize(("drawn", "first", "longest"), [(0.0, 0.075, 3.75), (1.0, 0.125, 6.25)])
+def test_jitter_is_a_quarter_either_way(drawn: float, first: float, longest: float) -> None:
+    """Processes that met one outage at the same moment do not come back in step."""
+    table = servers(drawn)
+    assert table.failed(ONE, 0.0) == pytest.approx(first)
+    now = 0.0
     for _ in range(20):
-        seconds.append(servers.failed(ONE, now))
-        now += seconds[-1]
-    assert seconds == [1.0, 2.0, 4.0, 8.0, 16.0] + [30.0] * 15
-    servers = Servers([ONE, TWO])
-    for now in (0.0, 1.0, 100.0):
-        servers.failed(ONE, now)
-    assert servers.order(103.999) == [TWO, ONE]
-    assert servers.order(104.0) == [ONE, TWO]
+        now += 10.0
+        wait = table.failed(ONE, now)
+    assert wait == pytest.approx(longest)
 
 
 def test_several_threads_that_meet_one_outage_count_as_one_failure() -> None:
-    """Otherwise eight of them would send a server away for half a minute at once."""
-    servers = Servers([ONE])
-    assert servers.failed(ONE, 0.0) == 1.0
-    assert servers.failed(ONE, 0.25) == 0.75
-    assert servers.failed(ONE, 1.0) == 2.0
+    """Otherwise eight of them would send a server away for long at once."""
+    table = servers()
+    assert table.failed(ONE, 0.0) == pytest.approx(0.1)
+    assert table.failed(ONE, 0.04) == pytest.approx(0.06)
+    assert table.are_undecided([ONE])
+    assert table.failed(ONE, 0.1) == pytest.approx(0.2)
+    assert not table.are_undecided([ONE])
 
 
-def test_with_all_down_the_one_that_waited_longest_is_first() -> None:
-    """A call with every server down still tries them all."""
-    servers = Servers([ONE, TWO, THREE])
-    servers.failed(TWO, 0.0)
-    servers.failed(ONE, 0.2)
-    servers.failed(THREE, 0.1)
-    assert servers.order(0.5) == [TWO, THREE, ONE]
+def test_failed_servers_are_due_after_their_wait_the_longest_due_first() -> None:
+    """Those that answer are not tried in the background, and nothing is due too early."""
+    table = servers()
+    assert table.next_due() is None
+    assert table.due(1000.0) == []
+    table.failed(TWO, 0.0)
+    table.failed(ONE, 0.05)
+    assert table.next_due() == pytest.approx(0.1)
+    assert table.due(0.09) == []
+    assert table.due(0.11) == [TWO]
+    assert table.due(0.2) == [TWO, ONE]
 
 
 def test_an_answer_makes_a_server_good_again() -> None:
-    """It is preferred at once, its next failure is its first, and the news is told once."""
-    servers = Servers([ONE, TWO])
-    for _ in range(4):
-        servers.failed(ONE, 0.0)
-    assert servers.succeeded(ONE) is True
-    assert servers.succeeded(ONE) is False
-    assert servers.order(0.0) == [ONE, TWO]
-    assert servers.failed(ONE, 0.0) == 1.0
-
-
-def test_servers_are_judged_one_by_one() -> None:
-    """What happens to one server says nothing of another."""
-    servers = Servers([ONE, TWO])
-    servers.failed(ONE, 0.0)
-    servers.succeeded(TWO)
-    assert servers.failed(TWO, 0.0) == 1.0
-    assert servers.failed(ONE, 1.0) == 2.0
+    """It has its old place at once, its next failure is its first, and the news is told once."""
+    table = servers()
+    for now in range(4):
+        table.failed(ONE, float(now))
+    assert table.succeeded(ONE) is True
+    assert table.succeeded(ONE) is False
+    assert table.ready(BOTH) == [ONE, TWO]
+    assert table.next_due() is None
+    assert table.failed(ONE, 9.0) == pytest.approx(0.1)
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from([ONE, TWO, THREE]), st.booleans(), st.floats(0, 10)), max_size=20
-    )
+    st.lists(st.tuples(st.sampled_from(ALL), st.booleans(), st.floats(0, 10)), max_size=20),
+    st.floats(0, 1),
 )
-def test_no_server_is_ever_lost(events: list[tuple[str, bool, float]]) -> None:
-    """Whatever happened, every server stands in the order exactly once, the ready in front."""
-    servers = Servers([ONE, TWO, THREE])
-    retry_at = dict.fromkeys([ONE, TWO, THREE], 0.0)
-    now = 0.0
+def test_no_server_is_ever_lost(events: list[tuple[str, bool, float]], jitter: float) -> None:
+    """Whatever happened, a server may be asked, or has a moment at which it is tried."""
+    table, now = servers(jitter), 0.0
     for uri, works, seconds in events:
         now += seconds
         if works:
-            servers.succeeded(uri)
-            retry_at[uri] = 0.0
+            table.succeeded(uri)
         else:
-            retry_at[uri] = now + servers.failed(uri, now)
-        order = servers.order(now)
-        assert sorted(order) == sorted([ONE, TWO, THREE])
-        ready = [each for each in [ONE, TWO, THREE] if retry_at[each] <= now]
-        assert order[: len(ready)] == ready
+            assert 0 <= table.failed(uri, now) <= 6.25
+        ready = table.ready(ALL)
+        assert [uri for uri in ALL if uri in ready] == ready
+        assert sorted([*ready, *table.due(now + 6.25)]) == sorted(ALL)

@@ -1,0 +1,245 @@
+"""A bounded pool of connections to some servers, and what is known of each server."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Optional
+
+from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.session import Session
+from ldapdb.errors import (
+    CertificateRefused,
+    DeadlineExceeded,
+    DirectoryUnavailable,
+    LDAPDBError,
+)
+from ldapdb.failover import Servers
+from ldapdb.settings import Settings
+
+__all__ = ["Pool"]
+
+log = logging.getLogger(__name__)
+
+_SIZE = 8
+
+
+class Pool:
+    """Connections to the servers of one setting.
+
+    Failed servers are tried again by a thread of its own, which lives as long as there is
+    one: no call pays for that.
+
+    Parameters
+    ----------
+    settings : Settings
+        How to connect.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, settings: Settings, timer: Callable[[], float]) -> None:
+        self._settings = settings
+        self._timer = timer
+        self._servers = Servers(random.random)
+        self._why: dict[str, LDAPDBError] = {}
+        self._idle: list[Session] = []
+        self._room = threading.BoundedSemaphore(_SIZE)
+        # Guards all of the above; told when a failed server has been tried again.
+        self._tried = threading.Condition()
+        self._trying: Optional[threading.Thread] = None
+        self._closed = False
+
+    # --- which server
+
+    def choose(
+        self, uris: Sequence[str], asked: Collection[str], deadline: Deadline
+    ) -> Optional[str]:
+        """Return the server to ask next.
+
+        Parameters
+        ----------
+        uris : sequence of str
+            The preferred one first.
+        asked : collection of str
+            Those that this operation has asked already.
+
+        Returns
+        -------
+        str or None
+            None if none is left. While nobody has been asked yet and a server that has just
+            failed is about to be tried again, this waits for the outcome.
+        """
+        with self._tried:
+            while True:
+                ready = self._servers.ready(uris, asked)
+                if ready:
+                    return ready[0]
+                if asked or self._closed or not self._servers.are_undecided(uris):
+                    return None
+                self._tried.wait(deadline.remaining())
+
+    def wait_for_any(self, uris: Sequence[str], deadline: Deadline) -> None:
+        """Wait until one of some servers is not known to have failed.
+
+        Raises
+        ------
+        DeadlineExceeded
+            If none answers in time.
+        """
+        with self._tried:
+            while not self._servers.ready(uris) and not self._closed:
+                self._tried.wait(deadline.remaining())
+
+    def others(self, uris: Sequence[str], asked: Collection[str]) -> bool:
+        """Tell whether there are servers left to ask."""
+        with self._tried:
+            return bool(self._servers.ready(uris, asked))
+
+    def why(self, uris: Sequence[str]) -> list[LDAPDBError]:
+        """Return why each server that may not be asked failed."""
+        with self._tried:
+            return [self._why[uri] for uri in uris if uri in self._why]
+
+    # --- its connections
+
+    @contextlib.contextmanager
+    def room(self, deadline: Deadline) -> Iterator[None]:
+        """Hold one of the places for a connection.
+
+        Raises
+        ------
+        DeadlineExceeded
+            If none becomes free in time.
+        """
+        if not self._room.acquire(timeout=deadline.remaining()):
+            raise DeadlineExceeded(
+                f"all {_SIZE} connections were in use until this call's time was over; "
+                "see whether the directory is slow"
+            )
+        try:
+            yield
+        finally:
+            self._room.release()
+
+    def take(self, uri: str) -> Optional[Session]:
+        """Take an idle connection to a server, the one used last; None if there is none."""
+        while True:
+            with self._tried:
+                mine = [session for session in self._idle if session.uri == uri]
+                if not mine:
+                    return None
+                session = mine[-1]
+                self._idle.remove(session)
+            if session.is_usable(self._timer()):
+                return session
+            session.drop()
+
+    def connect(self, uri: str, deadline: Deadline) -> Session:
+        """Make a new connection to a server."""
+        began = self._timer()
+        connecting = deadline.within(self._settings.connect_timeout_seconds)
+        try:
+            session = Session(uri, self._settings, connecting)
+        except DeadlineExceeded as error:
+            raise DirectoryUnavailable(
+                f"the directory at {uri} did not accept a connection and a log-in within "
+                f"{self._timer() - began:.1f} s (see connect_timeout_seconds)",
+                server=uri,
+            ) from error
+        log.debug("connected to %s in %.1f ms", uri, (self._timer() - began) * 1000)
+        return session
+
+    def give_back(self, session: Session) -> None:
+        """Keep a sound connection for the next operation."""
+        session.used_at = self._timer()
+        with self._tried:
+            keep = not self._closed
+            if keep:
+                self._idle.append(session)
+                self._why.pop(session.uri, None)
+                recovered = self._servers.succeeded(session.uri)
+                self._tried.notify_all()
+        if not keep:
+            session.close()
+        elif recovered:
+            log.info("the directory at %s answers again", session.uri)
+
+    # --- failed servers
+
+    def note_failure(self, uri: str, error: LDAPDBError) -> None:
+        """Leave a server alone until it answers in the background.
+
+        Connections to it that wait in the pool are dropped.
+        """
+        with self._tried:
+            self._servers.failed(uri, self._timer())
+            self._why[uri] = error
+            suspect = [session for session in self._idle if session.uri == uri]
+            self._idle = [session for session in self._idle if session.uri != uri]
+            if self._trying is None and not self._closed:
+                self._trying = threading.Thread(
+                    target=self._try_again, name="ldapdb-failover", daemon=True
+                )
+                self._trying.start()
+            self._tried.notify_all()
+        for session in suspect:
+            session.drop()
+        log.warning("%s; it is left alone until it answers again", error)
+
+    def _try_again(self) -> None:
+        while True:
+            with self._tried:
+                next_due = self._servers.next_due()
+                if next_due is None or self._closed:
+                    self._trying = None
+                    self._tried.notify_all()
+                    return
+                due = self._servers.due(self._timer())
+                if not due:
+                    self._tried.wait(max(next_due - self._timer(), 0.001))
+                    continue
+            self._try(due[0])
+
+    def _try(self, uri: str) -> None:
+        deadline = Deadline(self._settings.connect_timeout_seconds, self._timer)
+        try:
+            session = self.connect(uri, deadline)
+        except (DirectoryUnavailable, CertificateRefused) as error:
+            with self._tried:
+                seconds = self._servers.failed(uri, self._timer())
+                self._why[uri] = error
+                self._tried.notify_all()
+            log.info("%s; next trial in %.1f s", error, seconds)
+        except LDAPDBError as error:
+            # It answers, if only to refuse us; whoever asks next is told so himself. Trying
+            # a refused password again and again would lock the account.
+            log.warning("%s", error)
+            with self._tried:
+                self._why.pop(uri, None)
+                self._servers.succeeded(uri)
+                self._tried.notify_all()
+        else:
+            self.give_back(session)
+
+    # --- the end
+
+    def close(self) -> None:
+        """Close all idle connections; those in use close when they come back."""
+        with self._tried:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            trying = self._trying
+            self._tried.notify_all()
+        for session in idle:
+            session.close()
+        if trying is not None:
+            trying.join()  # ends with the trial under way: within connect_timeout_seconds
+
+    def leave_to_parent(self) -> None:
+        """Drop the connections without a word: they belong to the process that made them."""
+        for session in self._idle:
+            session.drop()

@@ -1,0 +1,107 @@
+"""Which servers are asked, in which order, before and after writes of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ldapdb.settings import load
+from ldapdb.store.routes import Routes
+
+NEAR, ONE, TWO = "ldap://near", "ldap://one", "ldap://two"
+ALICE, BOB = 1, 2
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def routes(clock: Clock, **settings: Any) -> Routes:
+    """Make one for a consumer that is near and two providers."""
+    whole = {"uri": [NEAR, ONE], "write_uri": [ONE, TWO], "cache_ttl_seconds": 20, **settings}
+    return Routes(load(base_dn="dc=x", **whole), clock)
+
+
+def test_reads_go_to_uri_and_writes_to_write_uri() -> None:
+    """Before the first write there is nothing to be behind."""
+    new = routes(Clock())
+    assert new.reading() == new.reading_applications() == new.reading_grants(ALICE) == (NEAR, ONE)
+    assert new.writing() == (ONE, TWO)
+    assert routes(Clock(), write_uri=[]).writing() == (NEAR, ONE)
+
+
+def test_after_a_write_about_a_user_his_grants_are_read_where_it_was_made() -> None:
+    """Whoever has just granted sees it, though the consumer lags; others are not moved."""
+    new = routes(Clock())
+    new.wrote(TWO, ALICE)
+    assert new.reading_grants(ALICE) == (TWO, ONE, NEAR)
+    assert new.reading_grants(BOB) == new.reading_applications() == (NEAR, ONE)
+
+
+def test_after_a_write_about_an_application_everything_but_users_is_read_there() -> None:
+    """Removing one takes grants from everybody. Users are never written."""
+    new = routes(Clock())
+    new.wrote(ONE)
+    assert new.reading_grants(BOB) == new.reading_applications() == (ONE, TWO, NEAR)
+    assert new.reading() == (NEAR, ONE)
+
+
+def test_the_latest_write_decides() -> None:
+    """One provider died between the two writes, and the other one took the second."""
+    clock = Clock()
+    new = routes(clock)
+    new.wrote(ONE, ALICE)
+    clock.now += 1
+    new.wrote(TWO)
+    assert new.reading_grants(ALICE) == (TWO, ONE, NEAR)
+    clock.now += 1
+    new.wrote(ONE, ALICE)
+    assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
+
+
+def test_writes_stay_with_the_provider_that_took_the_last_one() -> None:
+    """The preferred one has come back, and may not know yet of what is to be changed."""
+    clock = Clock()
+    new = routes(clock)
+    new.wrote(TWO, ALICE)
+    assert new.writing() == (TWO, ONE)
+    clock.now += 20
+    assert new.writing() == (ONE, TWO)
+
+
+def test_a_write_without_an_answer_counts_where_it_was_to_be_made() -> None:
+    """It may have been made."""
+    new = routes(Clock())
+    new.wrote(None, ALICE)
+    assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [(20, 20), (0, 5)])
+def test_it_ends_with_the_time_to_live_and_not_before_five_seconds(
+    ttl: float, seconds: float
+) -> None:
+    """Without a cache the consumer needs its time all the same."""
+    clock = Clock()
+    new = routes(clock, cache_ttl_seconds=ttl)
+    new.wrote(TWO, ALICE)
+    new.wrote(TWO)
+    clock.now += seconds - 0.01
+    assert new.reading_grants(ALICE)[0] == TWO
+    clock.now += 0.01
+    assert new.reading_grants(ALICE) == new.reading_applications() == (NEAR, ONE)
+
+
+def test_what_is_over_is_forgotten() -> None:
+    """A process that grants to a million users does not keep them all."""
+    clock = Clock()
+    new = routes(clock)
+    for user_id in range(50):
+        new.wrote(ONE, user_id)
+    clock.now += 60
+    new.wrote(ONE, ALICE)
+    assert list(new._of_users) == [ALICE]
