@@ -5,18 +5,17 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPInvalidFilterError
 
-from ldapdb import errors
+from ldapdb.connection.addresses import connect
 from ldapdb.connection.credentials import credentials
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
-from ldapdb.connection.tls import VerifiedTls
+from ldapdb.connection.tls import secure, tls_error
 from ldapdb.connection.wire import DeadlineSocket
-from ldapdb.errors import DirectoryUnavailable, SettingsError
+from ldapdb.errors import DirectoryUnavailable, LDAPDBError, SettingsError
 from ldapdb.settings import Settings
 
 __all__ = ["Session"]
@@ -25,32 +24,53 @@ __all__ = ["Session"]
 # it is used without asking.
 _IDLE_SECONDS = 240.0
 
+_START_TLS = "1.3.6.1.4.1.1466.20037"  # RFC 4511, section 4.14
+
 
 class Session:
-    """One bound connection to one server, used by one thread at a time."""
+    """One bound connection to one server, used by one thread at a time.
+
+    Parameters
+    ----------
+    uri : str
+        The server.
+    settings : Settings
+        How to connect.
+    deadline : Deadline
+        When it must be bound.
+
+    Raises
+    ------
+    DirectoryUnavailable
+        If the server cannot be reached.
+    SettingsError
+        If it refuses us, or we refuse its certificate.
+    """
 
     def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
         self.uri = uri
-        self._tls = VerifiedTls(settings, urlsplit(uri).hostname or "")
-        self._ldap = self._make(settings, deadline)
         self.used_at = 0.0
+        self._socket = DeadlineSocket(connect(uri, deadline), deadline)
         try:
-            self._open(settings, deadline)
+            if uri.startswith("ldaps://"):
+                self._socket.plain = secure(self._socket.plain, settings, uri, deadline)
+            self._ldap = self._make(settings)
+            if settings.start_tls and uri.startswith("ldap://"):
+                self._start_tls(settings, deadline)
+            self._bind(settings)
         except BaseException:
             self.drop()
             raise
 
-    def _make(self, settings: Settings, deadline: Deadline) -> Any:
-        server = ldap3.Server(
-            self.uri,
-            get_info=ldap3.NONE,
-            tls=self._tls,
-            # A name may have an address of each kind, and each gets this long.
-            connect_timeout=deadline.remaining() / 2,
-            mode=ldap3.IP_V4_PREFERRED,
-        )
-        return ldap3.Connection(
-            server,
+    @property
+    def heard(self) -> bool:
+        """Whether the server has said anything during the present or last operation."""
+        return self._socket.heard
+
+    def _make(self, settings: Settings) -> Any:
+        """Make ldap3's connection on the socket that is open."""
+        made = ldap3.Connection(
+            ldap3.Server(self.uri, get_info=ldap3.NONE),
             client_strategy=ldap3.SAFE_SYNC,
             auto_referrals=False,
             auto_escape=False,
@@ -61,33 +81,56 @@ class Session:
             raise_exceptions=False,
             **credentials(settings, self.uri),
         )
+        # What ldap3's own open() does, with our socket. It would look names up without end,
+        # and a bind would open a closed connection again, without TLS.
+        made.socket = self._socket
+        made.closed = False
+        made.strategy._outstanding = {}  # noqa: SLF001 -- as above
+        made.strategy._start_listen()  # noqa: SLF001 -- as above
+        made.strategy.open = self._open_again
+        return made
 
-    def _open(self, settings: Settings, deadline: Deadline) -> None:
-        try:
-            self._ldap.open(read_server_info=False)
-            self._ldap.socket = DeadlineSocket(self._ldap.socket, deadline)
-            if settings.start_tls and self.uri.startswith("ldap://"):
-                self._ldap.start_tls(read_server_info=False)
-            _, result, _, _ = self._ldap.bind(read_server_info=False)
-        except errors.LDAPDBError:
-            raise
-        except WIRE_ERRORS as error:
-            if isinstance(self._tls.failure, errors.LDAPDBError):
-                raise self._tls.failure from error
-            raise self._broken("cannot be reached", error) from error
+    def _open_again(self, *_: Any, **__: Any) -> None:
+        raise DirectoryUnavailable(f"the directory at {self.uri} broke off", server=self.uri)
+
+    def _start_tls(self, settings: Settings, deadline: Deadline) -> None:
+        result = self._log_in(lambda ldap: ldap.extended(_START_TLS))
+        if result["result"] != SUCCESS:
+            raise DirectoryUnavailable(
+                f"the directory at {self.uri} refuses StartTLS (result code {result['result']}, "
+                f"{result.get('message') or 'without a word'}), so it gets no log-in; give it a "
+                "certificate, or see uri and start_tls",
+                server=self.uri,
+                result_code=result["result"],
+            )
+        self._socket.plain = secure(self._socket.plain, settings, self.uri, deadline)
+
+    def _bind(self, settings: Settings) -> None:
+        result = self._log_in(lambda ldap: ldap.bind(read_server_info=False))
         code = result["result"]
         if code != SUCCESS:
             who = f" of {settings.bind_dn}" if settings.bind_dn else ""
             raise result_error(code, self.uri, f"binding{who}", None, result.get("message"))
 
+    def _log_in(self, operation: Callable[[Any], tuple[Any, ...]]) -> Any:
+        try:
+            _, result, _, _ = operation(self._ldap)
+        except LDAPDBError:
+            raise
+        except WIRE_ERRORS as error:
+            self._socket.deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken("cannot be reached", error) from error
+        return result
+
     def run(
         self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]]
     ) -> tuple[Any, Any]:
         """Run one operation and return its result and its entries."""
-        self._ldap.socket.deadline = deadline
+        self._socket.deadline = deadline
+        self._socket.heard = False
         try:
             _, result, response, _ = operation(self._ldap)
-        except errors.LDAPDBError:
+        except LDAPDBError:
             raise
         except LDAPInvalidFilterError as error:
             raise SettingsError(f"ldap3 refuses a filter of the settings: {error}") from error
@@ -102,8 +145,8 @@ class Session:
             return False
         poll = select.poll()
         try:
-            poll.register(self._ldap.socket.fileno(), select.POLLIN)
-        except (AttributeError, OSError, ValueError):
+            poll.register(self._socket.fileno(), select.POLLIN)
+        except (OSError, ValueError):
             return False
         # Nobody is asked anything now: what can be read is a goodbye.
         return not poll.poll(0)
@@ -111,18 +154,16 @@ class Session:
     def close(self) -> None:
         """Say goodbye to the server and close."""
         try:
-            self._ldap.socket.deadline = Deadline(1.0)
+            self._socket.deadline = Deadline(1.0)
             self._ldap.unbind()
-        except (errors.LDAPDBError, *WIRE_ERRORS):
+        except (LDAPDBError, *WIRE_ERRORS):
             self.drop()
 
     def drop(self) -> None:
         """Close without a word: the connection is broken, or belongs to our parent process."""
-        plain = self._ldap.socket
-        while isinstance(plain, DeadlineSocket):
-            plain = plain.plain
-        if plain is not None:
-            plain.close()
+        self._socket.plain.close()
 
-    def _broken(self, what: str, error: BaseException) -> DirectoryUnavailable:
-        return DirectoryUnavailable(f"the directory at {self.uri} {what}: {error}", server=self.uri)
+    def _broken(self, what: str, error: BaseException) -> LDAPDBError:
+        return tls_error(self.uri, error) or DirectoryUnavailable(
+            f"the directory at {self.uri} {what}: {error}", server=self.uri
+        )

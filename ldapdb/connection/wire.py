@@ -14,16 +14,24 @@ class DeadlineSocket:
 
     ldap3's ``receive_timeout`` starts anew with each packet, so that a server which sends
     a byte a second is never too slow for it.
+
+    Attributes
+    ----------
+    heard : bool
+        Whether anything has been received since somebody set this to False.
     """
 
     def __init__(self, plain: Any, deadline: Deadline) -> None:
         self.plain = plain
         self.deadline = deadline
+        self.heard = False
 
     def recv(self, size: int) -> bytes:
         """Receive up to `size` bytes."""
         self.plain.settimeout(self.deadline.remaining())
         received: bytes = self.plain.recv(size)
+        if received:
+            self.heard = True
         return received
 
     def sendall(self, data: bytes) -> None:

@@ -71,7 +71,7 @@ RESERVED = {
     "remoteappmanager": {"database"},
     "rich": {"output", "__main__"},
     "select": {"connection"},
-    "socket": {"embedded"},
+    "socket": {"connection", "embedded"},
     "ssl": {"connection"},
     "subprocess": {"embedded"},
 }
