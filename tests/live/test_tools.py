@@ -7,14 +7,17 @@ ldapdb has written passes the checks that each server has of its own.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.machine import Namespace, missing
 
 from support import DIRECTORIES, Directory, Private
 from support.contents import Contents
@@ -184,6 +187,36 @@ def test_a_group_that_is_removed_leaves_nothing_behind(directory: Directory) -> 
     assert [each.name for each in database.list_users()] == ["alice"]
     database.revoke_access(DIGEST, "alice", False, True, None)
     assert held(directory, "alice") == set()
+
+
+# -- an editor's user, on every server ------------------------------------------------------
+
+
+@everywhere
+def test_what_is_edited_in_ldapvi_counts(directory: Directory, tmp_path: Path) -> None:
+    """A grant whose text now names bob where it named alice is his, and hers no more."""
+    reason = missing("ldapvi", "/usr/bin/ldapvi", 0)
+    if reason is not None:
+        pytest.skip(reason)
+    alice, bob = directory.person("alice"), directory.person("bob")
+    directory.application(IMAGE)
+    grant = directory.granted("home", images=[IMAGE], members=[alice], home="TRUE")
+    assert (len(held(directory, "alice")), len(held(directory, "bob"))) == (1, 0)
+
+    editor = tmp_path / "editor"
+    # In any case: Active Directory writes "CN". The file comes after the cursor's line.
+    change = shlex.quote(f"s/^member: {alice}$/member: {bob}/I")
+    editor.write_text(f'#!/bin/sh\nfor file; do :; done\nsed -i {change} "$file"\n')
+    editor.chmod(0o755)
+    server = directory.server
+    who = ["-h", server.uri, "-D", server.admin_dn, "-w", server.password]
+    what = ["-b", grant, "-s", "base", "(objectClass=*)", "member"]
+    # Without a terminal it prints what it has found, and is done.
+    typed = shlex.join(["ldapvi", "--noquestions", *who, *what])
+    Namespace({tmp_path: "/tmp"}).run(
+        *("env", "TERM=dumb", "VISUAL=/tmp/editor", "script", "-qec", typed, "/dev/null")
+    )
+    assert (len(held(directory, "alice")), len(held(directory, "bob"))) == (0, 1)
 
 
 # -- 389 Directory Server's tools -----------------------------------------------------------
