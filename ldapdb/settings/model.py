@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal, Optional
@@ -10,7 +9,7 @@ from typing import Annotated, Literal, Optional
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ldapdb.errors import SettingsError
+from ldapdb.settings.private import read_password
 from ldapdb.settings.sources import CONFIG_FILE, ENVIRONMENT_PREFIX, toml_source
 from ldapdb.settings.values import (
     Attribute,
@@ -83,7 +82,7 @@ class Settings(_Schema):
     bind_password_file: Optional[File] = Field(
         None,
         description="A file with the password on its first line, readable by nobody else "
-        "(mode 0600 or 0400).",
+        "(mode 0600 or 0400). It is read at each log-in.",
     )
 
     start_tls: bool = Field(False, description="Turn ldap:// into TLS before anything else.")
@@ -198,7 +197,7 @@ class Settings(_Schema):
         return self.write_uri or self.uri
 
     def password(self) -> str:
-        """Read the password from where it is kept.
+        """Read the password from where it is kept, anew each time.
 
         Raises
         ------
@@ -207,19 +206,8 @@ class Settings(_Schema):
         """
         if self.bind_password is not None:
             return self.bind_password.get_secret_value()
-        path = self.bind_password_file
-        assert path is not None  # noqa: S101 -- simple bind has one of the two, see _wrong_bind
-        try:
-            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise SettingsError(
-                    f"bind_password_file {str(path)!r} can be read by others; run: chmod 600 {path}"
-                )
-            password = path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"bind_password_file {str(path)!r}: {error}") from error
-        if not password:
-            raise SettingsError(f"bind_password_file {str(path)!r} has an empty first line")
-        return password
+        assert self.bind_password_file is not None  # noqa: S101 -- simple bind has one of the two, see _wrong_bind
+        return read_password(self.bind_password_file, "bind_password_file")
 
     def _wrong_bind(self) -> list[str]:
         method, complaints = self.authentication, []

@@ -511,6 +511,46 @@ def test_plain_text_may_stay_on_the_machine(uri: str) -> None:
     assert load(**{**SIMPLE, "uri": uri}).authentication == "simple"
 
 
+# Whether plain text reaches a server in each of these, and so needs TLS or a permission.
+_WAYS = {
+    "ldap://one": True,
+    "ldap://127.0.0.1": False,
+    "ldaps://one": False,
+    "ldapi://%2Fldapi": False,
+    "ldaps://one ldap://two": True,
+    "ldapi://%2Fldapi ldap://one": True,
+    "ldaps://one ldap://[::1]": False,
+}
+
+
+@pytest.mark.parametrize("start_tls", [False, True])
+@pytest.mark.parametrize("allow_plaintext", [False, True])
+@pytest.mark.parametrize("bind", ["simple", "anonymous", "gssapi"])
+@pytest.mark.parametrize("write_uri", [None, *_WAYS])
+@pytest.mark.parametrize("uri", _WAYS)
+def test_a_password_goes_out_in_clear_only_where_that_is_allowed(
+    uri: str, write_uri: str | None, bind: str, allow_plaintext: bool, start_tls: bool
+) -> None:
+    """Every way to connect, to read and to write."""
+    log_in = SIMPLE if bind == "simple" else MINIMUM
+    given = {
+        **log_in,
+        "uri": uri,
+        "write_uri": write_uri,
+        "bind": bind,
+        "allow_plaintext": allow_plaintext,
+        "start_tls": start_tls,
+    }
+    uris = f"{uri} {write_uri or ''}"
+    in_clear = _WAYS[uri] or _WAYS.get(write_uri or "", False)
+    if start_tls and "ldap://" not in uris:
+        assert "start_tls: is for ldap://" in _complaint(**given)
+    elif bind == "simple" and in_clear and not (start_tls or allow_plaintext):
+        assert "would carry the password in clear" in _complaint(**given)
+    else:
+        assert load(**given).authentication == bind
+
+
 @pytest.mark.parametrize("more", [{"start_tls": True}, {"allow_plaintext": True}])
 def test_plain_text_can_be_allowed_or_made_tls(more: dict[str, Any]) -> None:
     """Both remedies that the error names are remedies."""
@@ -757,8 +797,81 @@ def test_a_password_file_open_to_others_is_refused(tmp_path: Path, mode: int) ->
     """The error says how to close it."""
     path = tmp_path / "secret"
     settings = _password_file(path, SECRET.encode(), mode)
-    with pytest.raises(SettingsError, match=f"can be read by others; run: chmod 600 {path}"):
+    with pytest.raises(
+        SettingsError, match=f"can be read or changed by others; run: chmod 600 {path}"
+    ):
         settings.password()
+
+
+def test_a_link_is_as_private_as_what_it_leads_to(tmp_path: Path) -> None:
+    """A link has no mode of its own."""
+    settings = _password_file(tmp_path / "secret", b"x", 0o644)
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    settings = load(**MINIMUM, bind_dn="cn=a", bind_password_file=tmp_path / "link")
+    with pytest.raises(SettingsError, match=r"link' can be read or changed by others"):
+        settings.password()
+    (tmp_path / "secret").chmod(0o600)
+    assert settings.password() == "x"
+
+
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_password_file_that_others_may_replace_is_refused(
+    tmp_path: Path, through_link: bool
+) -> None:
+    """Where everybody may rename files, one of another server's may be put there."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = folder / "secret"
+    path.write_text("x")
+    path.chmod(0o600)
+    if through_link:
+        path = tmp_path / "link"
+        path.symlink_to(folder / "secret")
+    folder.chmod(0o777)
+    settings = load(**MINIMUM, bind_dn="cn=a", bind_password_file=path)
+    with pytest.raises(SettingsError, match=f"can be replaced by others; run: chmod o-w {folder}"):
+        settings.password()
+    folder.chmod(0o1777)  # as of /tmp: only the owner may rename
+    assert settings.password() == "x"
+
+
+@pytest.fixture
+def credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file where systemd puts the credentials of a service, with the modes that it shows."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    path = folder / "ldap"
+    path.write_text("x\n")
+    path.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    return path
+
+
+def test_the_group_may_read_what_systemd_hands_over(credential: Path) -> None:
+    """An access control list shows as the group's rights, and gives none to the group."""
+    assert load(**MINIMUM, bind_dn="cn=a", bind_password_file=credential).password() == "x"
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o460, 0o450])
+def test_systemd_s_files_are_no_more_open_than_that(credential: Path, mode: int) -> None:
+    """Everybody may not read them, nor may the group do anything else."""
+    credential.chmod(mode)
+    settings = load(**MINIMUM, bind_dn="cn=a", bind_password_file=credential)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        settings.password()
+
+
+def test_no_other_file_may_be_read_by_the_group(credential: Path, tmp_path: Path) -> None:
+    """Neither one beside systemd's folder, nor one that a link in it leads to."""
+    outside = tmp_path / "secret"
+    outside.write_text("x")
+    outside.chmod(0o440)
+    link = credential.parent / "link"
+    link.symlink_to(outside)
+    for path in (outside, link):
+        settings = load(**MINIMUM, bind_dn="cn=a", bind_password_file=path)
+        with pytest.raises(SettingsError, match="chmod 600"):
+            settings.password()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b"\nS3cret-pa55\n"])

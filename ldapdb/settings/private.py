@@ -1,0 +1,82 @@
+"""Files that nobody else may read: the password, and keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from ldapdb.errors import SettingsError
+
+__all__ = ["check_private", "read_password"]
+
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+
+
+def read_password(path: Path, setting: str) -> str:
+    """Read a password from a file's first line.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    setting : str
+        The setting that names it, for errors.
+
+    Raises
+    ------
+    SettingsError
+        If it is not private, cannot be read, or has an empty first line.
+    """
+    try:
+        with path.open("rb") as file:
+            check_private(path, setting, os.fstat(file.fileno()))
+            password = file.readline().decode("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, OSError) else "it is no UTF-8"
+        raise SettingsError(f"{setting} {str(path)!r}: {reason}") from None
+    if not password:
+        raise SettingsError(f"{setting} {str(path)!r} has an empty first line")
+    return password
+
+
+def check_private(path: Path, setting: str, status: os.stat_result) -> None:
+    """Refuse a file that others may read, write or put another one in place of.
+
+    The group may read what systemd hands to a service: it gives the right by an access
+    control list, and the mode of such a file shows the list's mask as the group's rights
+    (systemd.exec(5), under ``LoadCredential=``; acl(5)).
+
+    Parameters
+    ----------
+    path : Path
+        The file; a symbolic link is as good as what it leads to.
+    setting : str
+        The setting that names it, for errors.
+    status : os.stat_result
+        What the system says of it.
+
+    Raises
+    ------
+    SettingsError
+        If so, with how to mend it.
+    """
+    others = stat.S_IRWXG | stat.S_IRWXO
+    if _is_credential(path):
+        others &= ~stat.S_IRGRP
+    if status.st_mode & others:
+        raise SettingsError(
+            f"{setting} {str(path)!r} can be read or changed by others; run: chmod 600 {path}"
+        )
+    for folder in {path.absolute().parent, path.resolve().parent}:
+        mode = folder.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise SettingsError(
+                f"{setting} {str(path)!r} can be replaced by others; run: chmod o-w {folder}"
+            )
+
+
+def _is_credential(path: Path) -> bool:
+    """Tell whether systemd has put a file there, which it names to the service alone."""
+    folder = os.environ.get(_CREDENTIALS)
+    return bool(folder) and path.resolve().parent == Path(str(folder)).resolve()
