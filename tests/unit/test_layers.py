@@ -30,6 +30,7 @@ PURE = (
     "stock",
     "vendors",
     "failover",
+    "framing",
     "cache",
 )
 SHELL = ("settings", "connection", "store")
