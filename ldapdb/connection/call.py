@@ -17,7 +17,7 @@ from ldapdb.connection.results import SUCCESS, result_error
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, Modification, Operation
-from ldapdb.errors import DirectoryUnavailable, IncompleteResult
+from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter, present
 from ldapdb.vendors import Vendor
 
@@ -62,8 +62,8 @@ class RootDSE:
 class Runner(Protocol):
     """What a call needs of a directory."""
 
-    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> T:
-        """Read from the best server that answers."""
+    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> tuple[str, T]:
+        """Read from the best server that answers; return its URI and the answer."""
 
     def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
         """Write to the best server that answers; return its URI."""
@@ -89,6 +89,7 @@ class Call:
         self._directory = directory
         self._uris = uris
         self._deadline = deadline
+        self._read_at: Optional[str] = None
         self._wrote_at: Optional[str] = None
 
     @property
@@ -97,8 +98,13 @@ class Call:
         return self._deadline
 
     @property
+    def read_at(self) -> Optional[str]:
+        """The server that answered this call's last read; None before the first."""
+        return self._read_at
+
+    @property
     def wrote_at(self) -> Optional[str]:
-        """The server that took this call's last write; None before the first."""
+        """The server that took the last write, or may have taken it; None before the first."""
         return self._wrote_at
 
     def root_dse(self) -> RootDSE:
@@ -115,14 +121,13 @@ class Call:
         NoSuchEntry
             If it is not there or may not be seen.
         """
-        return self._directory.run(
-            self._uris,
-            self._deadline,
-            lambda session, deadline: (
-                session.uri,
-                self._search(session, deadline, dn, ldap3.BASE, search_filter, attributes, None)[0],
-            ),
+        entries = self._read(
+            lambda session, deadline: self._search(
+                session, deadline, dn, ldap3.BASE, search_filter, attributes, None
+            )[0]
         )
+        assert self._read_at is not None  # noqa: S101 -- for mypy: there was an answer
+        return self._read_at, entries
 
     def search(self, base: DN, search_filter: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search the subtree of `base` for a handful of entries, in one round trip.
@@ -134,9 +139,7 @@ class Call:
         IncompleteResult
             If the server sent a part of the answer only.
         """
-        return self._directory.run(
-            self._uris,
-            self._deadline,
+        return self._read(
             lambda session, deadline: self._search(
                 session, deadline, base, ldap3.SUBTREE, search_filter, attributes, None
             )[0],
@@ -165,7 +168,7 @@ class Call:
                 for entry in page
             ]
 
-        return self._directory.run(self._uris, self._deadline, pages)
+        return self._read(pages)
 
     def sees(self, base: DN, search_filter: Filter) -> bool:
         """Tell whether anything in the subtree of `base` matches; reads one entry at the most.
@@ -183,13 +186,15 @@ class Call:
 
     def _first_page(self, base: DN, scope: str, search_filter: Filter) -> bool:
         # By a page of one and not by a size limit, which Active Directory does not heed.
-        return self._directory.run(
-            self._uris,
-            self._deadline,
+        return self._read(
             lambda session, deadline: bool(
                 self._search(session, deadline, base, scope, search_filter, (), (1, b""))[0]
             ),
         )
+
+    def _read(self, use: Use[T]) -> T:
+        self._read_at, answer = self._directory.run(self._uris, self._deadline, use)
+        return answer
 
     def _pages(
         self,
@@ -342,8 +347,11 @@ class Call:
 
         try:
             self._wrote_at = self._directory.write(self._uris, self._deadline, use)
-        except DirectoryUnavailable as error:
+        except LDAPDBError as error:
             if not error.answer_lost:
+                raise
+            self._wrote_at = error.server or self._uris[0]
+            if not isinstance(error, DirectoryUnavailable):
                 raise
             unsettled = DirectoryUnavailable(
                 f"no answer to {doing} '{dn}', which may have been done or not; repeat the call "

@@ -79,8 +79,8 @@ class Directory:
         self._start()
         inherited.leave_to_parent()
 
-    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> T:
-        """Read from the best server that answers.
+    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> tuple[str, T]:
+        """Read from the best server that answers; return its URI and the answer.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Directory:
             If no server answered.
         """
         with self._pool.room(deadline):
-            return _Operation(self._pool, uris, deadline, use).run()[1]
+            return _Operation(self._pool, uris, deadline, use).run()
 
     def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
         """Write to the best server that answers; return its URI.

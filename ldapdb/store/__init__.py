@@ -210,6 +210,7 @@ class Store:
         try:
             readers.grants.remove_image(call, image)
             readers.applications.remove(call, image)
+            self._routes.require_known(call)
         finally:
             self._forget_applications(call)
 
@@ -255,6 +256,7 @@ class Store:
         user = self._for(call).require(call, image, user_name)
         try:
             self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
+            self._routes.require_known(call, user.id)
         except AccessDenied as error:
             self._caches.forget_grants_of(user)
             return self._in_effect(image, user_name, policy, error, call.deadline)
@@ -326,6 +328,7 @@ class Store:
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
         try:
             self._for(call).revoking.revoke(call, image, user, policy, self._clock())
+            self._routes.require_known(call, user.id)
         finally:
             self._forget_grants_of(call, user)
 
@@ -373,11 +376,11 @@ class Store:
             self._schema_seen = True
 
     def _forget_grants_of(self, call: Call, user: User) -> None:
-        self._routes.wrote(call.wrote_at, user.id)
+        self._routes.note(call, user.id)
         self._caches.forget_grants_of(user)
 
     def _forget_applications(self, call: Call) -> None:
-        self._routes.wrote(call.wrote_at)
+        self._routes.note(call)
         self._caches.forget_applications()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ldapdb.connection import Call
+from ldapdb.errors import DirectoryUnavailable
 from ldapdb.settings import Settings
 
 __all__ = ["Routes"]
@@ -55,30 +57,28 @@ class Routes:
 
     def reading_grants(self, user_id: int) -> tuple[str, ...]:
         """Order servers for what reaches a user."""
-        written = self._of_users.get(user_id), self._of_all
-        latest = max(filter(None, written), key=lambda each: each.until, default=None)
-        return self._first(latest)
+        return self._first(self._of_users.get(user_id), self._of_all)
 
     def writing(self) -> tuple[str, ...]:
         """Order servers for a write, and for the look before it."""
-        last = self._last
-        if last is None or self.timer() >= last.until:
-            return self.settings.write_uris
-        return _unique((last.server, *self.settings.write_uris))
+        last = self._latest(self._last)
+        return _unique((*((last.server,) if last else ()), *self.settings.write_uris))
 
-    def wrote(self, server: Optional[str], user_id: Optional[int] = None) -> None:
-        """Note where something was written.
+    def note(self, call: Call, user_id: Optional[int] = None) -> None:
+        """Note where a call has written, or may have written, if it has.
 
         Parameters
         ----------
-        server : str, optional
-            URI of the server that took it; None if none did for certain.
+        call : Call
+            It is over.
         user_id : int, optional
             The user whom it is about; by default everybody.
         """
+        if call.wrote_at is None:
+            return
         now = self.timer()
         until = now + max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
-        written = _Written(server or self.writing()[0], until)
+        written = _Written(call.wrote_at, until)
         with self._lock:
             self._last = written
             if user_id is None:
@@ -87,14 +87,42 @@ class Routes:
                 lasting = {key: at for key, at in self._of_users.items() if now < at.until}
                 self._of_users = {**lasting, user_id: written}
 
+    def require_known(self, call: Call, user_id: Optional[int] = None) -> None:
+        """See that a write which had nothing to do asked a server that knows our last one.
+
+        "He does not have it" and "he has it already", said by a server that lags behind
+        another one which is down, would take an order for carried out that is not.
+
+        Raises
+        ------
+        DirectoryUnavailable
+            If the server that took the last write about the same was not asked.
+        """
+        of_user = None if user_id is None else self._of_users.get(user_id)
+        written = self._latest(of_user, self._of_all)
+        if call.wrote_at is None and written is not None and call.read_at != written.server:
+            raise DirectoryUnavailable(
+                f"nothing was done: the directory at {call.read_at} finds nothing to do, and may "
+                f"not know of our last write, at {written.server}, which does not answer; try "
+                "again when it does",
+                server=call.read_at,
+            )
+
     def renew_after_fork(self) -> None:
         """Drop what belongs to threads that a forked child does not have."""
         self._lock = threading.Lock()
 
-    def _first(self, written: Optional[_Written]) -> tuple[str, ...]:
-        if written is None or self.timer() >= written.until:
+    def _first(self, *written: Optional[_Written]) -> tuple[str, ...]:
+        latest = self._latest(*written)
+        if latest is None:
             return self.settings.uri
-        return _unique((written.server, *self.settings.write_uris, *self.settings.uri))
+        return _unique((latest.server, *self.settings.write_uris, *self.settings.uri))
+
+    def _latest(self, *written: Optional[_Written]) -> Optional[_Written]:
+        """Return the last of some writes that servers may not know yet."""
+        now = self.timer()
+        recent = (each for each in written if each is not None and now < each.until)
+        return max(recent, key=lambda each: each.until, default=None)
 
 
 def _unique(uris: Iterable[str]) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ldapdb.errors import DirectoryUnavailable
 from ldapdb.settings import load
 from ldapdb.store.routes import Routes
 
@@ -19,6 +21,16 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def read(server: str) -> Any:
+    """Return a call that has read there and written nothing."""
+    return SimpleNamespace(read_at=server, wrote_at=None)
+
+
+def wrote(server: str) -> Any:
+    """Return a call that has written there."""
+    return SimpleNamespace(read_at=server, wrote_at=server)
 
 
 def routes(clock: Clock, **settings: Any) -> Routes:
@@ -38,7 +50,7 @@ def test_reads_go_to_uri_and_writes_to_write_uri() -> None:
 def test_after_a_write_about_a_user_his_grants_are_read_where_it_was_made() -> None:
     """Whoever has just granted sees it, though the consumer lags; others are not moved."""
     new = routes(Clock())
-    new.wrote(TWO, ALICE)
+    new.note(wrote(TWO), ALICE)
     assert new.reading_grants(ALICE) == (TWO, ONE, NEAR)
     assert new.reading_grants(BOB) == new.reading_applications() == (NEAR, ONE)
 
@@ -46,7 +58,7 @@ def test_after_a_write_about_a_user_his_grants_are_read_where_it_was_made() -> N
 def test_after_a_write_about_an_application_everything_but_users_is_read_there() -> None:
     """Removing one takes grants from everybody. Users are never written."""
     new = routes(Clock())
-    new.wrote(ONE)
+    new.note(wrote(ONE))
     assert new.reading_grants(BOB) == new.reading_applications() == (ONE, TWO, NEAR)
     assert new.reading() == (NEAR, ONE)
 
@@ -55,12 +67,12 @@ def test_the_latest_write_decides() -> None:
     """One provider died between the two writes, and the other one took the second."""
     clock = Clock()
     new = routes(clock)
-    new.wrote(ONE, ALICE)
+    new.note(wrote(ONE), ALICE)
     clock.now += 1
-    new.wrote(TWO)
+    new.note(wrote(TWO))
     assert new.reading_grants(ALICE) == (TWO, ONE, NEAR)
     clock.now += 1
-    new.wrote(ONE, ALICE)
+    new.note(wrote(ONE), ALICE)
     assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
 
 
@@ -68,17 +80,32 @@ def test_writes_stay_with_the_provider_that_took_the_last_one() -> None:
     """The preferred one has come back, and may not know yet of what is to be changed."""
     clock = Clock()
     new = routes(clock)
-    new.wrote(TWO, ALICE)
+    new.note(wrote(TWO), ALICE)
     assert new.writing() == (TWO, ONE)
     clock.now += 20
     assert new.writing() == (ONE, TWO)
 
 
-def test_a_write_without_an_answer_counts_where_it_was_to_be_made() -> None:
-    """It may have been made."""
+def test_a_call_that_wrote_nothing_changes_nothing() -> None:
     new = routes(Clock())
-    new.wrote(None, ALICE)
-    assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
+    new.note(read(ONE), ALICE)
+    assert new.reading_grants(ALICE) == (NEAR, ONE)
+
+
+@pytest.mark.parametrize("said_by", [ONE, NEAR])
+def test_nothing_to_do_counts_only_from_whoever_knows_the_last_write(said_by: str) -> None:
+    """Otherwise an order would be taken for carried out that another server has yet to undo."""
+    clock = Clock()
+    new = routes(clock)
+    new.require_known(read(said_by), ALICE)
+    new.note(wrote(TWO), ALICE)
+    new.require_known(read(said_by), BOB)
+    new.require_known(read(TWO), ALICE)
+    new.require_known(wrote(said_by), ALICE)
+    with pytest.raises(DirectoryUnavailable, match="try again"):
+        new.require_known(read(said_by), ALICE)
+    clock.now += 20
+    new.require_known(read(said_by), ALICE)
 
 
 @pytest.mark.parametrize(("ttl", "seconds"), [(20, 20), (0, 5)])
@@ -88,8 +115,8 @@ def test_it_ends_with_the_time_to_live_and_not_before_five_seconds(
     """Without a cache the consumer needs its time all the same."""
     clock = Clock()
     new = routes(clock, cache_ttl_seconds=ttl)
-    new.wrote(TWO, ALICE)
-    new.wrote(TWO)
+    new.note(wrote(TWO), ALICE)
+    new.note(wrote(TWO))
     clock.now += seconds - 0.01
     assert new.reading_grants(ALICE)[0] == TWO
     clock.now += 0.01
@@ -101,7 +128,7 @@ def test_what_is_over_is_forgotten() -> None:
     clock = Clock()
     new = routes(clock)
     for user_id in range(50):
-        new.wrote(ONE, user_id)
+        new.note(wrote(ONE), user_id)
     clock.now += 60
-    new.wrote(ONE, ALICE)
+    new.note(wrote(ONE), ALICE)
     assert list(new._of_users) == [ALICE]
