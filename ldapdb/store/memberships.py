@@ -19,7 +19,7 @@ from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import Warned, batches, require_base, search
 from ldapdb.store.users import rdn_filter
 
-__all__ = ["Memberships"]
+__all__ = ["Members", "Memberships"]
 
 log = logging.getLogger(__name__)
 

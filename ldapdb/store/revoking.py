@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Optional
 
 from ldapdb.connection import Call
@@ -9,7 +10,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import HeldThroughGroup, NoSuchEntry
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
-from ldapdb.store.memberships import Memberships
+from ldapdb.store.memberships import Members, Memberships
 from ldapdb.store.users import Users
 
 __all__ = ["Revoking"]
@@ -54,8 +55,11 @@ class Revoking:
         HeldThroughGroup
             If he has it through a group only. Nothing is changed then.
         """
-        if not self._take_out(call, image, user, policy):
-            self.refuse_through_group(call, image, user, policy, now)
+        for _ in range(_ATTEMPTS):
+            if self._take_out(call, image, user, policy):
+                return
+            if not self.refuse_through_group(call, image, user, policy, now):
+                return
 
     def _take_out(self, call: Call, image: str, user: User, policy: Policy) -> bool:
         """Take a user out of the grants that name him; False if there is none.
@@ -87,8 +91,13 @@ class Revoking:
 
     def refuse_through_group(
         self, call: Call, image: str, user: User, policy: Optional[Policy], now: float
-    ) -> None:
+    ) -> bool:
         """Raise if the user has an image through a group; any policy counts if it is None.
+
+        Returns
+        -------
+        bool
+            Whether a grant names him directly, which has come about since it was looked for.
 
         Raises
         ------
@@ -104,8 +113,11 @@ class Revoking:
             and not grant.window.is_over(now)
         ]
         if not held:
-            return
-        through = sorted(map(str, self._memberships.members(call, [held[0].dn]).dns & reach.groups))
+            return False
+        members = self._memberships.members(call, [held[0].dn]).dns
+        if user.dn in members:
+            return True
+        through = sorted(map(str, members & reach.groups))
         groups = " and ".join(f"'{dn}'" for dn in through) or "whose name this account cannot see"
         raise HeldThroughGroup(
             f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
@@ -151,11 +163,15 @@ class Revoking:
         while frontier:
             seen |= frontier
             members = self._memberships.members(call, frontier)
-            frontier = members.dns - seen
-            users = self._users.by_dns(call, frontier)
-            users += self._users.by_names(call, members.names)
-            users += self._users.by_primary_groups(call, members.groups)
-            for user in users:
+            members.dns -= seen
+            frontier = members.dns
+            for user in self._users_among(call, members):
                 if user_half(user.id) == half:
                     return user
         return None
+
+    def _users_among(self, call: Call, members: Members) -> Iterator[User]:
+        # Last those by number: of Domain Users that is everybody.
+        yield from self._users.by_dns(call, members.dns)
+        yield from self._users.by_names(call, members.names)
+        yield from self._users.by_primary_groups(call, members.groups)
