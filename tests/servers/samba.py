@@ -22,7 +22,14 @@ class SambaAD(PrivateServer):
 
     Its ports are fixed, so each has a loopback address of its own. Passwords may be
     anything, and nothing.
+
+    Parameters
+    ----------
+    kerberos : bool
+        Whether it is a KDC too, at port 88, for a client with :meth:`write_krb5_conf`.
     """
+
+    kerberos: bool = False
 
     vendor: ClassVar[str] = "ad"
     title: ClassVar[str] = "Samba AD"
@@ -60,6 +67,39 @@ class SambaAD(PrivateServer):
         """What Samba logs."""
         return self.folder / "output"
 
+    @property
+    def name(self) -> str:
+        """Its name, which only :meth:`write_hosts` makes known."""
+        return f"{_NAME}.{_REALM.lower()}"
+
+    def write_krb5_conf(self, path: Path, *lines: str, kdc: str = "") -> None:
+        """Write a client's configuration of Kerberos, which asks no name service.
+
+        Parameters
+        ----------
+        *lines
+            Further lines of its first section.
+        kdc : str
+            The KDC's address, where it is not this server's.
+        """
+        further = "".join(f"{line}\n" for line in lines)
+        path.write_text(
+            "[libdefaults]\n"
+            f"default_realm = {_REALM}\n"
+            "dns_lookup_kdc = false\n"
+            "dns_lookup_realm = false\n"
+            "dns_canonicalize_hostname = false\n"
+            "rdns = false\n"
+            f"{further}"
+            f"[realms]\n{_REALM} = {{\nkdc = {kdc or self.host}\n}}\n"
+            f"[domain_realm]\n.{_REALM.lower()} = {_REALM}\n",
+            encoding="utf-8",
+        )
+
+    def write_hosts(self, path: Path) -> None:
+        """Write an /etc/hosts that has its name."""
+        path.write_text(f"127.0.0.1 localhost\n{self.host} {self.name} {_NAME}\n", encoding="utf-8")
+
     def _command(self) -> list[str]:
         return ["samba", "-F", "-M", "single", "--debug-stdout"]
 
@@ -85,10 +125,7 @@ class SambaAD(PrivateServer):
     def _configure(self) -> None:
         if not self.port:
             self.host, self.port, self.tls_port = _free_address(), 389, 636
-        (self.folder / "hosts").write_text(
-            f"127.0.0.1 localhost\n{self.host} {_NAME}.{_REALM.lower()} {_NAME}\n",
-            encoding="utf-8",
-        )
+        self.write_hosts(self.folder / "hosts")
         scripts = f"/var/lib/samba/sysvol/{_REALM.lower()}/scripts"
         (self.folder / "etc" / "smb.conf").write_text(
             "[global]\n"
@@ -96,7 +133,7 @@ class SambaAD(PrivateServer):
             f"workgroup = {_DOMAIN}\n"
             f"realm = {_REALM}\n"
             "server role = active directory domain controller\n"
-            "server services = ldap\n"
+            f"server services = {'ldap, kdc, cldap' if self.kerberos else 'ldap'}\n"
             f"interfaces = {self.host}/8\n"
             "bind interfaces only = yes\n"
             "ldap server require strong auth = no\n"
