@@ -114,10 +114,10 @@ class Revoking:
         ]
         if not held:
             return False
-        members = self._memberships.members(call, [held[0].dn]).dns
-        if user.dn in members:
+        members = self._memberships.members(call, [held[0].dn])
+        if user.dn in members.dns or user.name in members.names:
             return True
-        through = sorted(map(str, members & reach.groups))
+        through = sorted(map(str, members.dns & reach.groups))
         groups = " and ".join(f"'{dn}'" for dn in through) or "whose name this account cannot see"
         raise HeldThroughGroup(
             f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
