@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from ldapdb import LDAPDatabase, errors
 from support import Another, Private
@@ -164,41 +163,6 @@ def test_a_server_that_drips_costs_no_more_than_the_deadline(dripping: str) -> N
 def test_the_next_server_is_used_while_the_first_is_down(sample: Private) -> None:
     database = sample.open(uri=f"ldap://127.0.0.1:1,{sample.server.uri}")
     assert database.get_user(user_name="alice").name == "alice"
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def secured(authority: trustme.CA, another_directory: Another, tmp_path: Path) -> Iterator[Private]:
-    """A directory with a certificate for localhost."""
-    issued = authority.issue_cert("localhost")
-    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with another_directory(certificate=certificate, key=key) as running:
-        running.person("alice")
-        yield running
-
-
-@pytest.mark.parametrize("start_tls", [False, True])
-def test_tls_is_verified_against_ca_file(secured: Private, tmp_path: Path, start_tls: bool) -> None:
-    uri = f"ldap://localhost:{secured.server.port}" if start_tls else secured.server.tls_uri
-    settings: dict[str, Any] = {"uri": uri, "start_tls": start_tls}
-    database = secured.open(**settings, ca_file=tmp_path / "ca.pem")
-    assert database.get_user(user_name="alice").name == "alice"
-    with pytest.raises(errors.CertificateRefused, match="ca_file"):
-        secured.open(**settings)
-
-
-def test_a_certificate_for_another_name_is_refused(secured: Private, tmp_path: Path) -> None:
-    with pytest.raises(errors.CertificateRefused, match=r"127\.0\.0\.1"):
-        secured.open(
-            uri=f"ldaps://127.0.0.1:{secured.server.tls_port}", ca_file=tmp_path / "ca.pem"
-        )
 
 
 def test_external_over_the_socket_needs_no_password(private: Private) -> None:
