@@ -8,7 +8,7 @@ PYTHON ?= python3
 PYTHONS ?= 3.9 3.10 3.11 3.12 3.13
 # Passed on to pytest, such as: make test PYTEST_ARGS='-k cache -x --vendors ad'
 PYTEST_ARGS ?=
-export PYTHON
+export PYTHON PYTEST_ARGS
 
 READY = bash .ci/prepare && . ./.cache/env.sh
 # Which test holds on which server; docs/directories.md has a copy.
@@ -59,17 +59,7 @@ test-wheel: wheel ## Run the tests against the installed wheel, on OpenLDAP
 	        --vendors openldap $(PYTEST_ARGS)
 
 matrix: ## Run the fast tests on every supported Python found here, on OpenLDAP
-	@$(READY) && ran= && absent= && failed= && for version in $(PYTHONS); do \
-	    if ! found=$$(bash .ci/prepare find $$version); then absent="$$absent $$version"; continue; fi; \
-	    echo "--- Python $$version: $$found"; \
-	    venv=.cache/matrix-$$version; \
-	    if bash .ci/prepare venv $$venv "$$found" --editable '.[cli,docker,dev]' && \
-	        PATH="$$PWD/$$venv/bin:$$PATH" \
-	            python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS); \
-	    then ran="$$ran $$version"; else failed="$$failed $$version"; fi; \
-	done; \
-	echo "matrix: passed on:$${ran:- none}; failed on:$${failed:- none}; not on this machine:$${absent:- none}"; \
-	test -n "$$ran" && test -z "$$failed"
+	@$(READY) && bash .ci/matrix $(PYTHONS)
 
 clean: ## Remove what builds and tests leave behind
 	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
