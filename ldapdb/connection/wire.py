@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ldapdb.connection.deadline import Deadline
+from ldapdb.framing import check, missing
 
 __all__ = ["DeadlineSocket"]
+
+_AT_ONCE = 1 << 16  # octets
 
 
 class DeadlineSocket:
@@ -27,12 +30,27 @@ class DeadlineSocket:
         self.heard = False
 
     def recv(self, size: int) -> bytes:
-        """Receive up to `size` bytes."""
-        self.plain.settimeout(self.deadline.remaining())
-        received: bytes = self.plain.recv(size)
-        if received:
+        """Receive one whole message, whatever its length; nothing at the connection's end.
+
+        Nothing after it is taken off the socket: octets that came with the answer to
+        StartTLS would otherwise be read as if they had been encrypted.
+
+        Raises
+        ------
+        BrokenAnswer
+            If it is none.
+        """
+        message = bytearray()
+        while (wanted := missing(message)) > 0:
+            self.plain.settimeout(self.deadline.remaining())
+            received: bytes = self.plain.recv(min(wanted, max(size, _AT_ONCE)))
+            if not received:
+                return b""
             self.heard = True
-        return received
+            message += received
+        whole = bytes(message)
+        check(whole)
+        return whole
 
     def sendall(self, data: bytes) -> None:
         """Send all of `data`."""
