@@ -214,11 +214,11 @@ def test_a_server_that_answers_without_tls_is_told_so(private: Private, served: 
 
 
 def test_a_server_that_closes_in_the_handshake_is_told_so(private: Private, served: _Serve) -> None:
-    _refused(
-        private,
-        f"ldaps://{served(lambda peer: peer.recv(4096) and None)}",
-        "closed the connection during the TLS handshake",
-    )
+    def hang_up(peer: socket.socket) -> None:
+        peer.recv(4096)
+
+    said = "closed the connection during the TLS handshake"
+    _refused(private, f"ldaps://{served(hang_up)}", said)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
@@ -275,7 +275,7 @@ def _pass_on(source: socket.socket, sink: socket.socket, seen: bytearray) -> Non
 _Wire = Callable[[int], tuple[str, bytearray]]
 
 
-def _first_request(sent: bytes) -> tuple[str, bytes]:
+def _first_request(sent: bytearray) -> tuple[str, bytes]:
     """Take off the first request; the rest need not be LDAP."""
     length = 2 + sent[1]
     (operation,) = Requests().feed(bytes(sent[:length]))
