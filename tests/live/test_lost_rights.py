@@ -1,0 +1,102 @@
+"""An account that loses its rights is told so: what is hidden from it is not gone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ldapdb import errors
+from support.benches import ALICE, IMAGE, OK, READER, WRITER, Bench, fresh, grant_lines, on, opened
+
+LIFE_SECONDS = 0.05
+POLICY = (True, False, None)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A server with ldif/ loaded, and a grant for alice."""
+    with fresh(request.param) as running:
+        running.set_up()
+        with opened(running, WRITER) as writer:
+            writer.create_application(IMAGE)
+            writer.grant_access(IMAGE, ALICE, *POLICY)
+        yield running
+
+
+def hide(bench: Any, base: str) -> None:
+    """Hide from the reader what is below an entry, and leave that entry to be seen."""
+    reader = bench.dn(READER)
+    if bench.vendor == "openldap":
+        rule = f'{{0}}to dn.children="{base}" by dn.exact="{reader}" none by * break'
+        change = f"changetype: modify\nadd: olcAccess\nolcAccess: {rule}\n"
+        done = bench.as_root("ldapmodify", text=f"dn: olcDatabase={{1}}mdb,cn=config\n{change}")
+        assert done.returncode == OK
+    elif bench.vendor == "389ds":
+        rdn = "uid" if base.startswith("ou=people") else "cn"
+        rule = (
+            f'(target="ldap:///{rdn}=*,{base}")(targetattr="*")(version 3.0; acl "hidden"; '
+            f'deny (all) userdn="ldap:///{reader}";)'
+        )
+        lines = (f"dn: {base}", "changetype: modify", "add: aci", f"aci: {rule}")
+        assert bench.admin.change(*lines) == OK
+    else:
+        shown = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
+        sid = shown.partition("objectSid: ")[2].split()[0]
+        rule = f"--sddl=(D;;LC;;;{sid})"
+        bench.server.tool("samba-tool", "dsacl", "set", f"--objectdn={base}", rule)
+
+
+@on("openldap", "389ds", "ad")
+def test_what_is_hidden_all_at_once_is_no_empty_answer(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Samba 4.17 does not count what is below (msDS-Approx-Immed-Subordinates): it warns."""
+    tree = f"ou=remoteapp,{bench.suffix}"
+    people = bench.dn(ALICE).partition(",")[2]
+    settings = {"cache_ttl_seconds": LIFE_SECONDS, "users_base": people}
+    with opened(bench, READER, **settings) as database:
+        alice = database.get_user(user_name=ALICE)
+        for ask, base, said in (
+            (lambda: database.get_accounting_for_user(alice), f"ou=grants,{tree}", "grants"),
+            (database.list_applications, f"ou=applications,{tree}", "applications"),
+            (lambda: database.get_user(user_name=ALICE), people, "users"),
+        ):
+            assert ask()
+            hide(bench, base)
+            time.sleep(2 * LIFE_SECONDS)
+            if bench.vendor == "ad":
+                assert not ask()
+                assert f"no {said} to be seen" in caplog.text
+                continue
+            with pytest.raises(errors.AccessDenied, match=said):
+                ask()
+
+
+@on("openldap", "389ds", "ad")
+def test_what_is_gone_is_gone_with_a_warning(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last one of all is no loss of rights; and of one among others nothing is said."""
+    caplog.set_level(logging.WARNING)
+    with opened(bench, READER, cache_ttl_seconds=LIFE_SECONDS) as database:
+        alice = database.get_user(user_name=ALICE)
+        others = [*grant_lines(bench, "others")[:-1], f"member: {bench.dn(WRITER)}"]
+        assert bench.admin.change(*others) == OK
+        with opened(bench, WRITER) as writer:
+            assert database.get_accounting_for_user(alice)
+            writer.revoke_access(IMAGE, ALICE, *POLICY)
+            time.sleep(2 * LIFE_SECONDS)
+            assert database.get_accounting_for_user(alice) == []
+            assert caplog.messages == []
+            writer.grant_access(IMAGE, ALICE, *POLICY)
+            time.sleep(2 * LIFE_SECONDS)
+            assert database.get_accounting_for_user(alice)
+            writer.revoke_access(IMAGE, ALICE, *POLICY)
+        assert bench.admin.change(others[0], "changetype: delete") == OK
+        time.sleep(2 * LIFE_SECONDS)
+        assert database.get_accounting_for_user(alice) == []
+        assert "compare with what the directory's administrator sees" in caplog.text
