@@ -133,7 +133,9 @@ class Cache(Generic[K, V]):
         self._generation = 0
         self._hits = self._misses = self._stale = self._failures = 0
 
-    def get(self, key: K, load: Callable[[], V]) -> V:
+    def get(
+        self, key: K, load: Callable[[], V], remaining: Optional[Callable[[], float]] = None
+    ) -> V:
         """Answer from memory, or load.
 
         Parameters
@@ -142,6 +144,9 @@ class Cache(Generic[K, V]):
             What is asked for.
         load : callable
             Asks the directory; called by one thread at a time for a key.
+        remaining : callable, optional
+            Seconds that the caller has left to wait for another thread's load, where they
+            are less than ``lifetimes.wait``; raises `DeadlineExceeded` if there are none.
 
         Returns
         -------
@@ -171,7 +176,7 @@ class Cache(Generic[K, V]):
         if failure is not None:
             return self._despite(failure.error, held)
         assert flight is not None  # noqa: S101 -- for mypy: made above unless there was one
-        return self._load(key, load, flight) if mine else self._await(key, flight)
+        return self._load(key, load, flight) if mine else self._await(key, flight, remaining)
 
     def peek(self, key: K) -> Optional[V]:
         """Return a fresh answer if there is one, without loading; None otherwise."""
@@ -267,14 +272,19 @@ class Cache(Generic[K, V]):
             self._failed[key] = _Failure(error, self._timer() + self._lifetimes.failure)
         return self._held.get(key)
 
-    def _await(self, key: K, flight: _Flight[V]) -> V:
+    def _await(self, key: K, flight: _Flight[V], remaining: Optional[Callable[[], float]]) -> V:
         error: Optional[BaseException]
-        if flight.landed.wait(self._lifetimes.wait):
-            error = flight.error
-        else:  # for this caller alone: the load may still land for those who came later
-            error = DeadlineExceeded(
-                f"another thread's look-up had no answer within {self._lifetimes.wait:g} s"
-            )
+        try:
+            wait = self._lifetimes.wait if remaining is None else remaining()
+            wait = min(wait, self._lifetimes.wait)
+            if flight.landed.wait(wait):
+                error = flight.error
+            else:  # for this caller alone: the load may still land for those who came later
+                error = DeadlineExceeded(
+                    f"another thread's look-up had no answer within {wait:g} s"
+                )
+        except DeadlineExceeded as over:
+            error = over
         if error is None:
             return flight.value  # type: ignore[return-value]  # None is a V where it was loaded
         with self._lock:

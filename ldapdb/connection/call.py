@@ -62,10 +62,10 @@ class RootDSE:
 class Runner(Protocol):
     """What a call needs of a directory."""
 
-    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> tuple[str, T]:
+    def run(self, call: Call, use: Use[T]) -> tuple[str, T]:
         """Read from the best server that answers; return its URI and the answer."""
 
-    def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
+    def write(self, call: Call, use: Use[None]) -> str:
         """Write to the best server that answers; return its URI."""
 
     def root_dse(self, call: Call) -> RootDSE:
@@ -83,6 +83,11 @@ class Call:
         The servers that may be asked, the preferred one first.
     deadline : Deadline
         When the call ends.
+
+    Attributes
+    ----------
+    slow : set of str
+        Servers that have used up their share of its time; they are asked last from then on.
     """
 
     def __init__(self, directory: Runner, uris: Sequence[str], deadline: Deadline) -> None:
@@ -91,6 +96,12 @@ class Call:
         self._deadline = deadline
         self._read_at: Optional[str] = None
         self._wrote_at: Optional[str] = None
+        self.slow: set[str] = set()
+
+    @property
+    def uris(self) -> Sequence[str]:
+        """The servers that may be asked, in order."""
+        return sorted(self._uris, key=self.slow.__contains__) if self.slow else self._uris
 
     @property
     def deadline(self) -> Deadline:
@@ -193,7 +204,7 @@ class Call:
         )
 
     def _read(self, use: Use[T]) -> T:
-        self._read_at, answer = self._directory.run(self._uris, self._deadline, use)
+        self._read_at, answer = self._directory.run(self, use)
         return answer
 
     def _pages(
@@ -346,7 +357,7 @@ class Call:
                 )
 
         try:
-            self._wrote_at = self._directory.write(self._uris, self._deadline, use)
+            self._wrote_at = self._directory.write(self, use)
         except LDAPDBError as error:
             if not error.answer_lost:
                 raise

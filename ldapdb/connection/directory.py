@@ -79,15 +79,13 @@ class Directory:
         self._start()
         inherited.leave_to_parent()
 
-    def run(self, uris: Sequence[str], deadline: Deadline, use: Use[T]) -> tuple[str, T]:
+    def run(self, call: Call, use: Use[T]) -> tuple[str, T]:
         """Read from the best server that answers; return its URI and the answer.
 
         Parameters
         ----------
-        uris : sequence of str
-            The servers that may be asked, the preferred one first.
-        deadline : Deadline
-            When the call ends.
+        call : Call
+            Which servers may be asked, and when it ends.
         use : callable
             The operation; ends by the deadline it is given. It is sent again, to another
             server, when the answer is lost.
@@ -97,10 +95,10 @@ class Directory:
         DirectoryUnavailable
             If no server answered.
         """
-        with self._pool.room(deadline):
-            return _Operation(self._pool, uris, deadline, use).run()
+        with self._pool.room(call.deadline):
+            return _Operation(self._pool, call, use).run()
 
-    def write(self, uris: Sequence[str], deadline: Deadline, use: Use[None]) -> str:
+    def write(self, call: Call, use: Use[None]) -> str:
         """Write to the best server that answers; return its URI.
 
         An answer that is lost leaves open whether the write was made. So it is sent again
@@ -109,11 +107,11 @@ class Directory:
 
         Parameters
         ----------
-        uris, deadline, use
+        call, use
             As :meth:`run`.
         """
-        with self._pool.room(deadline):
-            return _Operation(self._pool, uris, deadline, use, is_write=True).run()[0]
+        with self._pool.room(call.deadline):
+            return _Operation(self._pool, call, use, is_write=True).run()[0]
 
     def root_dse(self, call: Call) -> RootDSE:
         """Read the root DSE, once for all calls (RFC 4512, section 5.1)."""
@@ -140,18 +138,11 @@ class Directory:
 class _Operation(Generic[T]):
     """One operation on its way from server to server."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        uris: Sequence[str],
-        deadline: Deadline,
-        use: Use[T],
-        *,
-        is_write: bool = False,
-    ) -> None:
+    def __init__(self, pool: Pool, call: Call, use: Use[T], *, is_write: bool = False) -> None:
         self._pool = pool
-        self._uris = uris
-        self._deadline = deadline
+        self._call = call
+        self._uris = call.uris
+        self._deadline = call.deadline
         self._use = use
         self._is_write = is_write
         self._asked: list[str] = []
@@ -233,7 +224,8 @@ class _Operation(Generic[T]):
         return answer
 
     def _note_silence(self, session: Session, error: DeadlineExceeded) -> None:
-        """Suspect a server that said nothing; one that was only slow is sound."""
+        """Suspect a server that said nothing; one that was only slow is sound, for others."""
+        self._call.slow.add(session.uri)
         if not session.heard:
             self._pool.note_failure(session.uri, error)
 

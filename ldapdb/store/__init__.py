@@ -125,9 +125,10 @@ class Store:
     def get_user(self, name: str, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by name; `deadline` as :meth:`deadline` gives it."""
         cache = self._caches.users_by_name
+        ends = deadline or self.deadline()
 
         def load() -> Optional[User]:
-            call = self._directory.call(self._routes.reading(), deadline)
+            call = self._directory.call(self._routes.reading(), ends)
             generation = self._caches.users_by_id.generation()
             users = self._for(call).users
             user = users.by_name(call, name)
@@ -137,21 +138,22 @@ class Store:
                 users.confirm_nobody(call)
             return user
 
-        return cache.get(name, load)
+        return cache.get(name, load, ends.remaining)
 
     def get_user_by_id(self, user_id: int, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by id."""
         cache = self._caches.users_by_id
+        ends = deadline or self.deadline()
 
         def load() -> Optional[User]:
-            call = self._directory.call(self._routes.reading(), deadline)
+            call = self._directory.call(self._routes.reading(), ends)
             users = self._for(call).users
             user = users.by_id(call, user_id)
             if user is None and cache.last(user_id) is not None:
                 users.confirm_nobody(call)
             return user
 
-        return cache.get(user_id, load)
+        return cache.get(user_id, load, ends.remaining)
 
     def list_users(self) -> list[User]:
         """List all users."""
@@ -161,9 +163,10 @@ class Store:
     def list_applications(self, deadline: Optional[Deadline] = None) -> list[Application]:
         """List all applications, by image."""
         cache = self._caches.application_list
+        ends = deadline or self.deadline()
 
         def load() -> tuple[Application, ...]:
-            call = self._directory.call(self._routes.reading_applications(), deadline)
+            call = self._directory.call(self._routes.reading_applications(), ends)
             readers = self._for(call)
             applications = tuple(readers.applications.all(call))
             if not applications:
@@ -172,7 +175,7 @@ class Store:
                     readers.applications.confirm_none(call)
             return applications
 
-        return list(cache.get(None, load))
+        return list(cache.get(None, load, ends.remaining))
 
     def create_application(self, image: str) -> Application:
         """Register an image.
@@ -217,9 +220,10 @@ class Store:
     def list_accountings(self, user: User, deadline: Optional[Deadline] = None) -> list[Accounting]:
         """List what a user may start now."""
         cache = self._caches.entitlements
+        ends = deadline or self.deadline()
 
         def load() -> Entitlements:
-            call = self._directory.call(self._routes.reading_grants(user.id), deadline)
+            call = self._directory.call(self._routes.reading_grants(user.id), ends)
             readers = self._for(call)
             entitlements = readers.accountant.entitlements(call, user)
             if not entitlements:
@@ -228,7 +232,7 @@ class Store:
                     readers.grants.confirm_none(call)
             return Entitlements(entitlements)
 
-        return cache.get(user.id, load).at(self._clock())
+        return cache.get(user.id, load, ends.remaining).at(self._clock())
 
     def grant(self, image: str, user_name: str, policy: Policy) -> str:
         """Give a user an application under a policy.

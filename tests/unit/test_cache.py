@@ -741,6 +741,26 @@ STEPS = st.one_of(
 )
 
 
+def _no_time() -> float:
+    raise DeadlineExceeded("the call's time is over")
+
+
+@pytest.mark.parametrize("remaining", [lambda: 0.01, _no_time])
+def test_nobody_waits_longer_than_his_own_call_may_take(
+    cache: Cache[str, Optional[str]], remaining: Callable[[], float]
+) -> None:
+    """He may have waited already, for another answer; the load goes on for those who can wait."""
+    outcomes: list[Any] = []
+
+    def load() -> str:
+        late = Caller(lambda: cache.get("k", pytest.fail, remaining))
+        outcomes.append(late.outcome())
+        return "new"
+
+    assert cache.get("k", load) == "new"
+    assert [type(outcome) for outcome in outcomes] == [DeadlineExceeded]
+
+
 def test_the_last_answer_is_known_however_old_it_is(
     cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
 ) -> None:
