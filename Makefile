@@ -18,7 +18,7 @@ READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint wheel test-wheel matrix clean distclean
+.PHONY: help demo test test-fast soak fuzz lint wheel test-wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -35,6 +35,16 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
 	@$(READY) && python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
+# Servers are killed, frozen and restarted for so many seconds, and so many inputs are random.
+SOAK_SECONDS ?= 900
+FUZZ_CASES ?= 100000
+
+soak: ## Read and write in eight processes while servers fail, and look for what is lost
+	@$(READY) && PYTHONPATH=tests python -m soak --seconds $(SOAK_SECONDS) $(SOAK_ARGS)
+
+fuzz: ## Read random entries and broken answers
+	@$(READY) && python -m pytest tests/fuzz --fuzz-cases $(FUZZ_CASES) $(PYTEST_ARGS)
+
 lint: ## Check style and types
 	@$(READY) && ruff check . && ruff format --check . && mypy
 
@@ -45,7 +55,7 @@ wheel: ## Build the source distribution and the wheel into dist/
 # it runs in an empty folder, so that a path relative to the checkout fails as well.
 WHEEL_VENV = .cache/wheel-venv
 WHEEL_TREE = .cache/wheel-tree
-test-wheel: wheel ## Run the tests against the installed wheel, on OpenLDAP
+test-wheel: wheel ## Run the fast tests against the installed wheel, on OpenLDAP
 	@rm -rf $(WHEEL_VENV) $(WHEEL_TREE) && mkdir -p $(WHEEL_TREE)/run
 	@for name in *; do case "$$name" in ldapdb|build|dist|*.egg-info) ;; \
 	    *) cp -R "$$name" $(WHEEL_TREE)/ ;; esac; done
@@ -56,7 +66,7 @@ test-wheel: wheel ## Run the tests against the installed wheel, on OpenLDAP
 	    PYTHONPATH="$${PWD%/run}" && export PYTHONPATH && \
 	    python -c 'import ldapdb, sys; print("tests run against", ldapdb.__file__); sys.exit("site-packages" not in ldapdb.__file__)' && \
 	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests \
-	        --vendors openldap $(PYTEST_ARGS)
+	        -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
 matrix: ## Run the fast tests on every supported Python found here, on OpenLDAP
 	@$(READY) && bash .ci/matrix $(PYTHONS)
