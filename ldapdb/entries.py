@@ -23,6 +23,7 @@ from ldapdb.syntaxes import (
     IdentifierForm,
     format_time,
     parse_identifier,
+    parse_integer,
     parse_time,
     sibling_sid,
 )
@@ -250,7 +251,7 @@ def _read_primary_group(entry: Entry) -> Optional[bytes]:
     if len(sids) != 1 or number is None:
         return None
     try:
-        return sibling_sid(bytes(sids[0]), int(number))
+        return sibling_sid(bytes(sids[0]), parse_integer(number))
     except ValueError as error:
         raise InvalidValue(f"{OBJECT_SID} or {PRIMARY_GROUP_ID}: {error}") from None
 
@@ -337,8 +338,15 @@ def _read_boolean(entry: Entry, attribute: str) -> bool:
 
 
 def _read_time(entry: Entry, attribute: str, whole: Callable[[float], int]) -> Optional[float]:
-    """Read a time in whole seconds, rounded so that a window never grows."""
+    """Read a time in whole seconds, rounded so that a window never grows.
+
+    A limit that is there in another form than ours, with an option or without a value, must
+    not be taken for none.
+    """
     value = entry.value(attribute)
+    given = [name for name in entry.attributes if name.partition(";")[0] == attribute.lower()]
+    if given and (value is None or len(given) > 1):
+        raise InvalidValue(f"{attribute} must have one value and no options ({', '.join(given)})")
     try:
         return None if value is None else float(whole(parse_time(value)))
     except ValueError as error:

@@ -12,12 +12,18 @@ __all__ = [
     "IdentifierForm",
     "format_time",
     "parse_identifier",
+    "parse_integer",
     "parse_time",
     "sibling_sid",
     "write_identifier",
 ]
 
 _SHORTEST_SID = 12
+
+# Stricter than int() and UUID(), which take "1_000" and "{…}": what reads as another entry's
+# identifier is that entry's identity.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,38}")  # RFC 4517, section 3.3.16; up to 128 bits
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{32}")
 
 _TIME = re.compile(
     r"(\d{4})(\d{2})(\d{2})(\d{2})(?:([0-5]\d)([0-5]\d|60)?)?(?:[.,](\d+))?"
@@ -46,8 +52,28 @@ def parse_identifier(octets: bytes, form: IdentifierForm) -> int:
     if form is IdentifierForm.UUID_BYTES_LE:
         return uuid.UUID(bytes_le=octets).int
     if form in (IdentifierForm.UUID_TEXT, IdentifierForm.HEXADECIMAL):  # dashes are no matter
-        return uuid.UUID(octets.decode("ascii")).int
-    return int(octets.decode("ascii"))
+        digits = octets.decode("ascii").replace("-", "")
+        if not _HEXADECIMAL.fullmatch(digits):
+            raise ValueError("not 32 hexadecimal digits")
+        return int(digits, 16)
+    return parse_integer(octets.decode("ascii"))
+
+
+def parse_integer(text: str) -> int:
+    """Read an INTEGER.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or has more digits than any identifier.
+
+    References
+    ----------
+    RFC 4517, section 3.3.16.
+    """
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("not a whole number")
+    return int(text)
 
 
 def write_identifier(number: int, form: IdentifierForm) -> Optional[bytes]:

@@ -205,6 +205,7 @@ def test_a_user_s_group_by_number_is_read(attributes: dict[str, Any], group: byt
     ("attributes", "reason"),
     [
         ({"objectsid": SID, "primarygroupid": "users"}, "objectSid or primaryGroupID: "),
+        ({"objectsid": SID, "primarygroupid": "51_3"}, "objectSid or primaryGroupID: "),
         ({"objectsid": SID, "primarygroupid": "-1"}, "-1 is not the number of an account"),
         ({"objectsid": b"S-1-5-21", "primarygroupid": "513"}, "not a security identifier"),
         ({"objectsid": SID, "primarygroupid": ["513", "514"]}, "primaryGroupID has 2 values"),
@@ -310,6 +311,25 @@ def test_an_unclear_boolean_gives_nothing(attribute: str, value: Any) -> None:
     """Only TRUE and FALSE are booleans (RFC 4517, section 3.3.3)."""
     with pytest.raises(InvalidValue, match=attribute):
         read_grant(_grant_entry(**{attribute: value}))
+
+
+@pytest.mark.parametrize("attribute", [NOT_BEFORE, NOT_AFTER])
+@pytest.mark.parametrize(
+    "given_attributes",
+    [
+        {"{};lang-de": "20200101000000Z"},
+        {"{};x-a": "20200101000000Z", "{}": "20990101000000Z"},
+        {"{};x-a": []},
+        {"{}": []},
+    ],
+)
+def test_a_limit_of_another_form_is_not_taken_for_none(
+    attribute: str, given_attributes: dict[str, Any]
+) -> None:
+    """An option, or no value, is not what we write, but somebody set a limit."""
+    named = {name.format(attribute): values for name, values in given_attributes.items()}
+    with pytest.raises(InvalidValue, match=f"{attribute} must have one value and no options"):
+        read_grant(_grant_entry(**named))
 
 
 @pytest.mark.parametrize("attribute", [NOT_BEFORE, NOT_AFTER])

@@ -271,3 +271,20 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
     except ValueError:
         return
     assert isinstance(moment, float)
+
+
+@pytest.mark.parametrize(
+    ("octets", "form"),
+    [
+        *((each, IdentifierForm.INTEGER) for each in (b"1_000", b" 1000", b"+1000", b"01000")),
+        *((each, IdentifierForm.INTEGER) for each in (b"1000\n", b"", b"-0", b"9" * 40, b"1e3")),
+        (b"{7a0b1c2d-0000-103f-8000-0123456789ab}", IdentifierForm.UUID_TEXT),
+        (b"urn:uuid:7a0b1c2d-0000-103f-8000-0123456789ab", IdentifierForm.UUID_TEXT),
+        (b"7a0b1c2d-0000103f-80000123-456789ag", IdentifierForm.HEXADECIMAL),
+        ("٧a0b1c2d-0000103f-80000123-456789ab".encode(), IdentifierForm.HEXADECIMAL),  # noqa: RUF001
+    ],
+)
+def test_what_only_looks_like_an_identifier_is_nobodys(octets: bytes, form: IdentifierForm) -> None:
+    """Python reads more as a number than a directory does, and it would be another's identity."""
+    with pytest.raises(ValueError, match=r"not |'ascii' codec"):
+        parse_identifier(octets, form)
