@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Optional, TypeVar
 
@@ -20,6 +21,9 @@ __all__ = ["Warned", "batches", "require_base", "search"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# Characters of an entry's text in a log line.
+_LONGEST_TEXT = 1000
 
 # Values in one filter. Servers take thousands; a few hundred keep one request small.
 _BATCH = 200
@@ -92,6 +96,16 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield whole[start : start + _BATCH]
 
 
+def _one_line(text: str) -> str:
+    """Make one short line of what may be anybody's text: a line break would forge another."""
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
+    return "".join(
+        char if unicodedata.category(char) not in ("Cc", "Zl", "Zp") else ascii(char)[1:-1]
+        for char in text
+    )
+
+
 class Warned:
     """Warnings about entries, each once while its reason lasts.
 
@@ -109,7 +123,7 @@ class Warned:
 
     def skip(self, dn: object, reason: object) -> None:
         """Warn that an entry is left out."""
-        key = str(dn), str(reason)
+        key = _one_line(str(dn)), _one_line(str(reason))
         with self._lock:
             if key in self._said:
                 return
