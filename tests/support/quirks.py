@@ -129,6 +129,61 @@ QUIRKS = (
     ),
 )
 
+# docs/access.md has the cells; its notes are numbered as these keys are.
+_RIGHTS = {"test_every_cell_of_the_table_of_rights"}
+QUIRKS += (
+    Quirk(
+        "389ds",
+        _389,
+        "a user sees nothing until rules of the company say otherwise",
+        key="rights 1",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "openldap",
+        "OpenLDAP 2.5.13",
+        "the writer makes and removes every kind of entry below ou=remoteapp, but none with a "
+        "password",
+        key="rights 2",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "389ds",
+        _389,
+        "the two accounts read the attributes that ldapdb needs by name, and mail is none",
+        key="rights 3",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "389ds",
+        _389,
+        "nobody changes his own password until a rule of the company says so",
+        key="rights 4",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "ad",
+        _SAMBA,
+        "whoever has not logged in sees the root DSE and nothing else, no schema",
+        key="rights 5",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "389ds",
+        _389,
+        "everybody sees the suffix entry, by a rule that dscreate puts into it",
+        key="rights 6",
+        asks=_RIGHTS,
+    ),
+    Quirk(
+        "ad",
+        _SAMBA,
+        "a compare is answered without a look at rights, so that everybody may guess values",
+        key="rights 7",
+        asks=_RIGHTS,
+    ),
+)
+
 
 class Quirks:
     """The lines of the table that concern a test on a server."""
