@@ -1,0 +1,34 @@
+"""How many cases of each kind are to run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Optional
+
+# The share of each kind; cases on the wire take the most time.
+_OF = {"entries": 0.7, "wire": 0.2, "names": 0.1}
+
+
+@dataclass
+class Budget:
+    """How many cases of each kind are to run, and how many did.
+
+    Parameters
+    ----------
+    total : int
+        All cases.
+    seed : int
+        Decides what they are.
+    only : int, optional
+        The number of the one case on the wire that is to be repeated.
+    """
+
+    total: int
+    seed: int
+    only: Optional[int] = None
+    ran: Counter[str] = field(default_factory=Counter)
+
+    def of(self, kind: str) -> int:
+        """Return the number of cases of a kind."""
+        return max(1, round(self.total * _OF[kind]))

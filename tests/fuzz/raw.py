@@ -1,0 +1,154 @@
+"""Entries as no administrator would write them, and as a broken server may send them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from ldapdb.entries import (
+    ALLOW_HOME,
+    ALLOW_STARTUP_DATA,
+    ALLOW_VIEW,
+    APPLICATION_CLASS,
+    DESCRIPTION,
+    GRANT_CLASS,
+    IMAGE,
+    LICENSE,
+    MEMBER,
+    MEMBER_UID,
+    NOT_AFTER,
+    NOT_BEFORE,
+    OBJECT_CLASS,
+    OBJECT_SID,
+    PRIMARY_GROUP_ID,
+    VOLUME,
+)
+
+MEGABYTE = 1_000_000
+HUGE = [
+    b"a" * MEGABYTE,
+    b"a" * MEGABYTE + b"!",
+    b"a." * (MEGABYTE // 2),
+    b"a-" * (MEGABYTE // 2),
+    b"a/" * (MEGABYTE // 2) + b"A",
+    b"[" + b":" * MEGABYTE,
+    b"/" * MEGABYTE + b":/b:ro",
+    b"9" * MEGABYTE,
+    b"20990101000000." + b"9" * MEGABYTE + b"Z",
+    b"cn=" + b"\\41" * (MEGABYTE // 3),
+    b"cn=x," * 20_000 + b"dc=org",
+    b"\xff" * MEGABYTE,
+    b"remoteapp grant image=a " + b"view=TRUE " * 50_000,
+    b"remoteapp grant image=a " + b"license=" + b"'\"" * 200_000,
+]
+ODD = [
+    b"", b" ", b"\0", b"\n", b"\r\nERROR forged", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"*",
+    b")(uid=*", b"<script>", b"\xef\xac\x80", b"\xef\xbc\xb4RUE", b"\xd9\xa1", b"true", b"TRUE ",
+    b" TRUE", b"TRUE\0", b"True", b"1", b"yes", b"TRUE\n", b"-1", b"1_0", b"+7", b"0x10", b"1e3",
+    "\u2028".encode(), b"a:b:c:d", b"{", b"a" * 300,
+]  # fmt: skip
+GOOD = {
+    IMAGE: [b"a", b"b/c:1", b"simphony/mayavi:0.5", b"a@sha256:" + b"0" * 64],
+    LICENSE: [b"1234", b"27000@licence.example.org", "clé".encode()],
+    ALLOW_HOME: [b"TRUE", b"FALSE"],
+    ALLOW_VIEW: [b"TRUE", b"FALSE"],
+    ALLOW_STARTUP_DATA: [b"TRUE", b"FALSE"],
+    VOLUME: [b"/a:/b:ro", b"/a:/b:rw", b"/a b:/c d:ro"],
+    NOT_BEFORE: [b"20200101000000Z", b"2098010100+0130", b"20200101000000.9Z"],
+    NOT_AFTER: [b"20201231235959Z", b"20991231235959.5Z", b"209912312359-01"],
+}
+TIMES = [
+    b"20200230000000Z", b"20201231235960Z", b"20201231240000Z", b"00000101000000Z",
+    b"99991231235959-2300", b"00010101000000+2300", b"2020", b"20200101000000", b"20200101000000z",
+    b"20200101000000+9999", b"20200101000000,5Z", b"20200101000000.Z", b"2020010100.5Z",
+]  # fmt: skip
+OURS = [c.encode() for c in (GRANT_CLASS, APPLICATION_CLASS)]
+CLASSES = [*OURS, GRANT_CLASS.upper().encode(), b"groupOfNames", b"top", b"remoteAppGrantX"]
+DNS = [
+    "cn=x,ou=grants,ou=remoteapp,dc=example,dc=org", "CN=a\\2Cb+uid=c,dc=example,dc=org", "",
+    "cn=", "cn=#0401ff", "cn=#04", "nonsense", "cn=\\", "cn=x,,dc=org", "cn=\0,dc=org",
+    "cn=x\nERROR forged,dc=org", "cn=\\ff,dc=org", "1.2.3.=x", "cn=" + "y" * 100_000,
+    "dc=org," * 5000 + "dc=org", "cn=x;dc=org", "cn=\u2028,dc=org",
+]  # fmt: skip
+WORDS = st.sampled_from(
+    [
+        *("remoteapp", "application", "grant", "image=a", "image=b/c:1", "IMAGE=a", "home=TRUE"),
+        *("home=FALSE", "view=true", "view=TRUE", "startup-data=TRUE", "volume=/a:/b:ro"),
+        *("volume='/a:/b:rw'", "license=x", "license='home=TRUE'", "not-after=20201231235959Z"),
+        *("not-before=20980101000000Z", "not-after=", "home=", "=", "'", '"', "\\", "#", "\n"),
+        *("home=TRUE\\", "home='TRUE", "\u00a0", "\u3000", "\0", "image=", "\ufeff", "volume="),
+    ]
+)
+MORE_TEXTS: list[list[bytes]] = [
+    [], [], [], [], [b"\xff"], [b"remoteapp grant image=a \xff"], [HUGE[-2]], [HUGE[-1]],
+]  # fmt: skip
+LINES = st.lists(WORDS, max_size=7).map(" ".join)
+
+
+def _values(good: Sequence[bytes], more: Sequence[bytes] = ()) -> st.SearchStrategy[list[bytes]]:
+    one = st.sampled_from([*good, *good, *more, *ODD]) | st.binary(max_size=12)
+    huge = st.sampled_from(HUGE)
+    few = st.lists(one, min_size=1, max_size=3)
+    right = st.sampled_from(good).map(lambda value: [value])
+    many = st.sampled_from([1, 3000]).map(lambda count: [b"%d" % n for n in range(count)])
+    return st.integers(0, 39).flatmap(
+        lambda n: right if n < 24 else few if n < 37 else huge.map(lambda v: [v]) if n < 38
+        else many if n < 39 else st.just([])
+    )  # fmt: skip
+
+
+_WITH_OPTION = ["", "", "", "", "", "", "", "", "", ";lang-de", ";x-;y", ";range=0-0", ";binary"]
+
+
+@st.composite
+def _named(draw: st.DrawFn, name: str) -> str:
+    spellings = [name, name, name, name.upper(), name.lower(), name.swapcase()]
+    return draw(st.sampled_from(spellings)) + draw(st.sampled_from(_WITH_OPTION))
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> tuple[str, dict[str, list[bytes]]]:
+    """Draw a DN and attributes with the names that a server gave them."""
+    attributes = {OBJECT_CLASS: draw(st.sampled_from([OURS, CLASSES[2:4], [OURS[0]], [], ODD]))}
+    for name, good in GOOD.items():
+        if name == IMAGE or draw(st.booleans()):
+            more = TIMES if name in (NOT_BEFORE, NOT_AFTER) else ()
+            attributes[draw(_named(name))] = draw(_values(good, more))
+    lines = st.lists(LINES.map("remoteapp grant {}".format) | LINES, min_size=1, max_size=2)
+    if draw(st.booleans()):
+        texts = [line.encode() for line in draw(lines)]
+        attributes[draw(_named(DESCRIPTION))] = texts + draw(st.sampled_from(MORE_TEXTS))
+    if draw(st.booleans()):
+        dns = [dn.encode() for dn in DNS]
+        attributes[draw(_named(MEMBER))] = draw(_values(dns))
+        attributes[draw(_named(MEMBER_UID))] = draw(_values([b"alice", b"Bob"]))
+    return draw(st.sampled_from([DNS[0], DNS[0], DNS[0], *DNS])), attributes
+
+
+IDENTIFIERS = [
+    b"7a0b1c2d-0000-103f-8000-0123456789ab", b"7a0b1c2d-0000103f-80000123-456789ab",
+    b"0123456789abcdef", b"1000", b"{7a0b1c2d-0000-103f-8000-0123456789ab}",
+    b"urn:uuid:7a0b1c2d-0000-103f-8000-0123456789ab", b"7a0b1c2d0000103f80000123456789ab",
+    b" 1000", b"1_000", b"01000", b"-5", b"+1000", b"1000 ", b"\xd9\xa1\xd9\xa0",
+]  # fmt: skip
+SIDS = [
+    b"\x01\x05" + b"\0" * 6 + b"\x15\0\0\0" * 5, b"\x01\x02" + b"\0" * 6 + b"\x20\0\0\0" * 2,
+    b"\x01", b"", b"\x01\xff" + b"\0" * 100,
+]  # fmt: skip
+
+
+@st.composite
+def people(draw: st.DrawFn, name: str, identifier: str) -> tuple[str, dict[str, list[bytes]]]:
+    """Draw a person's entry, with the name and the identifier in given attributes."""
+    attributes = {}
+    if draw(st.integers(0, 9)):
+        attributes[draw(_named(name))] = draw(_values([b"alice", b"Bob", "zoë".encode()]))
+    if draw(st.integers(0, 9)):
+        attributes[draw(_named(identifier))] = draw(_values(IDENTIFIERS))
+    if draw(st.booleans()):
+        attributes[draw(_named(OBJECT_SID))] = draw(_values(SIDS))
+        attributes[draw(_named(PRIMARY_GROUP_ID))] = draw(
+            _values([b"513", b"513"], [b"51_3", b" 513", b"-513", b"4294967296"])
+        )
+    return draw(st.sampled_from([DNS[0], DNS[0], DNS[0], *DNS])), attributes

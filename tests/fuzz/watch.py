@@ -1,0 +1,58 @@
+"""What must hold in every case: time, memory, and what is in the log."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import resource
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LONGEST_LINE = 4000
+
+
+class Log(logging.Handler):
+    """Looks at each line, and keeps the first that is not as it must be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: tuple[str, ...] = ()
+        self.wrong: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if len(line) > _LONGEST_LINE:
+            self.wrong.append(f"a line of {len(line)} characters: {line[:200]}")
+        elif any(secret in line for secret in self.secrets):
+            self.wrong.append("a line with a secret in it")
+        elif any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in line):
+            self.wrong.append(f"a line with a control character: {line!r}")
+
+    def check(self) -> None:
+        """Fail if a line was wrong."""
+        wrong, self.wrong = self.wrong, []
+        assert not wrong, wrong
+
+
+@contextmanager
+def bounded(what: object, *, seconds: float, megabytes: int) -> Iterator[None]:
+    """Hold a piece of work to a time and to a growth of this process.
+
+    Where it never ends, all threads' stacks are printed after a minute and the process ends.
+    """
+    before, began = _peak(), time.monotonic()
+    faulthandler.dump_traceback_later(60, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    took, grew = time.monotonic() - began, _peak() - before
+    assert took <= seconds, f"{what} took {took:.2f} s"
+    assert grew <= megabytes, f"{what} took {grew} MB of memory"
+
+
+def _peak() -> int:
+    """Return the most memory that this process ever had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
