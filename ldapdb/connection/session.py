@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPInvalidFilterError
 
 from ldapdb.connection.addresses import connect
-from ldapdb.connection.credentials import credentials
+from ldapdb.connection.credentials import connection_class, credentials, refusal
 from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
 from ldapdb.connection.tls import secure, tls_error
 from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError, SettingsError
@@ -23,6 +23,8 @@ __all__ = ["Session"]
 # An idle connection may have been cut by a firewall that sends nothing; younger than this
 # it is used without asking.
 _IDLE_SECONDS = 240.0
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 _START_TLS = "1.3.6.1.4.1.1466.20037"  # RFC 4511, section 4.14
 
@@ -54,22 +56,31 @@ class Session:
         try:
             if uri.startswith("ldaps://"):
                 self._socket.plain = secure(self._socket.plain, settings, uri, deadline)
-            self._ldap = self._make(settings)
+            self._ldap = self._make(settings, deadline)
             if settings.start_tls and uri.startswith("ldap://"):
                 self._start_tls(settings, deadline)
             self._bind(settings)
+        except LDAPDBError as error:
+            self.drop()
+            raise _bare(error)  # noqa: B904 -- the same one
+        except WIRE_ERRORS as error:
+            self.drop()
+            _bare(error)
+            deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken("cannot be reached", error) from error
         except BaseException:
             self.drop()
             raise
+        self._ldap.password = None  # so that nothing that prints the connection prints it
 
     @property
     def heard(self) -> bool:
         """Whether the server has said anything during the present or last operation."""
         return self._socket.heard
 
-    def _make(self, settings: Settings) -> Any:
+    def _make(self, settings: Settings, deadline: Deadline) -> Any:
         """Make ldap3's connection on the socket that is open."""
-        made = ldap3.Connection(
+        made = connection_class(settings)(
             ldap3.Server(self.uri, get_info=ldap3.NONE),
             client_strategy=ldap3.SAFE_SYNC,
             auto_referrals=False,
@@ -79,7 +90,7 @@ class Session:
             check_names=False,
             return_empty_attributes=False,  # what is absent is absent
             raise_exceptions=False,
-            **credentials(settings, self.uri),
+            **credentials(settings, self.uri, deadline),
         )
         # What ldap3's own open() does, with our socket. It would look names up without end,
         # and a bind would open a closed connection again, without TLS.
@@ -94,7 +105,7 @@ class Session:
         raise DirectoryUnavailable(f"the directory at {self.uri} broke off", server=self.uri)
 
     def _start_tls(self, settings: Settings, deadline: Deadline) -> None:
-        result = self._log_in(lambda ldap: ldap.extended(_START_TLS))
+        _, result, _, _ = self._ldap.extended(_START_TLS)
         if result["result"] != SUCCESS:
             raise DirectoryUnavailable(
                 f"the directory at {self.uri} refuses StartTLS (result code {result['result']}, "
@@ -106,21 +117,9 @@ class Session:
         self._socket.plain = secure(self._socket.plain, settings, self.uri, deadline)
 
     def _bind(self, settings: Settings) -> None:
-        result = self._log_in(lambda ldap: ldap.bind(read_server_info=False))
-        code = result["result"]
-        if code != SUCCESS:
-            who = f" of {settings.bind_dn}" if settings.bind_dn else ""
-            raise result_error(code, self.uri, f"binding{who}", None, result.get("message"))
-
-    def _log_in(self, operation: Callable[[Any], tuple[Any, ...]]) -> Any:
-        try:
-            _, result, _, _ = operation(self._ldap)
-        except LDAPDBError:
-            raise
-        except WIRE_ERRORS as error:
-            self._socket.deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("cannot be reached", error) from error
-        return result
+        _, result, _, _ = self._ldap.bind(read_server_info=False)
+        if result["result"] != SUCCESS:
+            raise refusal(settings, self.uri, result)
 
     def run(
         self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]]
@@ -130,11 +129,14 @@ class Session:
         self._socket.heard = False
         try:
             _, result, response, _ = operation(self._ldap)
-        except LDAPDBError:
-            raise
+        except LDAPDBError as error:
+            raise _bare(error)  # noqa: B904 -- the same one
         except LDAPInvalidFilterError as error:
-            raise SettingsError(f"ldap3 refuses a filter of the settings: {error}") from error
+            raise SettingsError(f"ldap3 refuses a filter of the settings: {error}") from _bare(
+                error
+            )
         except WIRE_ERRORS as error:
+            _bare(error)
             deadline.remaining()  # a socket's time-out is the deadline's
             raise self._broken("broke off", error) from error
         return result, response
@@ -167,3 +169,15 @@ class Session:
         return tls_error(self.uri, error) or DirectoryUnavailable(
             f"the directory at {self.uri} {what}: {error}", server=self.uri
         )
+
+
+def _bare(error: _Error) -> _Error:
+    """Take the frames off an error and its causes: their variables hold what ldap3 sent.
+
+    Error reporters print such variables, and a bind request has the password.
+    """
+    each: Optional[BaseException] = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, NoReturn, Optional
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +18,7 @@ from ldapdb.settings.values import (
     DNTexts,
     File,
     FilterText,
+    PrincipalText,
     Seconds,
     Timeout,
     Uris,
@@ -83,6 +84,17 @@ class Settings(_Schema):
         None,
         description="A file with the password on its first line, readable by nobody else "
         "(mode 0600 or 0400). It is read at each log-in.",
+    )
+
+    kerberos_principal: Optional[PrincipalText] = Field(
+        None,
+        description="Whom bind = gssapi logs in. Default: whose ticket there is, or the first "
+        "of keytab_file.",
+    )
+    keytab_file: Optional[File] = Field(
+        None,
+        description="A keytab with its key, readable by nobody else, with which tickets are got "
+        "and renewed. Default: the tickets of kinit, or KRB5_CLIENT_KTNAME.",
     )
 
     start_tls: bool = Field(False, description="Turn ldap:// into TLS before anything else.")
@@ -182,9 +194,21 @@ class Settings(_Schema):
 
     @model_validator(mode="after")
     def _contradictions(self) -> Settings:
-        for complaint in (*self._wrong_bind(), *self._wrong_tls(), *self._wrong_other()):
+        for complaint in (
+            *self._wrong_bind(), *self._wrong_kerberos(), *self._wrong_tls(), *self._wrong_other()
+        ):  # fmt: skip
             raise ValueError(complaint)
         return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: that would write the password down.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError("settings may hold a password and are not pickled; load them again")
 
     @property
     def authentication(self) -> str:
@@ -237,6 +261,20 @@ class Settings(_Schema):
         if len(passwords) > 1:
             complaints.append("bind_password_file: contradicts bind_password; keep one of them")
         return complaints
+
+    def _wrong_kerberos(self) -> list[str]:
+        if self.authentication != "gssapi":
+            return [
+                f"{name}: is for bind = 'gssapi'; remove it or set that"
+                for name in ("kerberos_principal", "keytab_file")
+                if getattr(self, name) is not None
+            ]
+        return [
+            f"bind: gssapi to {uri!r} is not possible, Kerberos has tickets for names; use ldap:// "
+            "or ldaps:// with the server's name, or bind = 'external'"
+            for uri in (*self.uri, *self.write_uri)
+            if uri.startswith("ldapi://")
+        ]
 
     def _wrong_tls(self) -> list[str]:
         complaints = []

@@ -22,6 +22,7 @@ __all__ = [
     "DNTexts",
     "File",
     "FilterText",
+    "PrincipalText",
     "Seconds",
     "Timeout",
     "Uris",
@@ -95,6 +96,7 @@ Uris = Annotated[
 ]
 DNText = Annotated[str, AfterValidator(_check_dn)]
 DNTexts = Annotated[tuple[DNText, ...], NoDecode, BeforeValidator(_split_dns), Field(min_length=1)]
+PrincipalText = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f]+$")]
 FilterText = Annotated[str, AfterValidator(_check_filter)]
 Attribute = Annotated[str, AfterValidator(_check_attribute)]
 Attributes = Annotated[

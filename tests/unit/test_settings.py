@@ -245,6 +245,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("bind_dn", "reader", "is not a DN"),
     ("bind_dn", "", "is empty"),
     ("bind_password_file", "/nowhere", "there is no such file"),
+    ("kerberos_principal", "", "match pattern"),
+    ("kerberos_principal", "svc remoteapp@EXAMPLE.ORG", "match pattern"),
+    ("keytab_file", "/nowhere", "there is no such file"),
     ("start_tls", "perhaps", "valid boolean"),
     ("allow_plaintext", "perhaps", "valid boolean"),
     ("ca_file", "/nowhere", "there is no such file"),
@@ -543,7 +546,9 @@ def test_a_password_goes_out_in_clear_only_where_that_is_allowed(
     }
     uris = f"{uri} {write_uri or ''}"
     in_clear = _WAYS[uri] or _WAYS.get(write_uri or "", False)
-    if start_tls and "ldap://" not in uris:
+    if bind == "gssapi" and "ldapi://" in uris:
+        assert "Kerberos has tickets for names" in _complaint(**given)
+    elif start_tls and "ldap://" not in uris:
         assert "start_tls: is for ldap://" in _complaint(**given)
     elif bind == "simple" and in_clear and not (start_tls or allow_plaintext):
         assert "would carry the password in clear" in _complaint(**given)
@@ -603,6 +608,18 @@ def pem(tmp_path: Path) -> str:
             ),
         ),
         (
+            {"keytab_file": "PEM"},
+            "keytab_file: is for bind = 'gssapi'; remove it or set that",
+        ),
+        (
+            {"bind": "anonymous", "kerberos_principal": "a"},
+            "kerberos_principal: is for bind = 'gssapi'; remove it or set that",
+        ),
+        (
+            {"bind": "gssapi", "write_uri": "ldapi://%2Frun%2Fldapi"},
+            "bind: gssapi to 'ldapi://%2Frun%2Fldapi' is not possible",
+        ),
+        (
             {"bind": "gssapi", "bind_dn": "cn=a"},
             "bind: gssapi takes no bind_dn; remove it or set bind = 'simple'",
         ),
@@ -650,6 +667,7 @@ def test_contradictions_are_refused(more: dict[str, Any], complaint: str, pem: s
         {"bind": "external", "client_cert_file": "PEM", "client_key_file": "PEM"},
         {"bind": "simple", "bind_dn": "cn=a", "bind_password": SECRET},
         {"bind": "gssapi"},
+        {"bind": "gssapi", "keytab_file": "PEM", "kerberos_principal": "svc/dc1@EXAMPLE.ORG"},
         {"ca_file": "PEM"},
         {"start_tls": True, "uri": "ldaps://one ldap://two"},
         {"start_tls": True, "write_uri": "ldap://two"},
