@@ -1,0 +1,1 @@
+"""A soak: many processes at a cluster whose servers are killed, frozen and restarted."""

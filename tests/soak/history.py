@@ -1,0 +1,167 @@
+"""What may have been true when: the states of one key, as its writes and the faults allow.
+
+A key, such as "alice has this image under this policy", is written by one worker only,
+one call after the other. So its history is a sequence, and its state at a time is that of the
+last write, with these exceptions, all of them the nature of two providers that copy
+from each other *after* they have answered:
+
+- A call that failed may have been carried out or not; so may one whose process was killed.
+- A provider that is **killed or restarted** keeps on its disk what it has answered, and takes it
+  to the other when it is back. A write that was under way at that moment, or was
+  answered within LAG_SECONDS before, may be known to it alone. A later write of the same key at the
+  other provider may have nothing to do there ("he does not have it"), so that the earlier
+  one shows again when the killed server is back.
+- A provider that is **frozen** keeps what it was sent and carries it out when it is thawed,
+  even though the caller has long gone to the other. Any write during the freeze may be such
+  a one, whatever was answered.
+- Both end with the outage: BACK_SECONDS after the server has come back, both have taken all
+  that the other had. A write that begins later than that is final.
+- A process that is killed forgets at which provider it wrote last. Its successor may go back to
+  one that has just come back and does not know that yet.
+
+What is **not** allowed: that a write which was answered while both providers were well is
+lost or undone, that two writes in one outage, which one server took, change places, or
+that a write of one key changes another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from soak.journal import Fault, Operation
+
+__all__ = ["BACK_SECONDS", "LAG_SECONDS", "Faults", "Step", "possible"]
+
+# A well provider's change is at the other within milliseconds; on a machine with fewer
+# processors than processes, within tenths of seconds.
+LAG_SECONDS = 1.0
+# An outage is over when each server has what the others had by then, which is measured (see
+# ``chaos``). So much later, what was under way meanwhile is there, too.
+BACK_SECONDS = 1.0
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A write, as it concerns one key.
+
+    Parameters
+    ----------
+    operation : Operation
+        The write.
+    value : bool
+        What it makes of the key.
+    late : float
+        Until when it may still take effect, or show again, in spite of later writes.
+    late_to_others : float
+        The same, where a later write is another process's.
+    """
+
+    operation: Operation
+    value: bool
+    late: float
+    late_to_others: float
+
+    def may_follow(self, later: Step) -> bool:
+        """Tell whether this may take effect after a later write."""
+        same = self.operation.process == later.operation.process
+        return (self.late if same else self.late_to_others) > later.operation.began
+
+
+class Faults:
+    """What was done to the servers, and what that excuses."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self._all = [fault for fault in faults if fault.target != "worker"]
+        self._of_providers = [fault for fault in self._all if fault.is_of_provider]
+
+    def step(self, operation: Operation, value: bool) -> Step:
+        """Tell until when a write may take effect."""
+        certain = operation.ended if operation.acknowledged else operation.ended + LAG_SECONDS
+        ends = [
+            fault.ended + BACK_SECONDS
+            for fault in self._of_providers
+            if _may_be_alone_with(operation, fault)
+        ]
+        near = [
+            fault.ended + BACK_SECONDS
+            for fault in self._of_providers
+            if fault.began - LAG_SECONDS <= operation.ended
+            and operation.began <= fault.ended + BACK_SECONDS
+        ]
+        late = max([certain, *ends])
+        return Step(operation, value, late, max([late, *near]))
+
+    def provider_fails_in(self, began: float, ended: float) -> bool:
+        """Tell whether a provider was stopped between two moments."""
+        return any(began <= fault.began <= ended for fault in self._of_providers)
+
+    def all_well(self, began: float, ended: float) -> bool:
+        """Tell whether no server was away between two moments."""
+        return not any(fault.began <= ended and began <= fault.ended for fault in self._all)
+
+    def horizon(self, began: float, stale_seconds: float) -> float:
+        """Return from when on an answer may be, that is given at a time.
+
+        A server that is well shows what was true LAG_SECONDS ago. One that was away, or follows
+        one that was, shows what was true when that began. So may a cache.
+
+        Parameters
+        ----------
+        stale_seconds : float
+            For how long a cache may serve an old answer while no server answers.
+        """
+        since = began - LAG_SECONDS
+        while True:
+            earlier = [
+                fault.began
+                for fault in self._all
+                if fault.began - LAG_SECONDS < since + 1e-6 <= fault.ended + BACK_SECONDS
+            ]
+            if not earlier:
+                return since
+            since = min(earlier) - LAG_SECONDS - stale_seconds - 1e-3
+
+
+def _may_be_alone_with(operation: Operation, fault: Fault) -> bool:
+    """Tell whether a write may be known only to a server that is away."""
+    if operation.ended < fault.began - LAG_SECONDS:
+        return False
+    return operation.began <= (fault.ended if fault.kind == "freeze" else fault.began)
+
+
+def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:
+    """List the times in which a key may have had a value.
+
+    Parameters
+    ----------
+    value : bool
+        Whether to look for when it was so, or for when it was not.
+    initial : bool
+        Its value before the first write.
+    steps : sequence of Step
+        Its writes, in order.
+    """
+    spans: list[Span] = []
+    since = -math.inf if initial is value else None
+    making: list[Step] = []
+    for step in steps:
+        if step.value is value:
+            making.append(step)
+            since = step.operation.began if since is None else since
+        elif step.operation.acknowledged and since is not None:
+            making = [each for each in making if each.may_follow(step)]
+            if not making:
+                spans.append((since, step.operation.ended))
+                since = None
+    if since is not None:
+        spans.append((since, math.inf))
+    return spans
+
+
+def any_in(spans: Iterable[Span], began: float, ended: float) -> bool:
+    """Tell whether one of some times overlaps another one."""
+    return any(first <= ended and began <= last for first, last in spans)
