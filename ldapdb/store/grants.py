@@ -24,6 +24,7 @@ from ldapdb.entries import (
     read_images,
 )
 from ldapdb.errors import (
+    AccessDenied,
     EntryExists,
     InvalidValue,
     LDAPDBError,
@@ -111,9 +112,18 @@ class Grants:
             try:
                 if self._add_to(call, dn, image, policy, window, member):
                     return
-            except EntryExists:  # made by another process since we looked
-                if self._add_to(call, dn, image, policy, window, member):
-                    return
+            except EntryExists:  # made by another process since we looked, or hidden
+                try:
+                    if self._add_to(call, dn, image, policy, window, member):
+                        return
+                except EntryExists as error:
+                    raise AccessDenied(
+                        f"the entry '{dn}' is there already and hidden from this account; let "
+                        "the account read and write it, or set read_only",
+                        server=error.server,
+                        dn=str(dn),
+                        result_code=error.result_code,
+                    ) from error
         raise LDAPDBError(
             f"none of the entries '{dn}' and before grants {image!r} as its name says; they were "
             "changed by hand: rename them",
