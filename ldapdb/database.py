@@ -94,7 +94,12 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         ldapdb.errors.DirectoryUnavailable
             If no server answers. The host tries again at its next request.
         """
-        self._store = Store(load(**database_kwargs))
+        try:
+            settings = load(**database_kwargs)
+        finally:
+            # Error reporters print the variables of a call that fails.
+            database_kwargs.clear()
+        self._store = Store(settings)
         try:
             self._store.verify()
         except BaseException:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ldapdb.errors import SettingsError
 from ldapdb.settings.model import SECRET, Settings
@@ -34,6 +34,9 @@ def load(**keywords: Any) -> Settings:
     SettingsError
         With one message for all that is wrong.
     """
+    # Error reporters print the variables of a call that fails.
+    if isinstance(keywords.get(SECRET), str):
+        keywords[SECRET] = SecretStr(keywords[SECRET])
     given = {name: value for name, value in keywords.items() if value is not None}
     refuse_unknown(Settings, given, "keyword arguments")
     refuse_unknown(
@@ -45,7 +48,8 @@ def load(**keywords: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        wrong = _explain(error)  # and no more: the error holds what was given
+    raise SettingsError(wrong)
 
 
 def _explain(error: ValidationError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Optional
 
 from ldapdb.errors import SettingsError
 
@@ -28,16 +29,24 @@ def read_password(path: Path, setting: str) -> str:
     SettingsError
         If it is not private, cannot be read, or has an empty first line.
     """
-    try:
-        with path.open("rb") as file:
-            check_private(path, setting, os.fstat(file.fileno()))
-            password = file.readline().decode("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error if isinstance(error, OSError) else "it is no UTF-8"
-        raise SettingsError(f"{setting} {str(path)!r}: {reason}") from None
+    password = _first_line(path, setting)
+    if password is None:
+        raise SettingsError(f"{setting} {str(path)!r}: it is no text in UTF-8")
     if not password:
         raise SettingsError(f"{setting} {str(path)!r} has an empty first line")
     return password
+
+
+def _first_line(path: Path, setting: str) -> Optional[str]:
+    """Return None where it is no text: an error about that would carry the password along."""
+    try:
+        with path.open("rb") as file:
+            check_private(path, setting, os.fstat(file.fileno()))
+            return file.readline().decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(f"{setting} {str(path)!r}: {error}") from error
+    except UnicodeDecodeError:
+        return None
 
 
 def check_private(path: Path, setting: str, status: os.stat_result) -> None:

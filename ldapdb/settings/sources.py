@@ -56,6 +56,10 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
             warnings.simplefilter("ignore")  # pydantic-settings warns of a key it reads itself
             source = TomlConfigSettingsSource(settings_cls, config_file)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"config_file {str(config_file)!r}: {error}") from error
+        reason = str(error)  # and no more: the error's frames hold the file's text
+    else:
+        reason = ""
+    if reason:
+        raise SettingsError(f"config_file {str(config_file)!r}: {reason}")
     refuse_unknown(settings_cls, source.toml_data, f"file {str(config_file)!r}")
     return source
