@@ -134,6 +134,8 @@ class Record:
     faults: list[Fault] = field(default_factory=list)
     stalls: list[Stall] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    retries: int = 0
+    stale: int = 0
 
 
 def read(paths: Iterable[Path]) -> Record:
@@ -154,6 +156,9 @@ def _read(record: Record, lines: Iterable[str]) -> None:
             record.setup = line
         elif what == "warning":
             record.warnings.append(line["text"])
+        elif what in ("retry", "stale"):
+            record.retries += what == "retry"
+            record.stale += what == "stale"
         elif what in ("fault", "over"):
             faults.take(line)
         else:

@@ -32,7 +32,8 @@ def table(record: Record, violations: Sequence[Violation], seed: int, seconds: f
     lines += [f"  {kind:<22}{errors[kind]:>8}" for kind in sorted(errors)]
     lines += ["", "faults"]
     lines += [f"  {' '.join(fault):<22}{faults[fault]:>8}" for fault in sorted(faults)]
-    lines += ["", f"{'slowest call':<24}{slowest:>8.2f} s", ""]
+    lines += ["", f"{'retries':<24}{record.retries:>8}", f"{'old answers':<24}{record.stale:>8}"]
+    lines += [f"{'slowest call':<24}{slowest:>8.2f} s", ""]
     lines += [f"{kind:<24}{counted[kind]:>8}" for kind in KINDS]
     return "\n".join(lines)
 

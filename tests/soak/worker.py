@@ -179,16 +179,25 @@ def _said(error: Exception) -> str:
     return f"{'answer lost: ' if lost else ''}{error}"[:600]
 
 
+# What ldapdb logs as a warning, by the beginning of the logger's name.
+_NOTED = {
+    "ldapdb.store": "warning",  # an entry is left out of an answer
+    "ldapdb.connection.pool": "retry",  # a server does not answer, and the next is asked
+    "ldapdb.cache": "stale",  # none answers, and an old answer serves
+}
+
+
 class _Noted(logging.Handler):
-    """Writes into the journal what was left out of an answer."""
+    """Writes into the journal what ldapdb warns of."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(logging.WARNING)
         self._journal = journal
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("ldapdb.store"):
-            self._journal.note("warning", said=record.getMessage())
+        for name, what in _NOTED.items():
+            if record.name.startswith(name):
+                self._journal.note(what, said=record.getMessage()[:300])
 
 
 def _beat(journal: Journal) -> None:

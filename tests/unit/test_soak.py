@@ -266,6 +266,8 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
         journal.note("begin", process="3.1")
         journal.note("call", do="grant", about=KEY)
         journal.note("stall", since=0)
+        journal.note("retry", said="gone")
+        journal.note("stale", said="old")
         journal.note("result", result="id")
         journal.note("call", do="revoke", about=KEY)
         journal.note("begin", process="3.2")
@@ -292,7 +294,7 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("kill", "consumer", True),
         ("freeze", "provider 2", False),
     ]
-    assert len(record.stalls) == 1
+    assert len(record.stalls) == record.retries == record.stale == 1
     assert record.setup["held"] == []
 
 
@@ -312,11 +314,13 @@ def test_a_seed_makes_one_plan() -> None:
 
 def test_the_table_counts_what_was_done_and_what_must_not_be() -> None:
     operations = [grant(1), grant(2, error="killed"), call("user", ("alice",), 3, 4.25)]
-    said = table(Record({}, operations, [KILL]), [Violation("lost", "x")], 7, 120)
+    record = Record({}, operations, [KILL], retries=5)
+    said = table(record, [Violation("lost", "x")], 7, 120)
     lines = [line.split() for line in said.splitlines()]
     assert ["grant", "2", "1"] in lines
     assert ["killed", "1"] in lines
     assert ["provider", "1", "kill", "1"] in lines
     assert ["slowest", "call", "1.25", "s"] in lines
+    assert ["retries", "5"] in lines
     assert ["lost", "1"] in lines
     assert ["wider", "0"] in lines
