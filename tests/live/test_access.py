@@ -246,9 +246,8 @@ class Things:
     def _application(self) -> Thing:
         dn = f"cn=tool,ou=applications,{self._base}"
         image = f"remoteAppImage: {IMAGE}"
-        lines = (self._group_class, "objectClass: remoteAppApplication", image)
-        if not self._is_ad:
-            lines += (f"member: {self._alice}",)
+        member = f"member: {self._alice}"
+        lines = (self._group_class, "objectClass: remoteAppApplication", image, member)
         writes = self._entry(dn, *lines, remoteAppImage=IMAGE, displayName="Tool")
         return Thing(self._value(dn, "remoteAppImage", IMAGE), writes)
 
@@ -300,7 +299,12 @@ class Things:
     def _person(self) -> Thing:
         if self._is_ad:
             lines = ["objectClass: user"]
-            names = ("sAMAccountName", "objectGUID", "userAccountControl", "primaryGroupID")
+            names: tuple[str, ...] = (
+                "sAMAccountName",
+                "objectGUID",
+                "userAccountControl",
+                "primaryGroupID",
+            )
         else:
             lines = ["objectClass: inetOrgPerson", "cn: Bob", "sn: B", f"userPassword: {PASSWORD}"]
             names = ("uid", "cn", "entryUUID" if self._bench.vendor == "openldap" else "nsUniqueId")
@@ -336,10 +340,10 @@ class Things:
             return _REFUSALS[-1]  # who is not logged in has none
         if self._is_ad:
             old = _quoted(who.password)
-            lines = ("delete: unicodePwd", old, "-", "add: unicodePwd", old)
-            return who.change(f"dn: {who.dn}", "changetype: modify", *lines)
-        (change,) = self._modifies(who.dn, userPassword=who.password).values()
-        return change(who)
+            change = ("delete: unicodePwd", old, "-", "add: unicodePwd", old)
+            return who.change(f"dn: {who.dn}", "changetype: modify", *change)
+        (write,) = self._modifies(who.dn, userPassword=who.password).values()
+        return write(who)
 
     def _set_quoted(self, dn: str) -> Write:
         lines = ("replace: unicodePwd", _quoted(PASSWORD))

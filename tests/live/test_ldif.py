@@ -49,6 +49,17 @@ def test_every_file_loads_and_loading_it_again_changes_nothing(bench: Bench) -> 
         assert sorted(bench.state().splitlines()) == state, name
 
 
+@on("openldap", "389ds")
+def test_rules_for_each_user_load_after_the_others_and_again(bench: Bench) -> None:
+    """A second time is answered as ldif/README.md says, and leaves all as it was."""
+    bench.set_up(besides=("389ds/99remoteapp.ldif", "389ds/indexes.ldif"))
+    name = f"{bench.vendor}/per-user.ldif"
+    assert bench.load(name) == [OK]
+    state = sorted(bench.state().splitlines())
+    assert bench.load(name)[0] in (16, 20, 80)
+    assert sorted(bench.state().splitlines()) == state
+
+
 @on("openldap")
 def test_an_index_that_is_there_already_is_passed_over(bench: Bench) -> None:
     """The tool goes on and ends with what the server said last."""

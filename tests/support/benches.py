@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -123,6 +124,10 @@ class Bench(ABC):
     def people(self) -> None:
         """Add alice, and a group that she is in."""
 
+    def open_socket(self) -> str:
+        """Let every user of the machine reach the server's socket; return its address."""
+        raise NotImplementedError(self.vendor)
+
 
 def ours(name: str, suffix: str) -> str:
     """Read a file of ldif/, with the suffix of a server in it."""
@@ -151,9 +156,20 @@ class OpenLDAPBench(Bench):
     def load(self, name: str) -> list[int]:
         if not name.startswith("openldap/"):
             return [self.admin.run("ldapadd", text=ours(name, self.suffix)).returncode]
-        options = {"openldap/schema.ldif": ["-a"], "openldap/indexes.ldif": ["-c"]}
+        options = {
+            "openldap/schema.ldif": ["-a"],
+            "openldap/indexes.ldif": ["-c"],
+            "openldap/per-user.ldif": ["-c"],
+        }
         done = self.as_root("ldapmodify", *options.get(name, []), text=ours(name, self.suffix))
         return [done.returncode]
+
+    def open_socket(self) -> str:
+        """Let every user of the machine reach the server's socket; return its address."""
+        self.server.folder.chmod(0o711)
+        (self.server.folder / "ldapi").chmod(0o777)
+        uri: str = self.server.socket_uri
+        return uri
 
     def as_root(
         self, tool: str, *arguments: str, text: str = ""
@@ -191,11 +207,19 @@ class DS389Bench(Bench):
                 _code(self.server, "dsconf $0 schema reload --wait", INSTANCE),
             ]
         tool = ["ldapmodify"] if name.startswith("389ds/") else ["ldapadd"]
-        options = ["-c"] if name in ("389ds/access.ldif", "389ds/indexes.ldif") else []
+        options = ["-c"] if name.startswith("389ds/") and name != "389ds/schema.ldif" else []
         code = self.admin.run(*tool, *options, text=ours(name, self.suffix)).returncode
         if name == "389ds/indexes.ldif":
             self._wait_for_index()
         return [code]
+
+    def open_socket(self) -> str:
+        """Let every user of the machine reach the server's socket; return its address."""
+        path = self.server.folder / "run" / f"slapd-{INSTANCE}.socket"
+        self.server.folder.chmod(0o711)
+        path.parent.chmod(0o755)
+        path.chmod(0o777)
+        return f"ldapi://{quote(str(path), safe='')}"
 
     def _wait_for_index(self) -> None:
         """Wait until the index is filled: until then the server refuses to write (53)."""

@@ -72,7 +72,7 @@ def _name(item: pytest.Item) -> str:
 _SAMBA = "Samba AD 4.17.12"
 _389 = "389 Directory Server 2.3.1"
 
-QUIRKS = (
+QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "ad",
         _SAMBA,
