@@ -126,7 +126,7 @@ def secure(plain: socket.socket, settings: Settings, uri: str, deadline: Deadlin
         ) from error
     except (OSError, ValueError) as error:  # a name of impossible form is a ValueError
         deadline.remaining()  # a socket's time-out is the deadline's
-        if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
             raise _meaning(_CUT, uri, error) from error
         raise (
             tls_error(uri, error)
