@@ -127,6 +127,7 @@ def test_the_next_address_of_a_name_is_tried(private: Private, first: str) -> No
     assert said["results"][0][0] == "alice"
 
 
+@pytest.mark.slow
 def test_an_address_that_hangs_leaves_time_for_the_next(private: Private, deaf: int) -> None:
     private.person("alice")
     private.server.halt()

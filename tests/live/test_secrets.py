@@ -251,6 +251,7 @@ def test_settings_show_no_password(marked: Private) -> None:
         pickle.dumps(settings)
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_no_password(marked: Private, tmp_path: Path) -> None:
     """Neither in what it says, nor in what others see of its process."""
     file = tmp_path / "ldapdb.toml"
