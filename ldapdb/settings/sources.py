@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from ldapdb.errors import SettingsError
+from ldapdb.settings.private import check_private
 
 __all__ = ["CONFIG_FILE", "ENVIRONMENT_PREFIX", "refuse_unknown", "toml_source"]
 
@@ -44,7 +45,8 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
     Raises
     ------
     SettingsError
-        If there is none, it is no TOML, or has a key that is no setting.
+        If there is none, it is no TOML, or has a key that is no setting; if it has a password
+        and is not private.
     """
     if not config_file.is_file():
         raise SettingsError(
@@ -62,4 +64,6 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
     if reason:
         raise SettingsError(f"config_file {str(config_file)!r}: {reason}")
     refuse_unknown(settings_cls, source.toml_data, f"file {str(config_file)!r}")
+    if "bind_password" in source.toml_data:
+        check_private(config_file, "config_file, which has bind_password,", config_file.stat())
     return source

@@ -79,6 +79,7 @@ def test_the_file_may_say_everything(toml: Path) -> None:
         'uri = ["ldaps://one", "ldaps://two"]\nbase_dn = "dc=x"\nnested_groups = false\n'
         f'bind_dn = "cn=reader,dc=x"\nbind_password = "{SECRET}"\n'
     )
+    toml.chmod(0o600)  # it has the password
     settings = load(config_file=toml)
     assert settings.uri == ("ldaps://one", "ldaps://two")
     assert settings.nested_groups is False
@@ -417,6 +418,20 @@ def test_lists_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings.user_name_attribute == ("mail",)
 
 
+def test_a_file_with_a_password_must_be_private(toml: Path) -> None:
+    """Without one anybody may read it, as most files below /etc."""
+    toml.write_text('bind_dn = "cn=reader,dc=x"\n')
+    toml.chmod(0o644)
+    settings = load(**MINIMUM, config_file=str(toml), bind_password=SECRET)
+    assert settings.password() == SECRET
+    toml.write_text(f'bind_dn = "cn=reader,dc=x"\nbind_password = "{SECRET}"\n')
+    message = _complaint(**MINIMUM, config_file=str(toml))
+    assert f"config_file, which has bind_password, {str(toml)!r}" in message
+    assert "chmod 600" in message
+    toml.chmod(0o600)
+    assert load(**MINIMUM, config_file=str(toml)).password() == SECRET
+
+
 def test_lists_come_from_the_file(toml: Path) -> None:
     """The file has lists in TOML's own form, or one alone."""
     toml.write_text(
@@ -729,6 +744,7 @@ def test_a_password_is_in_no_error_about_other_settings(
     assert SECRET not in _complaint(**wrong)
     monkeypatch.delenv("LDAPDB_BIND_PASSWORD")
     toml.write_text(f'bind_password = "{SECRET}"\nbase_dn = "x"\n')
+    toml.chmod(0o600)
     assert SECRET not in _complaint(config_file=str(toml))
 
 
