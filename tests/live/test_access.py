@@ -309,7 +309,11 @@ class Things:
             lines = ["objectClass: inetOrgPerson", "cn: Bob", "sn: B", f"userPassword: {PASSWORD}"]
             names = ("uid", "cn", "entryUUID" if self._bench.vendor == "openldap" else "nsUniqueId")
         writes = self._entry(self._bob, *lines, "mail: bob@example.org", displayName="Bob")
-        return Thing({"": self._shows(self._bob, *names)}, writes)
+        reads = {"see": self._shows(self._bob, *names)}
+        if self._bench.vendor == "389ds":  # whoever may not ask for this finds nobody
+            unlocked = "(&(uid=bob)(!(nsAccountLock=true)))"
+            reads["locked"] = lambda who: "dn:" in who.read(self._suffix, unlocked, "1.1")
+        return Thing(reads, writes)
 
     def _password(self) -> Thing:
         below = f"cn=mallory,ou=grants,{self._base}"
