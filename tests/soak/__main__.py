@@ -19,6 +19,7 @@ from soak.chaos import Chaos, plan
 from soak.checker import Checker, Rules, Violation
 from soak.final import look
 from soak.journal import Journal, read
+from soak.lag import LagMonitor
 from soak.table import table
 from soak.world import OPERATION_SECONDS, OWN, WORKERS, own_key, prepare, settings_of
 from support.cluster import Cluster
@@ -94,6 +95,7 @@ def soak(seed: int, seconds: float, folder: Path) -> list[Violation]:
         (folder / "settings").write_text(json.dumps(cluster.database_kwargs()), encoding="utf-8")
         journal.note("setup", **setup)
         chaos = Chaos(cluster, journal, workers.kill)
+        lag = LagMonitor(cluster, journal)
         try:
             starting = [threading.Thread(target=workers.start, args=(n,)) for n in range(WORKERS)]
             for each in starting:
@@ -106,6 +108,7 @@ def soak(seed: int, seconds: float, folder: Path) -> list[Violation]:
             time.sleep(_AFTER_SECONDS)
         finally:
             workers.stop()
+            lag.stop()
         cluster.wait_in_step()
         final = look(cluster, setup["limits"])
     record = read(sorted(folder.glob("*.jsonl")))

@@ -10,7 +10,8 @@ Kinds of violation:
 ``narrower``   an answer without what was granted at all times it may have been from
 ``unread``     a process that does not see what it has itself just written
 ``late``       a call that took longer than its deadline
-``failed``     a call that failed though all servers were well, or in a way it must not
+``failed``     a call that failed though all servers were well, a read though one was, or
+               any in a way it must not
 =============  ======================================================================
 """
 
@@ -226,8 +227,11 @@ class Checker:
         if call.error in ("", "killed"):
             return
         if call.error in ("DirectoryUnavailable", "DeadlineExceeded"):
-            if self._faults.all_well(call.began - _NOTICED_SECONDS, call.ended):
+            times = call.began - _NOTICED_SECONDS, call.ended
+            if self._faults.all_well(*times):
                 yield Violation("failed", f"{call.kind} failed, with all servers well", call.lines)
+            elif not call.is_write and self._faults.one_provider_well(*times):
+                yield Violation("failed", f"{call.kind} failed, with a server well", call.lines)
         elif call.error == "Exists" and call.kind == "create":
             yield from self._told(call, call.about, True)
         elif call.error == "NotFound" and call.kind in ("grant", "revoke"):

@@ -10,7 +10,8 @@ from each other *after* they have answered:
   to the other when it is back. A write that was under way at that moment, or was
   answered within LAG_SECONDS before, may be known to it alone. A later write of the same key at the
   other provider may have nothing to do there ("he does not have it"), so that the earlier
-  one shows again when the killed server is back.
+  one shows again when the killed server is back. Not so for KNOWN_SECONDS in one process:
+  it refuses to call that done.
 - A provider that is **frozen** keeps what it was sent and carries it out when it is thawed,
   even though the caller has long gone to the other. Any write during the freeze may be such
   a one, whatever was answered.
@@ -37,6 +38,9 @@ __all__ = ["BACK_SECONDS", "LAG_SECONDS", "Faults", "Step", "possible"]
 # A well provider's change is at the other within milliseconds; on a machine with fewer
 # processors than processes, within tenths of seconds.
 LAG_SECONDS = 1.0
+# For so long a process remembers where it wrote last, and does not believe another provider that
+# there is nothing to do.
+KNOWN_SECONDS = 5.0
 # An outage is over when each server has what the others had by then, which is measured (see
 # ``chaos``). So much later, what was under way meanwhile is there, too.
 BACK_SECONDS = 1.0
@@ -55,7 +59,9 @@ class Step:
     value : bool
         What it makes of the key.
     late : float
-        Until when it may still take effect, or show again, in spite of later writes.
+        Until when it may still take effect in spite of later writes.
+    late_forgotten : float
+        The same, where the later write begins when the process no longer knows of this one.
     late_to_others : float
         The same, where a later write is another process's.
     """
@@ -63,12 +69,16 @@ class Step:
     operation: Operation
     value: bool
     late: float
+    late_forgotten: float
     late_to_others: float
 
     def may_follow(self, later: Step) -> bool:
         """Tell whether this may take effect after a later write."""
-        same = self.operation.process == later.operation.process
-        return (self.late if same else self.late_to_others) > later.operation.began
+        began = later.operation.began
+        if self.operation.process != later.operation.process:
+            return self.late_to_others > began
+        is_known = began <= self.operation.ended + KNOWN_SECONDS
+        return (self.late if is_known else self.late_forgotten) > began
 
 
 class Faults:
@@ -76,6 +86,7 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._all = [fault for fault in faults if fault.target != "worker"]
+        self._of_servers = [fault for fault in self._all if fault.kind != "behind"]
         self._of_providers = [fault for fault in self._all if fault.is_of_provider]
 
     def step(self, operation: Operation, value: bool) -> Step:
@@ -84,16 +95,38 @@ class Faults:
         ends = [
             fault.ended + BACK_SECONDS
             for fault in self._of_providers
-            if _may_be_alone_with(operation, fault)
+            if self._may_be_alone_with(operation, fault)
+        ]
+        zombies = [
+            fault.ended + BACK_SECONDS
+            for fault in self._of_providers
+            if fault.kind == "freeze" and self._may_be_alone_with(operation, fault)
         ]
         near = [
             fault.ended + BACK_SECONDS
             for fault in self._of_providers
-            if fault.began - LAG_SECONDS <= operation.ended
+            if self._unknown_since(fault) <= operation.ended
             and operation.began <= fault.ended + BACK_SECONDS
         ]
-        late = max([certain, *ends])
-        return Step(operation, value, late, max([late, *near]))
+        forgotten = max([certain, *ends])
+        late = max([certain, *zombies])
+        return Step(operation, value, late, forgotten, max([forgotten, *near]))
+
+    def _may_be_alone_with(self, operation: Operation, fault: Fault) -> bool:
+        """Tell whether a write may be known only to a server that is away."""
+        if operation.ended < self._unknown_since(fault):
+            return False
+        return operation.began <= (fault.ended if fault.kind == "freeze" else fault.began)
+
+    def _unknown_since(self, fault: Fault) -> float:
+        """Return from when on the other servers may not know what this one has answered."""
+        since = fault.began - LAG_SECONDS
+        behind = [
+            each.began
+            for each in self._all
+            if each.kind == "behind" and each.began <= fault.began and since <= each.ended
+        ]
+        return min([since, *behind])
 
     def provider_fails_in(self, began: float, ended: float) -> bool:
         """Tell whether a provider was stopped between two moments."""
@@ -101,7 +134,16 @@ class Faults:
 
     def all_well(self, began: float, ended: float) -> bool:
         """Tell whether no server was away between two moments."""
-        return not any(fault.began <= ended and began <= fault.ended for fault in self._all)
+        return not any(fault.began <= ended and began <= fault.ended for fault in self._of_servers)
+
+    def one_provider_well(self, began: float, ended: float) -> bool:
+        """Tell whether there was a provider that was not away between two moments."""
+        away = {
+            fault.target
+            for fault in self._of_providers
+            if fault.began <= ended and began <= fault.ended
+        }
+        return len(away) < 2
 
     def horizon(self, began: float, stale_seconds: float) -> float:
         """Return from when on an answer may be, that is given at a time.
@@ -124,13 +166,6 @@ class Faults:
             if not earlier:
                 return since
             since = min(earlier) - LAG_SECONDS - stale_seconds - 1e-3
-
-
-def _may_be_alone_with(operation: Operation, fault: Fault) -> bool:
-    """Tell whether a write may be known only to a server that is away."""
-    if operation.ended < fault.began - LAG_SECONDS:
-        return False
-    return operation.began <= (fault.ended if fault.kind == "freeze" else fault.began)
 
 
 def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:

@@ -100,9 +100,9 @@ class Fault:
     Parameters
     ----------
     kind : str
-        ``kill``, ``freeze`` or ``restart``.
+        ``kill``, ``freeze`` or ``restart``; ``behind`` for a server that lacks changes.
     target : str
-        ``provider 1``, ``provider 2``, ``consumer`` or ``worker``.
+        ``provider 1``, ``provider 2``, ``consumer``, ``worker``, or ``lag of`` a server.
     """
 
     kind: str
@@ -208,7 +208,7 @@ class _Faults:
     def take(self, line: dict[str, Any]) -> None:
         target = line["target"]
         if line["what"] == "fault":
-            self.hit[target] = Fault(line["kind"], target, line["t"])
+            self.hit[target] = Fault(line["kind"], target, line.get("since", line["t"]))
         else:
             hit = self.hit.pop(target)
             self._record.faults.append(Fault(hit.kind, target, hit.began, line["t"]))

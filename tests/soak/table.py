@@ -19,7 +19,8 @@ def table(record: Record, violations: Sequence[Violation], seed: int, seconds: f
     operations = Counter(each.kind for each in record.operations)
     acknowledged = Counter(each.kind for each in record.operations if each.acknowledged)
     errors = Counter(each.error for each in record.operations if each.error)
-    faults = Counter((each.target, each.kind) for each in record.faults)
+    faults = Counter((each.target, each.kind) for each in record.faults if each.kind != "behind")
+    lags = [each.ended - each.began for each in record.faults if each.kind == "behind"]
     slowest = max((each.ended - each.began for each in _ended(record)), default=0.0)
     counted = Counter(each.kind for each in violations)
     lines = [f"seed {seed}, {seconds:.0f} s", ""]
@@ -33,6 +34,7 @@ def table(record: Record, violations: Sequence[Violation], seed: int, seconds: f
     lines += ["", "faults"]
     lines += [f"  {' '.join(fault):<22}{faults[fault]:>8}" for fault in sorted(faults)]
     lines += ["", f"{'retries':<24}{record.retries:>8}", f"{'old answers':<24}{record.stale:>8}"]
+    lines += [f"{'longest lag of a server':<24}{max(lags, default=0.0):>8.2f} s"]
     lines += [f"{'slowest call':<24}{slowest:>8.2f} s", ""]
     lines += [f"{kind:<24}{counted[kind]:>8}" for kind in KINDS]
     return "\n".join(lines)

@@ -115,17 +115,36 @@ def test_an_application_that_was_registered_or_removed_stays_so() -> None:
     assert checked(create, call("grant", OWN, 2), remove, at_end=[OWN]) == ["lost"]
 
 
-@pytest.mark.parametrize("fault", [KILL, FREEZE])
-def test_what_was_under_way_at_a_fault_may_show_again(fault: Fault) -> None:
-    """One provider alone may know it, or may carry it out when it is back."""
+def test_a_frozen_provider_does_late_what_it_was_sent() -> None:
     under_way = grant(19.9, 20.1), revoke(20.5)
-    assert checked(*under_way, faults=[fault], at_end=[KEY]) == []
-    assert checked(*under_way, faults=[fault]) == []
+    assert checked(*under_way, faults=[FREEZE], at_end=[KEY]) == []
+    assert checked(*under_way, faults=[FREEZE]) == []
     # Another revocation after all is over settles it.
-    assert checked(*under_way, revoke(26), faults=[fault], at_end=[KEY]) == ["lost"]
+    assert checked(*under_way, revoke(26), faults=[FREEZE], at_end=[KEY]) == ["lost"]
     # The fault is long over, or not yet there.
-    assert checked(grant(30), revoke(31), faults=[fault], at_end=[KEY]) == ["lost"]
-    assert checked(grant(10), revoke(11), faults=[fault], at_end=[KEY]) == ["lost"]
+    assert checked(grant(30), revoke(31), faults=[FREEZE], at_end=[KEY]) == ["lost"]
+    assert checked(grant(10), revoke(11), faults=[FREEZE], at_end=[KEY]) == ["lost"]
+
+
+def test_what_a_killed_provider_alone_knows_shows_again_to_who_has_forgotten_it() -> None:
+    """For some seconds a process knows where it wrote, and takes no other's word for it."""
+    kill = Fault("kill", "provider 1", 20, 28)
+    before = grant(19.9, 20.1)
+    assert checked(before, revoke(24), faults=[kill], at_end=[KEY]) == ["lost"]
+    assert checked(before, revoke(26), faults=[kill], at_end=[KEY]) == []
+    assert checked(before, revoke(24, process="0.2"), faults=[kill], at_end=[KEY]) == []
+    assert checked(before, revoke(30), faults=[kill], at_end=[KEY]) == ["lost"]
+
+
+def test_a_server_that_is_behind_makes_that_time_longer() -> None:
+    kill = Fault("kill", "provider 1", 20, 28)
+    behind = Fault("behind", "lag of provider 2", 14, 29)
+    writes = grant(15), revoke(22)
+    assert checked(*writes, faults=[kill], at_end=[KEY]) == ["lost"]
+    assert checked(*writes, faults=[kill, behind], at_end=[KEY]) == []
+    seen = answer(18, KEY, process="0.2")
+    assert checked(grant(1), revoke(16), seen, faults=[behind]) == []
+    assert checked(grant(1), revoke(12), seen, faults=[behind]) == ["wider"]
 
 
 def test_during_a_kill_one_provider_takes_all_in_order() -> None:
@@ -206,12 +225,15 @@ def test_a_call_ends_by_its_deadline() -> None:
 
 
 def test_calls_fail_for_no_other_reason_than_servers() -> None:
-    unavailable = call("accounting", ("alice",), 22, error="DirectoryUnavailable")
-    assert checked(unavailable) == ["failed"]
-    assert checked(unavailable, faults=[AWAY]) == []
-    assert checked(call("accounting", ("alice",), 22, error="KeyError"), faults=[AWAY]) == [
-        "failed"
-    ]
+    other = Fault("kill", "provider 2", 25, 26)
+    reading = call("accounting", ("alice",), 27, error="DirectoryUnavailable")
+    assert checked(reading) == checked(reading, faults=[AWAY, KILL]) == ["failed"]
+    assert checked(reading, faults=[KILL, other]) == []
+    writing = grant(27, error="DirectoryUnavailable")
+    assert checked(writing) == ["failed"]
+    assert checked(writing, faults=[AWAY]) == []
+    broken = call("accounting", ("alice",), 22, error="KeyError")
+    assert checked(broken, faults=[AWAY]) == ["failed"]
 
 
 def test_not_found_and_exists_are_answers_too() -> None:
@@ -301,11 +323,8 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_seed_makes_one_plan() -> None:
     first, second, other = plan(1, 900, 8), plan(1, 900, 8), plan(2, 900, 8)
     assert first == second != other
-    assert {each.kind for track in first.values() for each in track} == {
-        "kill",
-        "freeze",
-        "restart",
-    }
+    kinds = {each.kind for track in first.values() for each in track}
+    assert kinds == {"kill", "freeze", "restart", "split"}
     for track in first.values():
         assert sum(each.after + each.lasts for each in track) <= 900
     # Between two faults of providers, both catch up.
