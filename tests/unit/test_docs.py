@@ -96,3 +96,17 @@ def test_the_matrix_names_exactly_the_live_tests() -> None:
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert rows - {"---"} == names
+
+
+def test_each_failure_of_the_operations_page_names_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    tests = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "live").glob("test_*.py")
+    )
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row)
+        assert named, row
+        for name in named:
+            assert f"def {name}(" in tests, name
