@@ -32,6 +32,7 @@ _EVERYTHING = present("objectClass")
 _REFERRAL = 10
 _RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
+_WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"  # RFC 4532
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,24 @@ class Call:
         """
         dn = unquote(urlsplit(referral).path.lstrip("/"))
         return dn.partition(",")[0].strip().lower() in self.root_dse().vendor.partitions
+
+    def who_am_i(self) -> Optional[str]:
+        """Ask whom the directory takes us for (RFC 4532).
+
+        Returns
+        -------
+        str or None
+            Such as ``dn:cn=reader,dc=example,dc=org``, empty for nobody; None if it does not
+            say.
+        """
+
+        def ask(session: Session, deadline: Deadline) -> Optional[str]:
+            result, _ = session.run(deadline, lambda ldap: ldap.extended(_WHO_AM_I))
+            if result["result"] != SUCCESS:
+                return None
+            return (result.get("responseValue") or b"").decode("utf-8", "replace")
+
+        return self._directory.run(self, ask)[1]
 
     def values(self, dn: DN, attribute: str) -> list[bytes]:
         """Read all values of an attribute, however many the server sends at a time.

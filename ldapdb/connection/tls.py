@@ -17,6 +17,7 @@ from ldapdb.errors import (
     SettingsError,
 )
 from ldapdb.settings import Settings
+from ldapdb.settings.private import check_private
 
 __all__ = ["secure", "tls_error"]
 
@@ -171,6 +172,11 @@ def _context(settings: Settings) -> ssl.SSLContext:
 def _load_own(context: ssl.SSLContext, settings: Settings) -> None:
     assert settings.client_cert_file is not None  # noqa: S101 -- the caller has looked
     key = settings.client_key_file
+    if key is not None:
+        check_private(key, "client_key_file", key.stat())
+    else:  # it has the key as well
+        own = settings.client_cert_file
+        check_private(own, "client_cert_file", own.stat())
 
     def ask() -> str:
         # OpenSSL would ask at the terminal, and wait.

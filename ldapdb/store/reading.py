@@ -6,13 +6,14 @@ import logging
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Optional, TypeVar
 
 from cachetools import LRUCache
 
 from ldapdb.connection import Call
 from ldapdb.entries import Entry
-from ldapdb.errors import BaseNotFound, InvalidValue, NoSuchEntry
+from ldapdb.errors import BaseNotFound, InvalidValue, LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter
 from ldapdb.store.profile import Base
 
@@ -73,14 +74,28 @@ def require_base(call: Call, base: Base) -> None:
     try:
         server, entries = call.read(base.dn, ("1.1",))
     except NoSuchEntry as error:
-        raise _not_found(base, error.server, error.result_code) from error
+        raise _not_found(base, error.server, error.result_code, _account(call)) from error
     if not entries:
-        raise _not_found(base, server, None)
+        raise _not_found(base, server, None, _account(call))
 
 
-def _not_found(base: Base, server: Optional[str], result_code: Optional[int]) -> BaseNotFound:
+def _account(call: Call) -> str:
+    """Name the account that the directory takes us for: without a bind_dn, nobody knows."""
+    with suppress(LDAPDBError):  # it is for another error's text
+        who = call.who_am_i()
+        if who is not None:
+            return f"this account ({_one_line(who.removeprefix('dn:')) or 'nobody, anonymous'})"
+    return "this account"
+
+
+def _not_found(
+    base: Base,
+    server: Optional[str],
+    result_code: Optional[int],
+    account: str = "this account",
+) -> BaseNotFound:
     return BaseNotFound(
-        f"{base.setting} '{base.dn}' names no entry that this account can see at {server}; "
+        f"{base.setting} '{base.dn}' names no entry that {account} can see at {server}; "
         f"correct {base.setting}, run `ldapdb init` if the tree is not made yet, or let the "
         "account read it",
         server=server,
