@@ -15,6 +15,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 import ldap3
+from ldap3.core.exceptions import LDAPPackageUnavailableError
 
 from ldapdb.connection.deadline import Deadline
 from ldapdb.errors import CredentialsRefused, DirectoryUnavailable, LDAPDBError, SettingsError
@@ -187,11 +188,23 @@ class KerberosConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 is un
     """A connection whose log-in with Kerberos fails with an error of ours."""
 
     def do_sasl_bind(self, controls: Any) -> Any:
-        """Bind, when the ticket is there."""
+        """Bind, when the ticket is there.
+
+        Raises
+        ------
+        SettingsError
+            If a package is missing.
+        CredentialsRefused
+            If the ticket is not good enough for one of the two.
+        """
         from gssapi.exceptions import GSSError  # noqa: PLC0415 -- an extra
 
         try:
             return super().do_sasl_bind(controls)
+        except LDAPPackageUnavailableError as error:
+            raise SettingsError(
+                f"bind: gssapi: {error}; run: pip install 'ldapdb-remoteapp[gssapi]'"
+            ) from error
         except GSSError as error:
             raise CredentialsRefused(
                 f"the directory at {self.server.name} and Kerberos do not agree: "
