@@ -67,7 +67,7 @@ class Session:
             self.drop()
             _bare(error)
             deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("cannot be reached", error) from error
+            raise self._broken(self._at_log_in(settings), error) from error
         except BaseException:
             self.drop()
             raise
@@ -164,6 +164,19 @@ class Session:
     def drop(self) -> None:
         """Close without a word: the connection is broken, or belongs to our parent process."""
         self._socket.plain.close()
+
+    def _at_log_in(self, settings: Settings) -> str:
+        """Say what it is to be broken off before the log-in is answered.
+
+        With TLS 1.3 a server that wants a certificate, or another one, says so after the
+        handshake, or, as slapd with GnuTLS (2.5.13), only closes.
+        """
+        if not (self.uri.startswith("ldaps://") or settings.start_tls):
+            return "cannot be reached"
+        return (
+            "broke off after the TLS handshake; it may demand a certificate, from an authority "
+            "that it trusts: see client_cert_file, and its log. It looked like this"
+        )
 
     def _broken(self, what: str, error: BaseException) -> LDAPDBError:
         return tls_error(self.uri, error) or DirectoryUnavailable(
