@@ -154,6 +154,8 @@ class Proxy:
         What becomes of the bytes of each answer on their way to the client; the bytes are
         as they were received, not cut into messages. It may end the connection by raising
         `Cut` or `Hang`. None passes on what comes.
+    look
+        Told of the bytes of requests, as they were received, before they are passed on.
     asked
         Told of each request before it is passed on. May raise `Cut` or `Hang`, and then the
         server never sees it.
@@ -170,6 +172,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self.tamper: Callable[[bytes], bytes] | None = None
+        self.look: Callable[[bytes], None] | None = None
         self.asked: Callable[[str], None] | None = None
         self.answered: Callable[[str, bytes], None] | None = None
         self.seconds_a_byte = 0.0
@@ -216,7 +219,7 @@ class Proxy:
 
     def behave(self) -> None:
         """Pass on everything again."""
-        self.tamper = self.asked = self.answered = None
+        self.tamper = self.look = self.asked = self.answered = None
         self.seconds_a_byte, self.hangs_up = 0.0, False
 
     def cut(self) -> None:
@@ -307,6 +310,8 @@ class Proxy:
         requests, asked = Requests(), [""]
 
         def ask(data: bytes) -> bytes:
+            if self.look is not None:
+                self.look(data)
             operations = requests.feed(data)
             self._count(operations)  # before the server can have answered
             for operation in operations:
