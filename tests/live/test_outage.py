@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,61 +103,6 @@ def test_a_server_that_restarts_between_two_calls_is_not_noticed(sample: Private
     sample.server.halt()
     sample.server.run()
     assert database.get_user(user_name="alice").name == "alice"
-
-
-def test_a_frozen_server_costs_no_more_than_the_deadline(sample: Private) -> None:
-    database = sample.open(
-        cache_ttl_seconds=0,
-        cache_max_stale_seconds=0,
-        operation_timeout_seconds=1,
-        connect_timeout_seconds=0.5,
-    )
-    database.get_user(user_name="alice")
-    sample.server.signal(signal.SIGSTOP)
-    try:
-        began = time.monotonic()
-        with pytest.raises(errors.DirectoryUnavailable):
-            database.get_user(user_name="alice")
-        assert time.monotonic() - began < 1.5
-    finally:
-        sample.server.signal(signal.SIGCONT)
-
-
-@pytest.fixture
-def dripping() -> Iterator[str]:
-    """A server that answers a byte at a time, without end."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stop = threading.Event()
-
-    def drip(peer: socket.socket) -> None:
-        with peer:
-            while not stop.wait(0.05):
-                try:
-                    peer.sendall(b"\x30\x84" if stop.is_set() else b"\x30")
-                except OSError:
-                    return
-
-    def serve() -> None:
-        while True:
-            try:
-                peer, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=drip, args=(peer,), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"ldap://127.0.0.1:{listener.getsockname()[1]}"
-    stop.set()
-    listener.close()
-
-
-def test_a_server_that_drips_costs_no_more_than_the_deadline(dripping: str) -> None:
-    """ldap3's own time-out would start anew with each byte."""
-    began = time.monotonic()
-    with pytest.raises(errors.DirectoryUnavailable):
-        LDAPDatabase(uri=dripping, base_dn="dc=x", operation_timeout_seconds=1,
-                     connect_timeout_seconds=1)  # fmt: skip
-    assert time.monotonic() - began < 2
 
 
 def test_the_next_server_is_used_while_the_first_is_down(sample: Private) -> None:
