@@ -103,7 +103,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         try:
             self._store.verify()
         except BaseException:
-            self._store.close()
+            self._store.close(wait=False)  # the call has its deadline
             raise
 
     def __enter__(self) -> Self:
@@ -115,7 +115,11 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         self.close()
 
     def close(self) -> None:
-        """Close all connections to the directory."""
+        """Close all connections to the directory.
+
+        While a server is down this may wait ``connect_timeout_seconds`` for its next trial to
+        end. A database that was closed can be used all the same; it keeps no connection then.
+        """
         self._store.close()
 
     def cache_info(self) -> dict[str, CacheInfo]:

@@ -69,9 +69,15 @@ class Directory:
         """Let the time of one call run from now."""
         return Deadline(self._settings.operation_timeout_seconds, self._timer)
 
-    def close(self) -> None:
-        """Close all idle connections; those in use close when they come back."""
-        self._pool.close()
+    def close(self, *, wait: bool = True) -> None:
+        """Close all idle connections; those in use close when they come back.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to wait for what is under way in the background.
+        """
+        self._pool.close(wait=wait)
 
     def renew_after_fork(self) -> None:
         """Start anew: the connections belong to the process that made them."""

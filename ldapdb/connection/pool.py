@@ -227,8 +227,15 @@ class Pool:
 
     # --- the end
 
-    def close(self) -> None:
-        """Close all idle connections; those in use close when they come back."""
+    def close(self, *, wait: bool) -> None:
+        """Close all idle connections; those in use close when they come back.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to wait for a trial under way, up to ``connect_timeout_seconds``. Its thread
+            ends by itself otherwise, that much later.
+        """
         with self._tried:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -236,8 +243,8 @@ class Pool:
             self._tried.notify_all()
         for session in idle:
             session.close()
-        if trying is not None:
-            trying.join()  # ends with the trial under way: within connect_timeout_seconds
+        if trying is not None and wait:
+            trying.join()
 
     def leave_to_parent(self) -> None:
         """Drop the connections without a word: they belong to the process that made them."""

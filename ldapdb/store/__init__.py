@@ -85,9 +85,9 @@ class Store:
         require_base(call, self._for(call).profile.base)
         self._require_schema(call)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._directory.close()
+    def close(self, *, wait: bool = True) -> None:
+        """Close all connections; `wait` for what is under way in the background."""
+        self._directory.close(wait=wait)
 
     def renew_after_fork(self) -> None:
         """Start anew in a forked child, with what is known and without what is under way."""

@@ -398,6 +398,25 @@ def test_a_sound_server_answers_in_place_of_any_other(
         assert CALLS[call].is_right(each.answer, seen, image_of(call)), (call, each)
 
 
+def test_two_servers_that_say_nothing_cost_one_deadline(directory: Directory, proxy: Proxy) -> None:
+    """The first is tried again in the background by then, and nobody waits for that."""
+    address = urlsplit(proxy.uri)
+    with contextlib.closing(Proxy(str(address.hostname), address.port or 389)) as second:
+        prepared = prepare(
+            directory,
+            uri=f"{proxy.uri} {second.uri}",
+            operation_timeout_seconds=OF_TWO_SECONDS,
+            connect_timeout_seconds=OF_TWO_SECONDS,
+        )
+
+        def misbehave() -> None:
+            for each in (proxy, second):
+                spoil(each, says_nothing, idle=False)
+
+        for call, each in ask_all(prepared, misbehave, OF_TWO_SECONDS).items():
+            assert isinstance(each.error, errors.DirectoryUnavailable), (call, each)
+
+
 # --- threads
 
 
