@@ -84,7 +84,8 @@ def _account(call: Call) -> str:
     with suppress(LDAPDBError):  # it is for another error's text
         who = call.who_am_i()
         if who is not None:
-            return f"this account ({_one_line(who.removeprefix('dn:')) or 'nobody, anonymous'})"
+            name = _one_line(who.removeprefix("dn:").strip())
+            return f"this account ({name or 'nobody, anonymous'})"
     return "this account"
 
 
