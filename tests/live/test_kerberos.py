@@ -81,7 +81,7 @@ def test_tickets_of_kinit_and_the_environments_keytab_serve_too(realm: Realm) ->
 
 
 @pytest.mark.slow
-def test_a_ticket_that_is_over_is_renewed_from_the_keytab(realm: Realm) -> None:
+def test_a_process_outlives_its_tickets_with_a_keytab_alone(realm: Realm) -> None:
     """A connection that is new after their end needs new ones.
 
     Samba's KDC takes a ticket that has less than two minutes left for expired, so the clients'
