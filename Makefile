@@ -65,7 +65,7 @@ test-wheel: wheel ## Run the fast tests against the installed wheel, on OpenLDAP
 	    test "$$(command -v ldapdb)" = "$$bin/ldapdb" && \
 	    PYTHONPATH="$${PWD%/run}" && export PYTHONPATH && \
 	    python -c 'import ldapdb, sys; print("tests run against", ldapdb.__file__); sys.exit("site-packages" not in ldapdb.__file__)' && \
-	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests \
+	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests/unit ../tests/live \
 	        -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
 matrix: ## Run the fast tests on every supported Python found here, on OpenLDAP
