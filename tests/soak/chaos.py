@@ -1,9 +1,8 @@
 """Kills, freezes and restarts servers and workers, by a plan that a seed makes.
 
-At most times one provider is away, and none goes before the other has all that it had. But
-for a *split* one is frozen, and the other one is killed with what it has taken
-meanwhile just when the first one is thawed: whoever goes on there must know that he may not
-see his own last writes.
+Never are both providers away at once, and none goes before the other has all that it had:
+OpenLDAP 2.5 gives up what only one of the two knows when the other goes on with the same
+entry, and no client can help that.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ _QUIET_SECONDS = 4.0
 _AFTER_THAW_SECONDS = 0.5
 _CATCH_UP_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-_SPLIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Planned:
     after : float
         Seconds after the one before in the same track.
     kind : str
-        ``kill``, ``freeze``, ``restart`` or ``split``.
+        ``kill``, ``freeze`` or ``restart``.
     target : str
         One of TARGETS, or ``worker`` and its number.
     lasts : float
@@ -82,12 +80,9 @@ def _track(
         kinds = ["kill", "freeze", "restart"]
         if target.startswith("worker"):
             kinds = ["kill"]
-        elif target in TARGETS[:2]:
-            kinds.append("split")
         kind = choice.choice(kinds)
         # Longer than a call's deadline, half of the times.
         lasts = {"kill": choice.uniform(0.2, 5), "freeze": choice.uniform(0.5, 6), "restart": 0.0}
-        lasts["split"] = lasts["kill"]
         at += after + lasts[kind]
         if at > seconds:
             return track
@@ -139,8 +134,7 @@ class Chaos:
     def _do(self, fault: Planned) -> None:
         name, _, number = fault.target.partition(" ")
         target = name if name == "worker" else fault.target
-        if fault.kind != "split":
-            self._journal.note("fault", kind=fault.kind, target=target)
+        self._journal.note("fault", kind=fault.kind, target=target)
         if name == "worker":
             self._kill_worker(int(number), fault.lasts)
         else:
@@ -148,9 +142,7 @@ class Chaos:
         self._journal.note("over", target=target)
 
     def _hit(self, number: int, fault: Planned) -> None:
-        if fault.kind == "split":
-            self._split(number, fault.lasts)
-        elif fault.kind == "kill":
+        if fault.kind == "kill":
             self._cluster.kill(number)
             time.sleep(fault.lasts)
             self._cluster.restart(number)
@@ -162,20 +154,6 @@ class Chaos:
         else:
             self._cluster.restart(number)
         self._wait_until_caught_up(number)
-
-    def _split(self, number: int, seconds: float) -> None:
-        """Kill a provider that has taken what the other, frozen, does not know."""
-        other = 1 - number
-        self._journal.note("fault", kind="freeze", target=TARGETS[other])
-        self._cluster.freeze(other)
-        time.sleep(_SPLIT_SECONDS)
-        self._journal.note("fault", kind="kill", target=TARGETS[number])
-        self._cluster.kill(number)
-        self._cluster.thaw(other)
-        time.sleep(_AFTER_THAW_SECONDS)
-        self._journal.note("over", target=TARGETS[other])
-        time.sleep(seconds)
-        self._cluster.restart(number)
 
     def _wait_until_caught_up(self, number: int) -> None:
         """Wait until each server has all that the others had when this one came back.

@@ -11,7 +11,9 @@ from each other *after* they have answered:
   answered within LAG_SECONDS before, may be known to it alone. A later write of the same key at the
   other provider may have nothing to do there ("he does not have it"), so that the earlier
   one shows again when the killed server is back. Not so for KNOWN_SECONDS in one process:
-  it refuses to call that done.
+  it refuses to call that done. And if that other one changes the same *entry* meanwhile,
+  which holds the keys of others too, the two providers settle on its entry as a whole,
+  without what was answered within LAG_SECONDS before the kill (seen on OpenLDAP 2.5.13).
 - A provider that is **frozen** keeps what it was sent and carries it out when it is thawed,
   even though the caller has long gone to the other. Any write during the freeze may be such
   a one, whatever was answered.
@@ -58,6 +60,8 @@ class Step:
         The write.
     value : bool
         What it makes of the key.
+    is_certain : bool
+        Whether it was made and is known to both providers, or will be.
     late : float
         Until when it may still take effect in spite of later writes.
     late_forgotten : float
@@ -68,6 +72,7 @@ class Step:
 
     operation: Operation
     value: bool
+    is_certain: bool
     late: float
     late_forgotten: float
     late_to_others: float
@@ -108,9 +113,13 @@ class Faults:
             if self._unknown_since(fault) <= operation.ended
             and operation.began <= fault.ended + BACK_SECONDS
         ]
+        is_certain = operation.acknowledged and not any(
+            fault.kind != "freeze" and self._may_be_alone_with(operation, fault)
+            for fault in self._of_providers
+        )
         forgotten = max([certain, *ends])
         late = max([certain, *zombies])
-        return Step(operation, value, late, forgotten, max([forgotten, *near]))
+        return Step(operation, value, is_certain, late, forgotten, max([forgotten, *near]))
 
     def _may_be_alone_with(self, operation: Operation, fault: Fault) -> bool:
         """Tell whether a write may be known only to a server that is away."""
@@ -187,7 +196,7 @@ def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:
         if step.value is value:
             making.append(step)
             since = step.operation.began if since is None else since
-        elif step.operation.acknowledged and since is not None:
+        elif step.is_certain and since is not None:
             making = [each for each in making if each.may_follow(step)]
             if not making:
                 spans.append((since, step.operation.ended))

@@ -11,7 +11,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ _WEIGHTS = {
     "remove": 3,
 }
 _PAUSE_SECONDS = 0.03
+_RECENT = 4
 _BEAT_SECONDS = 0.05
 # From so much on, being late counts as not having been let run.
 _STALL_SECONDS = 0.15
@@ -59,6 +61,7 @@ class Worker:
         self._keys = keys_of(number)
         self._own = own_key(number)
         self._ids: dict[Key, str] = {}
+        self._recent: deque[Key] = deque(maxlen=_RECENT)
 
     def work(self) -> None:
         """Go on until the process is killed or told to stop by a closed input."""
@@ -113,8 +116,18 @@ class Worker:
 
     # --- writes, each of them read back half of the times
 
+    def _key(self, keys: Sequence[Key]) -> Key:
+        """Choose a key; half of the times one that was written a moment ago.
+
+        So that writes of one key follow each other while a server goes.
+        """
+        recent = [key for key in self._recent if key in keys]
+        key = self._choice.choice(recent if recent and self._choice.random() < 0.5 else keys)
+        self._recent.append(key)
+        return key
+
     def _do_grant(self) -> None:
-        self._grant(self._choice.choice(self._keys))
+        self._grant(self._key(self._keys))
 
     def _do_grant_own(self) -> None:
         self._grant(self._own)
@@ -131,7 +144,7 @@ class Worker:
         self._read_back(user)
 
     def _do_revoke(self) -> None:
-        user, image, policy = key = self._choice.choice(self._keys)
+        user, image, policy = key = self._key(self._keys)
         self._call(
             "revoke", key, lambda: self._database.revoke_access(image, user, *POLICY_OF[policy])
         )
@@ -140,7 +153,7 @@ class Worker:
     def _do_revoke_by_id(self) -> None:
         known = [key for key in self._keys if key in self._ids]
         if known:
-            key = self._choice.choice(known)
+            key = self._key(known)
             self._call(
                 "revoke_by_id", key, lambda: self._database.revoke_access_by_id(self._ids[key])
             )

@@ -130,6 +130,8 @@ def test_what_a_killed_provider_alone_knows_shows_again_to_who_has_forgotten_it(
     """For some seconds a process knows where it wrote, and takes no other's word for it."""
     kill = Fault("kill", "provider 1", 20, 28)
     before = grant(19.9, 20.1)
+    assert checked(before, faults=[kill]) == checked(before, faults=[kill], at_end=[KEY]) == []
+    assert checked(before, faults=[Fault("freeze", "provider 1", 20, 28)]) == ["lost"]
     assert checked(before, revoke(24), faults=[kill], at_end=[KEY]) == ["lost"]
     assert checked(before, revoke(26), faults=[kill], at_end=[KEY]) == []
     assert checked(before, revoke(24, process="0.2"), faults=[kill], at_end=[KEY]) == []
@@ -142,6 +144,8 @@ def test_a_server_that_is_behind_makes_that_time_longer() -> None:
     writes = grant(15), revoke(22)
     assert checked(*writes, faults=[kill], at_end=[KEY]) == ["lost"]
     assert checked(*writes, faults=[kill, behind], at_end=[KEY]) == []
+    assert checked(grant(15), faults=[kill]) == ["lost"]
+    assert checked(grant(15), faults=[kill, behind]) == []
     seen = answer(18, KEY, process="0.2")
     assert checked(grant(1), revoke(16), seen, faults=[behind]) == []
     assert checked(grant(1), revoke(12), seen, faults=[behind]) == ["wider"]
@@ -324,7 +328,7 @@ def test_a_seed_makes_one_plan() -> None:
     first, second, other = plan(1, 900, 8), plan(1, 900, 8), plan(2, 900, 8)
     assert first == second != other
     kinds = {each.kind for track in first.values() for each in track}
-    assert kinds == {"kill", "freeze", "restart", "split"}
+    assert kinds == {"kill", "freeze", "restart"}
     for track in first.values():
         assert sum(each.after + each.lasts for each in track) <= 900
     # Between two faults of providers, both catch up.
