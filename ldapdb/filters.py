@@ -8,6 +8,7 @@ enters through :func:`parse`, which checks its grammar.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Union
 
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
+_CONTROLS = ("Cc", "Zl", "Zp")
 _OID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 # RFC 4515, section 3: an item is a description, an operator and a value; in an
 # extensible match the description may be missing where a rule is named.
@@ -192,7 +194,8 @@ def _escape(value: Union[str, bytes]) -> str:
     """Escape an assertion value.
 
     Bytes are escaped throughout. In text, beyond what RFC 4515 demands, spaces of all
-    kinds at the ends are escaped, because ldap3 2.9.1 strips a filter's values.
+    kinds at the ends are escaped, because ldap3 2.9.1 strips a filter's values, and what
+    would end a line of the log or steer a terminal.
     """
     if isinstance(value, bytes):
         return _octets(value)
@@ -203,7 +206,9 @@ def _escape(value: Union[str, bytes]) -> str:
     last = len(value) - 1
     return "".join(
         _octets(char.encode())
-        if char in "\\*()" or ord(char) < ord(" ") or (char.isspace() and position in (0, last))
+        if char in "\\*()"
+        or unicodedata.category(char) in _CONTROLS
+        or (char.isspace() and position in (0, last))
         else char
         for position, char in enumerate(value)
     )

@@ -332,3 +332,10 @@ def test_any_text_is_a_filter_or_refused(text: str) -> None:
         return
     assert str(search_filter) == text.strip()
     assert _sent(search_filter).isValue
+
+
+@pytest.mark.parametrize("char", ["\n", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_no_value_breaks_a_line_of_the_log(char: str) -> None:
+    """Filters are logged, with whatever name somebody typed."""
+    octets = "".join(f"\\{octet:02x}" for octet in char.encode())
+    assert str(filters.equal("uid", f"a{char}b")) == f"(uid=a{octets}b)"
