@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -15,11 +15,16 @@ __all__ = ["Routes"]
 
 # The least time for which a server may lag behind a write of ours at another one.
 _LAG_SECONDS = 5.0
+# Users whose writes are remembered one by one.
+_MOST = 1000
 
 
 @dataclass(frozen=True)
 class _Written:
+    """A write that servers other than its own may not know yet; about everybody without a user."""
+
     server: str
+    user_id: Optional[int]
     until: float
 
 
@@ -42,9 +47,7 @@ class Routes:
 
     settings: Settings
     timer: Callable[[], float]
-    _of_users: dict[int, _Written] = field(default_factory=dict)
-    _of_all: Optional[_Written] = None
-    _last: Optional[_Written] = None
+    _written: tuple[_Written, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reading(self) -> tuple[str, ...]:
@@ -53,16 +56,16 @@ class Routes:
 
     def reading_applications(self) -> tuple[str, ...]:
         """Order servers for applications."""
-        return self._first(self._of_all)
+        return self._first(self._recent(None))
 
     def reading_grants(self, user_id: int) -> tuple[str, ...]:
         """Order servers for what reaches a user."""
-        return self._first(self._of_users.get(user_id), self._of_all)
+        return self._first(self._recent(user_id))
 
     def writing(self) -> tuple[str, ...]:
         """Order servers for a write, and for the look before it."""
-        last = self._latest(self._last)
-        return _unique((*((last.server,) if last else ()), *self.settings.write_uris))
+        last = self._lasting()[-1:]
+        return _unique((*(each.server for each in last), *self.settings.write_uris))
 
     def note(self, call: Call, user_id: Optional[int] = None) -> None:
         """Note where a call has written, or may have written, if it has.
@@ -76,19 +79,21 @@ class Routes:
         """
         if call.wrote_at is None:
             return
-        now = self.timer()
-        until = now + max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
-        written = _Written(call.wrote_at, until)
+        until = self.timer() + max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
+        written = _Written(call.wrote_at, user_id, until)
         with self._lock:
-            self._last = written
-            if user_id is None:
-                self._of_all = written
-            else:
-                lasting = {key: at for key, at in self._of_users.items() if now < at.until}
-                self._of_users = {**lasting, user_id: written}
+            others = [
+                each
+                for each in self._lasting()
+                if (each.server, each.user_id) != (written.server, user_id)
+            ]
+            self._written = (*others, written)
+            if len(self._written) > _MOST:  # many users: the server is asked first for all
+                latest = {each.server: _Written(each.server, None, each.until) for each in others}
+                self._written = (*latest.values(), written)
 
     def require_known(self, call: Call, user_id: Optional[int] = None) -> None:
-        """See that a write which had nothing to do asked a server that knows our last one.
+        """See that a write which had nothing to do asked a server that knows all our recent ones.
 
         "He does not have it" and "he has it already", said by a server that lags behind
         another one which is down, would take an order for carried out that is not.
@@ -96,15 +101,16 @@ class Routes:
         Raises
         ------
         DirectoryUnavailable
-            If the server that took the last write about the same was not asked.
+            If another server than the one asked took a recent write about the same.
         """
-        of_user = None if user_id is None else self._of_users.get(user_id)
-        written = self._latest(of_user, self._of_all)
-        if call.wrote_at is None and written is not None and call.read_at != written.server:
+        if call.wrote_at is not None:
+            return
+        elsewhere = [each.server for each in self._recent(user_id) if each.server != call.read_at]
+        if elsewhere:
             raise DirectoryUnavailable(
                 f"nothing was done: the directory at {call.read_at} finds nothing to do, and may "
-                f"not know of our last write, at {written.server}, which does not answer; try "
-                "again when it does",
+                f"not know of what we wrote at {elsewhere[-1]} a moment ago; try again when that "
+                "one answers, or in a minute",
                 server=call.read_at,
             )
 
@@ -112,17 +118,21 @@ class Routes:
         """Drop what belongs to threads that a forked child does not have."""
         self._lock = threading.Lock()
 
-    def _first(self, *written: Optional[_Written]) -> tuple[str, ...]:
-        latest = self._latest(*written)
-        if latest is None:
-            return self.settings.uri
-        return _unique((latest.server, *self.settings.write_uris, *self.settings.uri))
+    def _recent(self, user_id: Optional[int]) -> list[_Written]:
+        """Return writes about a user or about everybody, the last one last."""
+        return [each for each in self._lasting() if each.user_id in (None, user_id)]
 
-    def _latest(self, *written: Optional[_Written]) -> Optional[_Written]:
-        """Return the last of some writes that servers may not know yet."""
+    def _lasting(self) -> tuple[_Written, ...]:
         now = self.timer()
-        recent = (each for each in written if each is not None and now < each.until)
-        return max(recent, key=lambda each: each.until, default=None)
+        if self._written and self._written[0].until <= now:
+            return tuple(each for each in self._written if now < each.until)
+        return self._written
+
+    def _first(self, written: Sequence[_Written]) -> tuple[str, ...]:
+        if not written:
+            return self.settings.uri
+        latest = (each.server for each in reversed(written))
+        return _unique((*latest, *self.settings.write_uris, *self.settings.uri))
 
 
 def _unique(uris: Iterable[str]) -> tuple[str, ...]:

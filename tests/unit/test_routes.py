@@ -86,6 +86,21 @@ def test_writes_stay_with_the_provider_that_took_the_last_one() -> None:
     assert new.writing() == (ONE, TWO)
 
 
+def test_every_server_that_was_written_at_counts_and_not_the_last_one_alone() -> None:
+    """A grant at one that died, another one elsewhere: only the first knows of the first."""
+    clock = Clock()
+    new = routes(clock)
+    new.note(wrote(ONE), ALICE)
+    clock.now += 1
+    new.note(wrote(TWO), ALICE)
+    assert new.reading_grants(ALICE) == (TWO, ONE, NEAR)
+    for asked in (ONE, TWO):
+        with pytest.raises(DirectoryUnavailable):
+            new.require_known(read(asked), ALICE)
+    clock.now += 19
+    new.require_known(read(TWO), ALICE)
+
+
 def test_a_call_that_wrote_nothing_changes_nothing() -> None:
     new = routes(Clock())
     new.note(read(ONE), ALICE)
@@ -131,4 +146,13 @@ def test_what_is_over_is_forgotten() -> None:
         new.note(wrote(ONE), user_id)
     clock.now += 60
     new.note(wrote(ONE), ALICE)
-    assert list(new._of_users) == [ALICE]
+    assert [each.user_id for each in new._written] == [ALICE]
+
+
+def test_after_very_many_writes_all_is_read_where_they_were_made() -> None:
+    """An import of a hundred thousand grants is not held up by remembering each user."""
+    new = routes(Clock())
+    for user_id in range(1100):
+        new.note(wrote(TWO), user_id)
+    assert len(new._written) <= 1001
+    assert new.reading_grants(5)[0] == new.reading_grants(1099)[0] == TWO
