@@ -63,6 +63,16 @@ TIMES = [
     b"99991231235959-2300", b"00010101000000+2300", b"2020", b"20200101000000", b"20200101000000z",
     b"20200101000000+9999", b"20200101000000,5Z", b"20200101000000.Z", b"2020010100.5Z",
 ]  # fmt: skip
+NEAR = {
+    IMAGE: [b"A", b"a:", b"a b", b"a//b", b"a\n", b"a<b>"],
+    LICENSE: [b"1\n2", b"<b>"],
+    ALLOW_HOME: [b"true", b"True", b"TRUE ", b" TRUE", b"TRUE\n", b"1", b"yes", b"FALSE "],
+    ALLOW_VIEW: [b"true", b"TRUE\0", b"\xef\xbc\xb4RUE", b"TRUEFALSE"],
+    ALLOW_STARTUP_DATA: [b"true", b"T", b"TRUE\r"],
+    VOLUME: [b"/a:/b", b"/a:/b:RW", b"/a:/b:rw ", b"a:/b:rw", b"/a:b:rw", b"/a:/b:rw:ro", b"::"],
+    NOT_BEFORE: TIMES,
+    NOT_AFTER: TIMES,
+}
 OURS = [c.encode() for c in (GRANT_CLASS, APPLICATION_CLASS)]
 CLASSES = [*OURS, GRANT_CLASS.upper().encode(), b"groupOfNames", b"top", b"remoteAppGrantX"]
 DNS = [
@@ -81,49 +91,63 @@ WORDS = st.sampled_from(
     ]
 )
 MORE_TEXTS: list[list[bytes]] = [
-    [], [], [], [], [b"\xff"], [b"remoteapp grant image=a \xff"], [HUGE[-2]], [HUGE[-1]],
+    *([[]] * 40), [b"\xff"], [b"remoteapp grant image=a \xff"], [HUGE[-2]], [HUGE[-1]],
 ]  # fmt: skip
 LINES = st.lists(WORDS, max_size=7).map(" ".join)
 
 
-def _values(good: Sequence[bytes], more: Sequence[bytes] = ()) -> st.SearchStrategy[list[bytes]]:
-    one = st.sampled_from([*good, *good, *more, *ODD]) | st.binary(max_size=12)
+def _damaged(good: Sequence[bytes], near: Sequence[bytes] = ()) -> st.SearchStrategy[list[bytes]]:
+    """Draw values of which at least one is not as it must be, or too many, or none."""
+    wrong = st.sampled_from([*near, *near, *ODD]) | st.binary(max_size=12)
+    several = st.lists(wrong | st.sampled_from(good), min_size=2, max_size=3)
     huge = st.sampled_from(HUGE)
-    few = st.lists(one, min_size=1, max_size=3)
-    right = st.sampled_from(good).map(lambda value: [value])
     many = st.sampled_from([1, 3000]).map(lambda count: [b"%d" % n for n in range(count)])
     return st.integers(0, 39).flatmap(
-        lambda n: right if n < 24 else few if n < 37 else huge.map(lambda v: [v]) if n < 38
-        else many if n < 39 else st.just([])
+        lambda n: wrong.map(lambda v: [v]) if n < 20 else several if n < 36
+        else huge.map(lambda v: [v]) if n < 38 else many if n < 39 else st.just([])
     )  # fmt: skip
 
 
-_WITH_OPTION = ["", "", "", "", "", "", "", "", "", ";lang-de", ";x-;y", ";range=0-0", ";binary"]
+OPTIONS = [";lang-de", ";x-;y", ";range=0-0", ";binary"]
 
 
 @st.composite
-def _named(draw: st.DrawFn, name: str) -> str:
-    spellings = [name, name, name, name.upper(), name.lower(), name.swapcase()]
-    return draw(st.sampled_from(spellings)) + draw(st.sampled_from(_WITH_OPTION))
+def _attribute(
+    draw: st.DrawFn, name: str, good: Sequence[bytes], near: Sequence[bytes] = (), *, sound: bool
+) -> tuple[str, list[bytes]]:
+    """Draw an attribute as the server gives it: its name, in any case, and its values."""
+    spelled = draw(st.sampled_from([name, name, name.upper(), name.lower(), name.swapcase()]))
+    if sound:
+        return spelled, [draw(st.sampled_from(good))]
+    if draw(st.integers(0, 3)) == 0:
+        return spelled + draw(st.sampled_from(OPTIONS)), [draw(st.sampled_from(good))]
+    return spelled, draw(_damaged(good, near))
 
 
 @st.composite
 def grants(draw: st.DrawFn) -> tuple[str, dict[str, list[bytes]]]:
-    """Draw a DN and attributes with the names that a server gave them."""
-    attributes = {OBJECT_CLASS: draw(st.sampled_from([OURS, CLASSES[2:4], [OURS[0]], [], ODD]))}
+    """Draw a DN and attributes with the names that a server gave them.
+
+    Most are sound: what is damaged in many places gives nothing, whatever one place does.
+    """
+    damaged = draw(st.sets(st.sampled_from([*GOOD, OBJECT_CLASS, MEMBER, "dn"]), max_size=2))
+    classes = [CLASSES[2:4], [], ODD] if OBJECT_CLASS in damaged else [OURS, OURS[:1]]
+    attributes = {OBJECT_CLASS: draw(st.sampled_from(classes))}
     for name, good in GOOD.items():
-        if name == IMAGE or draw(st.booleans()):
-            more = TIMES if name in (NOT_BEFORE, NOT_AFTER) else ()
-            attributes[draw(_named(name))] = draw(_values(good, more))
-    lines = st.lists(LINES.map("remoteapp grant {}".format) | LINES, min_size=1, max_size=2)
+        if name == IMAGE or name in damaged or draw(st.booleans()):
+            sound = name not in damaged
+            given, values = draw(_attribute(name, good, NEAR.get(name, ()), sound=sound))
+            attributes[given] = values
     if draw(st.booleans()):
+        lines = st.lists(LINES.map("remoteapp grant {}".format) | LINES, min_size=1, max_size=2)
         texts = [line.encode() for line in draw(lines)]
-        attributes[draw(_named(DESCRIPTION))] = texts + draw(st.sampled_from(MORE_TEXTS))
+        attributes[DESCRIPTION] = texts + draw(st.sampled_from(MORE_TEXTS))
     if draw(st.booleans()):
         dns = [dn.encode() for dn in DNS]
-        attributes[draw(_named(MEMBER))] = draw(_values(dns))
-        attributes[draw(_named(MEMBER_UID))] = draw(_values([b"alice", b"Bob"]))
-    return draw(st.sampled_from([DNS[0], DNS[0], DNS[0], *DNS])), attributes
+        for name, some in ((MEMBER, dns), (MEMBER_UID, [b"alice", b"Bob"])):
+            given, values = draw(_attribute(name, some, sound=MEMBER not in damaged))
+            attributes[given] = values
+    return draw(st.sampled_from(DNS if "dn" in damaged else DNS[:2])), attributes
 
 
 IDENTIFIERS = [
@@ -141,14 +165,17 @@ SIDS = [
 @st.composite
 def people(draw: st.DrawFn, name: str, identifier: str) -> tuple[str, dict[str, list[bytes]]]:
     """Draw a person's entry, with the name and the identifier in given attributes."""
+    sound: list[tuple[str, list[bytes], list[bytes]]] = [
+        (name, [b"alice", b"Bob", "zoë".encode()], []),
+        (identifier, IDENTIFIERS, []),
+        (OBJECT_SID, SIDS[:2], SIDS[2:]),
+        (PRIMARY_GROUP_ID, [b"513"], [b"51_3", b" 513", b"-513", b"+513", b"4294967296"]),
+    ]
+    damaged = draw(st.sets(st.integers(0, 3), max_size=1))
+    absent = draw(st.sets(st.integers(0, 9), max_size=1))
     attributes = {}
-    if draw(st.integers(0, 9)):
-        attributes[draw(_named(name))] = draw(_values([b"alice", b"Bob", "zoë".encode()]))
-    if draw(st.integers(0, 9)):
-        attributes[draw(_named(identifier))] = draw(_values(IDENTIFIERS))
-    if draw(st.booleans()):
-        attributes[draw(_named(OBJECT_SID))] = draw(_values(SIDS))
-        attributes[draw(_named(PRIMARY_GROUP_ID))] = draw(
-            _values([b"513", b"513"], [b"51_3", b" 513", b"-513", b"4294967296"])
-        )
+    for number, (attribute, good, near) in enumerate(sound):
+        if number not in absent:
+            given, values = draw(_attribute(attribute, good, near, sound=number not in damaged))
+            attributes[given] = values
     return draw(st.sampled_from([DNS[0], DNS[0], DNS[0], *DNS])), attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_entries_give_nothing_that_they_do_not_say(
     kind = f"entries: {vendor.name}, {schema}"
 
     @seed(budget.seed)
-    @settings(max_examples=budget.of("entries") // len(KINDS), database=None)
+    @settings(max_examples=ceil(budget.of("entries") / len(KINDS)), database=None)
     @given(st.data(), st.sampled_from(readings), st.integers(0, 3))
     def read(data: st.DataObject, reading: Reading, what: int) -> None:
         identifier = reading.profile.user_id_attribute

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, Optional
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_name_is_one_value_of_one_filter(sample: Private, budget: Budget, log:
         ((_, usual),) = [each for each in requests.take() if each[0] == SEARCH][-1:]
 
         @seed(budget.seed)
-        @settings(max_examples=budget.of("names") // 2, database=None)
+        @settings(max_examples=ceil(budget.of("names") / 2), database=None)
         @given(TEXTS)
         def ask(text: str) -> None:
             name = text.replace(LONG, "x" * 100_000)
@@ -149,7 +150,7 @@ def test_images_and_names_change_nothing_else(sample: Private, budget: Budget, l
     with watched(sample) as (database, requests):
 
         @seed(budget.seed)
-        @settings(max_examples=budget.of("names") // 2, database=None)
+        @settings(max_examples=ceil(budget.of("names") / 2), database=None)
         @given(IMAGES, TEXTS, st.sampled_from(["create", "remove", "grant", "revoke"]))
         def ask(text: str, name: str, what: str) -> None:
             image = text.replace(LONG, "x" * 100_000)

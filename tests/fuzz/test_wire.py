@@ -8,6 +8,7 @@ out or of another search must never give more than the server gave.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from fuzz import ber
 from fuzz.budget import Budget
 from fuzz.tampering import FOREIGN, KINDS, ORDERS, Tamper
-from fuzz.watch import Log, bounded
+from fuzz.watch import Log, TookTooLong, bounded
 from proxy import Proxy
 
 from ldapdb import LDAPDatabase
@@ -165,7 +166,9 @@ class Case:
         self._uri = proxy.uri
         proxy.tamper = self.tamper
         try:
-            with bounded(self, seconds=SECONDS + ALLOWANCE, megabytes=MEGABYTES):
+            with bounded(
+                self, seconds=SECONDS + ALLOWANCE, megabytes=MEGABYTES, timer=time.monotonic
+            ):
                 check = self._ask(database)
         except LDAPDBError:
             ended = "error"
@@ -234,6 +237,15 @@ class Case:
             self._rig.restore()
 
 
+def run_again_if_slow(case: Case, again: Case, proxy: Proxy, database: Any) -> str:
+    """Run a case, once more if it took too long: machines are halted for seconds at times."""
+    try:
+        return case.run(proxy, database)
+    except TookTooLong:
+        forget(database)
+        return again.run(proxy, database)
+
+
 @pytest.fixture(scope="module")
 def rig(sample: Private) -> Iterator[Rig]:
     made = Rig(sample)
@@ -253,7 +265,7 @@ def test_damaged_answers_end_in_time_and_never_give_more(
             for number in chosen[start : start + CASES_A_PROXY]:
                 case = Case(rig, number, budget.seed)
                 try:
-                    ended = case.run(proxy, database)
+                    ended = run_again_if_slow(case, Case(rig, number, budget.seed), proxy, database)
                     log.check()
                 except Exception as error:
                     raise AssertionError(
