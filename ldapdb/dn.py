@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Optional
 
 __all__ = ["AVA", "DN", "RDN", "common_ancestor"]
@@ -24,6 +24,9 @@ _SPECIAL = frozenset('"+,;<>\\=')
 # or of more than 127 octets, in this form names no user or group.
 _STRING_TAGS = (b"\x04", b"\x0c", b"\x13", b"\x14", b"\x16")
 _LONGEST_SHORT_FORM = 127
+# As most names are: one value an RDN, nothing escaped, no space where it would not count.
+_PLAIN_RDN = r"[A-Za-z][A-Za-z0-9-]*=(?![ #])[^,+\"\\;<>=\ud800-\udfff]+(?<! )"
+_PLAIN = re.compile(rf"{_PLAIN_RDN}(?:,{_PLAIN_RDN})*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 
 # RFC 4514, section 3, and RFC 4519: other names of the same attribute type.
@@ -114,7 +117,7 @@ class DN:
         ----------
         RFC 4514, section 3.
         """
-        return cls(_Parser(text).name())
+        return cls(_plain(text) if _PLAIN.fullmatch(text) else _Parser(text).name())
 
     def __str__(self) -> str:
         r"""Return the RFC 4514 text, with every special character in ``\XX`` form."""
@@ -230,6 +233,17 @@ def _prepare(value: str) -> str:
 def _short_length(content: bytes) -> Optional[bytes]:
     """Return the one octet of BER's short form, None for what is too long for it."""
     return bytes([len(content)]) if len(content) <= _LONGEST_SHORT_FORM else None
+
+
+def _plain(text: str) -> tuple[RDN, ...]:
+    """Split a plain name."""
+    rdn, _, parent = text.partition(",")
+    attribute, _, value = rdn.partition("=")
+    return ((AVA(attribute, value),), *(_plain_parent(parent) if parent else ()))
+
+
+# A hundred thousand users have a handful of parents; so they share them in memory, too.
+_plain_parent = lru_cache(maxsize=1000)(_plain)
 
 
 class _Parser:

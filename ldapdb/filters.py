@@ -12,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Union
 
+from ldapdb import ber
+
 __all__ = [
     "Filter",
     "all_of",
@@ -53,6 +55,10 @@ class Filter:
     def __str__(self) -> str:
         """Return the RFC 4515 text."""
         return self.text
+
+    def encoded(self) -> bytes:
+        """Return the filter as it goes over the wire (RFC 4511, section 4.5.1)."""
+        return _encode(self.text, 0)[0]
 
 
 def equal(attribute: str, value: Union[str, bytes]) -> Filter:
@@ -242,3 +248,63 @@ def _check(text: str, at: int, depth: int) -> int:
     if text[at : at + 1] != ")":
         raise ValueError(f"{text!r} is not a filter: expected ')' at position {at}")
     return at + 1
+
+
+_PARTS = re.compile(
+    r"(?P<description>[^:~<>=]*)(?P<dn>:dn)?(?::(?P<rule>[A-Za-z0-9.-]+))?"
+    r"(?P<operator>:=|~=|>=|<=|=)(?P<value>.*)",
+    re.DOTALL,
+)
+_ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})")
+_JOINS = {"&": 0xA0, "|": 0xA1, "!": 0xA2}
+_COMPARISONS = {"=": 0xA3, ">=": 0xA5, "<=": 0xA6, "~=": 0xA8}
+_SUBSTRINGS, _PRESENT, _EXTENSIBLE = 0xA4, 0x87, 0xA9
+_INITIAL, _ANY, _FINAL = 0x80, 0x81, 0x82
+_RULE, _TYPE, _VALUE, _DN_ATTRIBUTES = 0x81, 0x82, 0x83, 0x84
+
+
+def _encode(text: str, at: int) -> tuple[bytes, int]:
+    """Encode the filter that starts at `at`; return where it ends, too."""
+    at += 1
+    tag = _JOINS.get(text[at])
+    if tag is None:
+        end = text.index(")", at)
+        return _encode_item(text[at:end]), end + 1
+    parts, at = [], at + 1
+    while text[at] == "(":
+        part, at = _encode(text, at)
+        parts.append(part)
+    return ber.sequence(*parts, tag=tag), at + 1
+
+
+def _encode_item(text: str) -> bytes:
+    item = _PARTS.fullmatch(text)
+    assert item is not None  # noqa: S101 -- for mypy: every filter has been checked
+    description, operator, value = item["description"].encode(), item["operator"], item["value"]
+    if operator == ":=":
+        return _encode_match(item)
+    if operator != "=" or "*" not in value:
+        tag = _COMPARISONS[operator]
+        return ber.sequence(ber.element(description), ber.element(_value(value)), tag=tag)
+    if value == "*":
+        return ber.element(description, _PRESENT)
+    first, *middle, last = value.split("*")
+    tagged = [(_INITIAL, first), *((_ANY, each) for each in middle), (_FINAL, last)]
+    parts = (ber.element(_value(each), tag) for tag, each in tagged if each)
+    return ber.sequence(ber.element(description), ber.sequence(*parts), tag=_SUBSTRINGS)
+
+
+def _encode_match(item: re.Match[str]) -> bytes:
+    parts = [
+        ber.element(each.encode(), tag)
+        for tag, each in ((_RULE, item["rule"]), (_TYPE, item["description"]))
+        if each
+    ]
+    parts.append(ber.element(_value(item["value"]), _VALUE))
+    if item["dn"]:
+        parts.append(ber.element(b"\xff", _DN_ATTRIBUTES))
+    return ber.sequence(*parts, tag=_EXTENSIBLE)
+
+
+def _value(text: str) -> bytes:
+    return _ESCAPED.sub(lambda octet: bytes.fromhex(octet[1].decode()), text.encode())

@@ -13,17 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Optional, Union
 
-__all__ = ["BrokenAnswer", "check", "missing"]
+from ldapdb import ber
+from ldapdb.ber import BrokenAnswer
+
+__all__ = ["check", "end_of", "missing"]
 
 # Tags of BER (X.690), as RFC 4511 uses them.
-_SEQUENCE, _SET, _INTEGER, _OCTETS, _ENUMERATED = 0x30, 0x31, 0x02, 0x04, 0x0A
 _ENTRY, _REFERENCE, _CONTROLS = 0x64, 0x73, 0xA0
 _CONSTRUCTED = 0x20
-_LONG_FORM = 0x80
 
-_HEADER = 2  # a tag and the first octet of a length
-_MOST_LENGTH_OCTETS = 4
-_MOST_NUMBER_OCTETS = 4  # RFC 4511, section 4.1.1: up to 2^31 - 1
 _DEEPEST = 6  # a control's value and a referral are less deep
 # A group of a million members takes 100 MB; nothing that ldapdb asks for is longer.
 _LONGEST = 1 << 28
@@ -41,12 +39,6 @@ _AFTER_RESULT = {
     0x6F: (_REFERRALS,),  # compare
     0x78: (_REFERRALS, 0x8A, 0x8B),  # extended
 }
-
-_Element = tuple[int, int, int]  # tag, where the content begins, where it ends
-
-
-class BrokenAnswer(ValueError):
-    """What a server sent is no LDAP message."""
 
 
 def missing(octets: Union[bytes, bytearray]) -> int:
@@ -67,17 +59,36 @@ def missing(octets: Union[bytes, bytearray]) -> int:
     BrokenAnswer
         If it is none, or longer than any answer is.
     """
-    if octets and octets[0] != _SEQUENCE:
+    if octets and octets[0] != ber.SEQUENCE:
         raise BrokenAnswer(f"a message that begins with {octets[0]:#04x}")
-    header = _HEADER
-    if len(octets) >= header and octets[1] >= _LONG_FORM:
-        header += _length_octets(octets[1])
+    header = ber.HEADER
+    if len(octets) >= header and octets[1] >= ber.LONG_FORM:
+        header += ber.length_octets(octets[1])
     if len(octets) < header:
         return header - len(octets)
-    length = octets[1] if header == _HEADER else int.from_bytes(octets[_HEADER:header], "big")
+    length = (
+        octets[1] if header == ber.HEADER else int.from_bytes(octets[ber.HEADER : header], "big")
+    )
     if length > _LONGEST:
         raise BrokenAnswer(f"a message of {length} octets")
     return header + length - len(octets)
+
+
+def end_of(octets: bytes, start: int) -> int:
+    """Tell where the message ends that begins at `start`.
+
+    Returns
+    -------
+    int
+        More than there are octets if it is not whole: then it ends there or later.
+
+    Raises
+    ------
+    BrokenAnswer
+        As :func:`missing`.
+    """
+    header = octets[start : start + ber.HEADER + ber.MOST_LENGTH_OCTETS]
+    return start + len(header) + missing(header)
 
 
 def check(message: bytes) -> None:
@@ -88,9 +99,9 @@ def check(message: bytes) -> None:
     BrokenAnswer
         With what is wrong.
     """
-    ((_, start, stop),) = _children(message, 0, len(message))
+    ((_, start, stop),) = ber.children(message, 0, len(message))
     number, operation, *controls = _shaped(
-        message, start, stop, (_INTEGER, None), more=(_CONTROLS,)
+        message, start, stop, (ber.INTEGER, None), more=(_CONTROLS,)
     )
     if len(controls) > 1:
         raise BrokenAnswer("two lists of controls")
@@ -99,49 +110,23 @@ def check(message: bytes) -> None:
     if tag == _ENTRY:
         _check_entry(message, start, stop)
     elif tag == _REFERENCE:
-        _shaped(message, start, stop, (_OCTETS,), more=(_OCTETS,))
+        _shaped(message, start, stop, (ber.OCTETS,), more=(ber.OCTETS,))
     elif tag in _AFTER_RESULT:
-        result = (_ENUMERATED, _OCTETS, _OCTETS)
+        result = (ber.ENUMERATED, ber.OCTETS, ber.OCTETS)
         _walk(message, _shaped(message, start, stop, result, more=_AFTER_RESULT[tag]), 2)
     else:
         raise BrokenAnswer(f"a message of kind {tag:#04x}")
 
 
-def _length_octets(first: int) -> int:
-    count = first - _LONG_FORM
-    if not 1 <= count <= _MOST_LENGTH_OCTETS:
-        raise BrokenAnswer("a length that LDAP does not allow")  # RFC 4511, section 5.1
-    return count
-
-
-def _children(message: bytes, start: int, stop: int) -> list[_Element]:
-    """Read the elements that fill the room from `start` to `stop`."""
-    children = []
-    while start < stop:
-        if stop - start < _HEADER:
-            raise BrokenAnswer("an element without a length")
-        tag, length = message[start], message[start + 1]
-        start += _HEADER
-        if length >= _LONG_FORM:
-            count = _length_octets(length)
-            length = int.from_bytes(message[start : start + count], "big")
-            start += count
-        if start + length > stop:
-            raise BrokenAnswer("an element that is longer than what it is in")
-        children.append((tag, start, start + length))
-        start += length
-    return children
-
-
 def _check_entry(message: bytes, start: int, stop: int) -> None:
-    _, attributes = _shaped(message, start, stop, (_OCTETS, _SEQUENCE))
+    _, attributes = _shaped(message, start, stop, (ber.OCTETS, ber.SEQUENCE))
     names = set()
-    whole = _children(message, *attributes[1:])
+    whole = ber.children(message, *attributes[1:])
     for tag, first, last in whole:
-        if tag != _SEQUENCE:
+        if tag != ber.SEQUENCE:
             raise BrokenAnswer("an attribute that is no sequence")
-        name, values = _shaped(message, first, last, (_OCTETS, _SET))
-        if any(child[0] != _OCTETS for child in _children(message, *values[1:])):
+        name, values = _shaped(message, first, last, (ber.OCTETS, ber.SET))
+        if any(child[0] != ber.OCTETS for child in ber.children(message, *values[1:])):
             raise BrokenAnswer("a value that is no octet string")
         names.add(message[name[1] : name[2]].lower())
     if len(names) < len(whole):
@@ -155,9 +140,9 @@ def _shaped(
     tags: tuple[Optional[int], ...],
     *,
     more: tuple[int, ...] = (),
-) -> list[_Element]:
+) -> list[ber.Element]:
     """Read elements of given tags, and after them any of some others."""
-    children = _children(message, start, stop)
+    children = ber.children(message, start, stop)
     given = [child[0] for child in children]
     fits = len(given) >= len(tags) and all(
         wanted in (None, tag) for tag, wanted in zip(given, tags)
@@ -167,12 +152,12 @@ def _shaped(
     return children
 
 
-def _walk(message: bytes, elements: Iterable[_Element], depth: int) -> None:
+def _walk(message: bytes, elements: Iterable[ber.Element], depth: int) -> None:
     """See that elements are whole to any depth, and that numbers are short."""
     for tag, start, stop in elements:
-        if tag in (_INTEGER, _ENUMERATED) and not 1 <= stop - start <= _MOST_NUMBER_OCTETS:
-            raise BrokenAnswer(f"a number of {stop - start} octets")
+        if tag in (ber.INTEGER, ber.ENUMERATED):
+            ber.number(message, start, stop)
         if tag & _CONSTRUCTED:
             if depth >= _DEEPEST:
                 raise BrokenAnswer(f"elements in elements, more than {_DEEPEST} deep")
-            _walk(message, _children(message, start, stop), depth + 1)
+            _walk(message, ber.children(message, start, stop), depth + 1)

@@ -19,6 +19,7 @@ from ldapdb.dn import DN
 from ldapdb.entries import Entry, Modification, Operation
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter, present
+from ldapdb.searching import BASE, LEVEL, SUBTREE, Page
 from ldapdb.vendors import Vendor
 
 __all__ = ["Call", "RootDSE"]
@@ -31,7 +32,7 @@ Use = Callable[[Session, Deadline], T]
 _EVERYTHING = present("objectClass")
 _REFERRAL = 10
 _RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
-_PAGED_RESULTS = "1.2.840.113556.1.4.319"
+_NO_ATTRIBUTES = ("1.1",)  # RFC 4511, section 4.5.1.8
 _WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"  # RFC 4532
 
 
@@ -135,7 +136,7 @@ class Call:
         """
         entries = self._read(
             lambda session, deadline: self._search(
-                session, deadline, dn, ldap3.BASE, search_filter, attributes, None
+                session, deadline, dn, BASE, search_filter, attributes, None
             )[0]
         )
         assert self._read_at is not None  # noqa: S101 -- for mypy: there was an answer
@@ -153,7 +154,7 @@ class Call:
         """
         return self._read(
             lambda session, deadline: self._search(
-                session, deadline, base, ldap3.SUBTREE, search_filter, attributes, None
+                session, deadline, base, SUBTREE, search_filter, attributes, None
             )[0],
         )
 
@@ -190,17 +191,17 @@ class Call:
         NoSuchEntry
             If `base` is not there or may not be seen.
         """
-        return self._first_page(base, ldap3.SUBTREE, search_filter)
+        return self._first_page(base, SUBTREE, search_filter)
 
     def sees_below(self, base: DN) -> bool:
         """Tell whether the account is shown anything directly below `base`; as :meth:`sees`."""
-        return self._first_page(base, ldap3.LEVEL, _EVERYTHING)
+        return self._first_page(base, LEVEL, _EVERYTHING)
 
-    def _first_page(self, base: DN, scope: str, search_filter: Filter) -> bool:
+    def _first_page(self, base: DN, scope: int, search_filter: Filter) -> bool:
         # By a page of one and not by a size limit, which Active Directory does not heed.
         return self._read(
             lambda session, deadline: bool(
-                self._search(session, deadline, base, scope, search_filter, (), (1, b""))[0]
+                self._search(session, deadline, base, scope, search_filter, (), Page(1))[0]
             ),
         )
 
@@ -217,17 +218,18 @@ class Call:
         attributes: Sequence[str],
         page_size: int,
     ) -> Iterator[list[Entry]]:
-        cookie: Optional[bytes] = b""
-        while cookie is not None:
+        cookie, is_last = b"", False
+        while not is_last:
             page, cookie = self._search(
                 session,
                 deadline,
                 base,
-                ldap3.SUBTREE,
+                SUBTREE,
                 search_filter,
                 attributes,
-                (page_size, cookie),
+                Page(page_size, cookie),
             )
+            is_last = not cookie
             yield page
 
     def _search(
@@ -235,43 +237,29 @@ class Call:
         session: Session,
         deadline: Deadline,
         base: DN,
-        scope: str,
+        scope: int,
         search_filter: Filter,
         attributes: Sequence[str],
-        paging: Optional[tuple[int, bytes]],
-    ) -> tuple[list[Entry], Optional[bytes]]:
+        page: Optional[Page],
+    ) -> tuple[list[Entry], bytes]:
         began = time.perf_counter()
-        size, cookie = paging or (None, None)
-        result, response = session.run(
-            deadline,
-            lambda ldap: ldap.search(
-                str(base),
-                str(search_filter),
-                search_scope=scope,
-                dereference_aliases=ldap3.DEREF_NEVER,
-                attributes=list(attributes) or [ldap3.NO_ATTRIBUTES],
-                paged_size=size,
-                paged_cookie=cookie or None,
-            ),
+        entries, referred, end = session.search(
+            deadline, str(base), scope, search_filter, attributes or _NO_ATTRIBUTES, page
         )
-        code = result["result"]
-        if code == _REFERRAL:
-            raise _partial(session.uri, base, result.get("referrals") or ())
-        if code != SUCCESS:
+        if end.code == _REFERRAL:
+            raise _partial(session.uri, base, end.referrals)
+        if end.code != SUCCESS:
             raise result_error(
-                code, session.uri, f"searching {base or 'the root DSE'}", str(base),
-                result.get("message"),
-            )  # fmt: skip
-        referred = [uri for item in response for uri in item.get("uri", ())]
+                end.code, session.uri, f"searching {base or 'the root DSE'}", str(base), end.said
+            )
         elsewhere = [uri for uri in referred if not self._is_of_no_matter(uri)]
         if elsewhere:
             raise _partial(session.uri, base, elsewhere)
-        entries = [_entry(item) for item in response if item["type"] == "searchResEntry"]
         log.debug(
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
         )  # fmt: skip
-        return entries, _next_cookie(result)
+        return entries, end.cookie
 
     def _is_of_no_matter(self, referral: str) -> bool:
         """Tell whether a referral leads to a part in which no user or group is kept.
@@ -412,17 +400,3 @@ def _partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResul
         server=server,
         dn=str(base),
     )
-
-
-def _entry(item: Mapping[str, Any]) -> Entry:
-    raw = item["raw_attributes"]
-    return Entry(
-        dn=item["dn"],
-        attributes={name.lower(): values or [] for name, values in raw.items()},
-    )
-
-
-def _next_cookie(result: Mapping[str, Any]) -> Optional[bytes]:
-    """Return the cookie of the next page, or None after the last one."""
-    control = (result.get("controls") or {}).get(_PAGED_RESULTS)
-    return (control["value"]["cookie"] or None) if control else None

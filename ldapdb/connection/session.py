@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import LDAPInvalidFilterError
 
+from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.addresses import connect
 from ldapdb.connection.credentials import connection_class, credentials, refusal
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
 from ldapdb.connection.tls import secure, tls_error
 from ldapdb.connection.wire import DeadlineSocket
+from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError, SettingsError
+from ldapdb.filters import Filter
+from ldapdb.searching import End, Page, Reference, read_answer, search_request
 from ldapdb.settings import Settings
 
 __all__ = ["Session"]
@@ -140,6 +144,46 @@ class Session:
             deadline.remaining()  # a socket's time-out is the deadline's
             raise self._broken("broke off", error) from error
         return result, response
+
+    def search(
+        self,
+        deadline: Deadline,
+        base: str,
+        scope: int,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        page: Optional[Page],
+    ) -> tuple[list[Entry], list[str], End]:
+        """Search; return the entries, the URIs of other servers, and the answer's end.
+
+        ldap3 has no part in this: see ``searching``.
+        """
+        self._socket.deadline = deadline
+        self._socket.heard = False
+        number = self._ldap.server.next_message_id()
+        try:
+            self._socket.sendall(
+                search_request(number, base, scope, search_filter, attributes, page)
+            )
+            return self._answer(number)
+        except (BrokenAnswer, OSError, UnicodeError) as error:
+            deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken("broke off", error) from error
+
+    def _answer(self, number: int) -> tuple[list[Entry], list[str], End]:
+        entries: list[Entry] = []
+        elsewhere: list[str] = []
+        for octets, start, stop in self._socket.messages():
+            answer = read_answer(octets, start, stop, number)
+            if isinstance(answer, Entry):
+                entries.append(answer)
+            elif isinstance(answer, Reference):
+                elsewhere += answer.uris
+            elif stop == len(octets):
+                return entries, elsewhere, answer
+            else:
+                raise BrokenAnswer("something after the end of an answer")
+        raise ConnectionError("closed before the answer's end")
 
     def is_usable(self, now: float) -> bool:
         """Tell whether the server has neither closed the connection nor left it long ago."""

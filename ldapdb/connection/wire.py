@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ldapdb.connection.deadline import Deadline
-from ldapdb.framing import check, missing
+from ldapdb.framing import check, end_of, missing
 
 __all__ = ["DeadlineSocket"]
 
@@ -51,6 +52,39 @@ class DeadlineSocket:
         whole = bytes(message)
         check(whole)
         return whole
+
+    def messages(self) -> Iterator[tuple[bytes, int, int]]:
+        """Receive messages, many at a time, until the connection's end.
+
+        Yields
+        ------
+        tuple of (bytes, int, int)
+            Octets, and where in them a whole message begins and ends.
+        """
+        octets = b""
+        while True:
+            more = self._receive(octets)
+            if not more:
+                return
+            octets, start = more, 0
+            while (stop := end_of(octets, start)) <= len(octets):
+                yield octets, start, stop
+                start = stop
+            octets = octets[start:]
+
+    def _receive(self, begun: bytes) -> bytes:
+        """Receive what is there, and all of a message that has begun."""
+        parts, length = [begun], len(begun)
+        wanted = end_of(begun, 0)
+        while length < wanted or length == len(begun):
+            self.plain.settimeout(self.deadline.remaining())
+            received = self.plain.recv(max(wanted - length, _AT_ONCE))
+            if not received:
+                return b""
+            self.heard = True
+            parts.append(received)
+            length += len(received)
+        return b"".join(parts)
 
     def sendall(self, data: bytes) -> None:
         """Send all of `data`."""

@@ -13,7 +13,6 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from ldapdb.connection import Call, RootDSE
-from ldapdb.connection.call import _entry
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, is_application, is_grant, read_application
 from ldapdb.errors import InvalidValue, SettingsError
@@ -55,7 +54,7 @@ class Reading:
 
 
 def received(dn: str, attributes: dict[str, list[bytes]]) -> Entry:
-    return _entry({"dn": dn, "raw_dn": dn.encode(), "raw_attributes": attributes})
+    return Entry(dn, {name.lower(): values for name, values in attributes.items()})
 
 
 def said(grant: Grant) -> literally.Said:

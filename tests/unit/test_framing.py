@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb.framing import BrokenAnswer, check, missing
+from ldapdb.ber import BrokenAnswer
+from ldapdb.framing import check, end_of, missing
 
 OCTETS, INTEGER, ENUMERATED, BOOLEAN, SEQUENCE, SET = 0x04, 0x02, 0x0A, 0x01, 0x30, 0x31
 ENTRY, DONE, REFERENCE, CONTROLS, REFERRALS = 0x64, 0x65, 0x73, 0xA0, 0xA3
@@ -153,3 +154,13 @@ def test_any_octets_are_taken_or_refused(octets: bytes, data: st.DataObject) -> 
             check(damaged)
     except BrokenAnswer:
         pass
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 255, 256, 70_000])
+def test_where_a_message_ends_is_told_among_others(length: int) -> None:
+    """As long as it is not whole, the end is beyond what there is."""
+    message = ber(SEQUENCE, b"x" * length)
+    assert end_of(message + message, 0) == len(message)
+    assert end_of(message + message, len(message)) == 2 * len(message)
+    for there in {*range(min(len(message), 8)), len(message) - 1}:
+        assert end_of(message + message[:there], len(message)) > len(message) + there

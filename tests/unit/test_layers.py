@@ -20,6 +20,7 @@ PACKAGE = Path(ldapdb.__file__).parent
 PURE = (
     "errors",
     "dn",
+    "ber",
     "filters",
     "wellformed",
     "syntaxes",
@@ -31,6 +32,7 @@ PURE = (
     "vendors",
     "failover",
     "framing",
+    "searching",
     "cache",
 )
 SHELL = ("settings", "connection", "store")
