@@ -81,19 +81,40 @@ DNS = [
     "cn=x\nERROR forged,dc=org", "cn=\\ff,dc=org", "1.2.3.=x", "cn=" + "y" * 100_000,
     "dc=org," * 5000 + "dc=org", "cn=x;dc=org", "cn=\u2028,dc=org",
 ]  # fmt: skip
-WORDS = st.sampled_from(
-    [
-        *("remoteapp", "application", "grant", "image=a", "image=b/c:1", "IMAGE=a", "home=TRUE"),
-        *("home=FALSE", "view=true", "view=TRUE", "startup-data=TRUE", "volume=/a:/b:ro"),
-        *("volume='/a:/b:rw'", "license=x", "license='home=TRUE'", "not-after=20201231235959Z"),
-        *("not-before=20980101000000Z", "not-after=", "home=", "=", "'", '"', "\\", "#", "\n"),
-        *("home=TRUE\\", "home='TRUE", "\u00a0", "\u3000", "\0", "image=", "\ufeff", "volume="),
-    ]
-)
+SOUND_WORDS = [
+    *("home=TRUE", "home=FALSE", "view=true", "startup-data=TRUE", "volume=/a:/b:ro"),
+    *("volume='/a b:/c:rw'", "license=x", "license='home=TRUE'", "IMAGE=b/c:1"),
+    *("not-after=20201231235959Z", "not-before=20980101000000Z"),
+]
+ODD_WORDS = [
+    *("remoteapp", "application", "grant", "image=a", "view='TRUE", "home=TRUE\\", "image="),
+    *("home=yes", "view=1", "startup-data=", "volume=/a:/b", "view='TRUE '", "home=", "volume="),
+    *("not-after=", "not-after=never", "=", "'", '"', "\\", "#", "\n", "\u00a0", "\u3000", "\0"),
+    *(
+        "\ufeff",
+        "colour=red",
+        "home=TRUE=FALSE",
+        "license='a home=TRUE",
+        "volume='/a:/b:rw home=TRUE'",
+    ),
+]
+
+
+@st.composite
+def _line(draw: st.DrawFn) -> str:
+    """Draw a line that is sound but for a word or two."""
+    words = draw(st.lists(st.sampled_from(SOUND_WORDS), max_size=4, unique=True))
+    for odd in draw(st.lists(st.sampled_from(ODD_WORDS), max_size=2)):
+        words.insert(draw(st.integers(0, len(words))), odd)
+    start = draw(
+        st.sampled_from(["remoteapp grant image=a"] * 6 + ["remoteapp grant", "remoteapp"])
+    )
+    return " ".join([start, *words])
+
+
 MORE_TEXTS: list[list[bytes]] = [
     *([[]] * 40), [b"\xff"], [b"remoteapp grant image=a \xff"], [HUGE[-2]], [HUGE[-1]],
 ]  # fmt: skip
-LINES = st.lists(WORDS, max_size=7).map(" ".join)
 
 
 def _damaged(good: Sequence[bytes], near: Sequence[bytes] = ()) -> st.SearchStrategy[list[bytes]]:
@@ -139,8 +160,8 @@ def grants(draw: st.DrawFn) -> tuple[str, dict[str, list[bytes]]]:
             given, values = draw(_attribute(name, good, NEAR.get(name, ()), sound=sound))
             attributes[given] = values
     if draw(st.booleans()):
-        lines = st.lists(LINES.map("remoteapp grant {}".format) | LINES, min_size=1, max_size=2)
-        texts = [line.encode() for line in draw(lines)]
+        lines = draw(st.lists(_line(), min_size=1, max_size=draw(st.sampled_from([1, 1, 1, 2]))))
+        texts = [line.encode() for line in lines]
         attributes[DESCRIPTION] = texts + draw(st.sampled_from(MORE_TEXTS))
     if draw(st.booleans()):
         dns = [dn.encode() for dn in DNS]

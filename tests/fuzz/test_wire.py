@@ -31,6 +31,7 @@ SECONDS = 0.3
 ALLOWANCE = 1.5
 MEGABYTES = 150
 CASES_A_PROXY = 400
+WAITED_FOR = ("truncate", "drop", "delete")
 NAMES = ("alice", "john.smith2", "heidi", "nobody")
 WANTED = ("simphony/tutorial:2.0", "alice", True, False, "/fuzz:/fuzz:ro")
 HELD = ("simphony/jupyter:LTS-2023", "kaoru", True, False, None)
@@ -145,7 +146,9 @@ class Case:
         }
         self._ask = rng.choices(list(calls), [weight for weight, _ in calls.values()])[0]
         at = rng.randrange(calls[self._ask][1])
-        self.tamper = Tamper(self.kind, rng, rig.foreign, at=at, hangs=rng.random() < 0.005)
+        # A wait is slow to test, so it is rare.
+        hangs = rng.random() < (0.05 if self.kind in WAITED_FOR else 0.002)
+        self.tamper = Tamper(self.kind, rng, rig.foreign, at=at, hangs=hangs)
         self._uri = ""
 
     def __str__(self) -> str:

@@ -67,12 +67,12 @@ def bounded(
     faulthandler.dump_traceback_later(60, exit=True)
     try:
         yield
-    finally:
+    finally:  # whatever came of it
         faulthandler.cancel_dump_traceback_later()
-    took, grew = timer() - began, _peak() - before
-    if took > seconds:
-        raise TookTooLong(f"{what} took {took:.2f} s")
-    assert grew <= megabytes, f"{what} took {grew} MB of memory"
+        took, grew = timer() - began, _peak() - before
+        if took > seconds:
+            raise TookTooLong(f"{what} took {took:.2f} s")
+        assert grew <= megabytes, f"{what} took {grew} MB of memory"
 
 
 def _peak() -> int:
