@@ -127,6 +127,7 @@ def test_a_duplicate_create_fails(directory: Directory) -> None:
 def test_settings_come_from_a_toml_file(directory: Directory, tmp_path: Any) -> None:
     kwargs = directory.database_kwargs()
     file = tmp_path / "ldapdb.toml"
+    file.touch(mode=0o600)
     file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in kwargs.items()))
     assert ldapdb(None, "--config-file", str(file), "user", "list").returncode == 0
 

@@ -255,6 +255,7 @@ def test_settings_show_no_password(marked: Private) -> None:
 def test_the_command_line_shows_no_password(marked: Private, tmp_path: Path) -> None:
     """Neither in what it says, nor in what others see of its process."""
     file = tmp_path / "ldapdb.toml"
+    file.touch(mode=0o600)
     kwargs = marked.database_kwargs()
     file.write_text("".join(f'{name} = "{value}"\n' for name, value in kwargs.items()))
     marked.application("a/b")
