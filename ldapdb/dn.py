@@ -27,6 +27,7 @@ _LONGEST_SHORT_FORM = 127
 # As most names are: one value an RDN, nothing escaped, no space where it would not count.
 _PLAIN_RDN = r"[A-Za-z][A-Za-z0-9-]*=(?![ #])[^,+\"\\;<>=\ud800-\udfff]+(?<! )"
 _PLAIN = re.compile(rf"{_PLAIN_RDN}(?:,{_PLAIN_RDN})*")
+_LONGEST_PLAIN = 500  # characters; each RDN takes some of the stack
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 
 # RFC 4514, section 3, and RFC 4519: other names of the same attribute type.
@@ -117,7 +118,8 @@ class DN:
         ----------
         RFC 4514, section 3.
         """
-        return cls(_plain(text) if _PLAIN.fullmatch(text) else _Parser(text).name())
+        is_plain = len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text)
+        return cls(_plain(text) if is_plain else _Parser(text).name())
 
     def __str__(self) -> str:
         r"""Return the RFC 4514 text, with every special character in ``\XX`` form."""

@@ -304,3 +304,11 @@ def test_common_ancestor_is_the_lowest(first: str, second: str, ancestor: str | 
 def test_a_letter_is_compared_the_same_wherever_it_stands() -> None:
     """A capital sigma ends no word here: str.lower() would make another letter of it."""
     assert DN.parse("cn=ΟΔΟΣ") == DN.parse("cn=οδοσ")
+
+
+@pytest.mark.parametrize("depth", [1, 120, 1000, 20_000])
+def test_a_name_may_be_deep(depth: int) -> None:
+    """No directory has such an entry, but a member may be any text."""
+    name = DN.parse(",".join(["cn=x"] * depth))
+    assert len(name.rdns) == depth
+    assert DN.parse(str(name)) == name
