@@ -126,12 +126,14 @@ class Matrix:
         return "\n".join(lines)
 
     def _text(self, function: str, column: Column, reasons: dict[str, str]) -> str:
-        live = self._live[function]
-        if column not in live.columns:
-            letter = reasons.setdefault(live.reason, _letters(len(reasons)))
-            return f"- {letter}"
+        # A test may have a marker for each of its sets of parameters; what ran, ran.
         cell = self._cells.get((function, str(column)))
-        return cell.text() if cell is not None else "not run"
+        if cell is not None:
+            return cell.text()
+        live = self._live[function]
+        if column in live.columns:
+            return "not run"
+        return f"- {reasons.setdefault(live.reason, _letters(len(reasons)))}"
 
 
 MATRIX = pytest.StashKey[Matrix]()
