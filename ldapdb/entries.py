@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from math import ceil, floor
 from typing import Optional
 
@@ -337,7 +338,7 @@ def _read_boolean(entry: Entry, attribute: str) -> bool:
     return value == "TRUE"
 
 
-def _read_time(entry: Entry, attribute: str, whole: Callable[[float], int]) -> Optional[float]:
+def _read_time(entry: Entry, attribute: str, whole: Callable[[Fraction], int]) -> Optional[float]:
     """Read a time in whole seconds, rounded so that a window never grows.
 
     A limit that is there in another form than ours, with an option or without a value, must

@@ -6,6 +6,7 @@ import re
 import uuid
 from datetime import datetime, timezone
 from enum import Enum
+from fractions import Fraction
 from typing import Optional
 
 __all__ = [
@@ -26,7 +27,7 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,38}")  # RFC 4517, section 3.3.16; up t
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{32}")
 
 _TIME = re.compile(
-    r"(\d{4})(\d{2})(\d{2})(\d{2})(?:([0-5]\d)([0-5]\d|60)?)?(?:[.,](\d+))?"
+    r"(\d{4})(\d{2})(\d{2})(\d{2})(?:([0-5]\d)([0-5]\d|60)?)?(?:[.,](\d{1,30}))?"
     r"(Z|[+-](?:[01]\d|2[0-3])(?:[0-5]\d)?)",
     re.ASCII,
 )
@@ -124,7 +125,7 @@ def sibling_sid(sid: bytes, relative_identifier: int) -> bytes:
     return sid[:-4] + relative_identifier.to_bytes(4, "little")
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str) -> Fraction:
     """Read a GeneralizedTime.
 
     Parameters
@@ -134,8 +135,8 @@ def parse_time(text: str) -> float:
 
     Returns
     -------
-    float
-        Seconds since the epoch.
+    Fraction
+        Seconds since the epoch, exactly: a float would round .9999999 up to the next second.
 
     Raises
     ------
@@ -162,7 +163,8 @@ def parse_time(text: str) -> float:
         )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{text!r} is not a time: {error}") from None
-    return moment.timestamp() + (float(f"0.{fraction}") * unit if fraction else 0.0) - offset
+    part = Fraction(int(fraction or 0), 10 ** len(fraction or ""))
+    return int(moment.timestamp()) + part * unit - offset
 
 
 def format_time(moment: float) -> str:

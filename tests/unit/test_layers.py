@@ -48,6 +48,7 @@ PURE_NEEDS = {
     "dataclasses",
     "datetime",
     "enum",
+    "fractions",
     "functools",
     "hashlib",
     "json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import uuid
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
@@ -238,7 +239,7 @@ def test_a_time_survives(moment: datetime) -> None:
     assert len(text) == len("YYYYmmddHHMMSS.0Z")
     assert text.endswith(".0Z")
     assert parse_time(text) == moment.timestamp()
-    assert format_time(parse_time(text)) == text
+    assert format_time(float(parse_time(text))) == text
 
 
 @given(SECONDS, st.integers(-1439, 1439))
@@ -263,6 +264,19 @@ def test_fractions_are_read_and_not_written(seconds: int, thousandths: int) -> N
     assert format_time(seconds + thousandths / 1000) == whole
 
 
+@pytest.mark.parametrize("nines", [1, 7, 17, 30])
+def test_a_fraction_is_not_rounded(nines: int) -> None:
+    """As a float, the last moment of a second would be the first of the next one."""
+    moment = parse_time(f"20991231235959.{'9' * nines}Z")
+    assert moment == parse_time("20991231235959Z") + 1 - Fraction(1, 10**nines)
+
+
+def test_a_fraction_of_any_length_is_refused_beyond_what_anybody_writes() -> None:
+    """Reading a number of a million digits takes seconds."""
+    with pytest.raises(ValueError, match="is not a time"):
+        parse_time(f"20991231235959.{'9' * 31}Z")
+
+
 @given(st.text(max_size=24) | st.text(alphabet="0123456789.,Z+-", min_size=10, max_size=22))
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     """Whatever comes is a moment or raises ValueError."""
@@ -270,7 +284,7 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
         moment = parse_time(text)
     except ValueError:
         return
-    assert isinstance(moment, float)
+    assert isinstance(moment, Fraction)
 
 
 @pytest.mark.parametrize(
