@@ -256,6 +256,8 @@ class EmbeddedDirectory:
         """Send the server a signal, such as SIGSTOP."""
         assert self._process is not None  # noqa: S101 -- the caller has started it
         self._process.send_signal(signal_number)
+        if signal_number == signal.SIGSTOP and hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # its threads stop one by one
 
     def stop(self) -> None:
         """End the server and remove the folder."""

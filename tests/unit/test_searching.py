@@ -166,6 +166,7 @@ BROKEN = {
     "no controls": end(controls=b"\5\0"),
     "a control that is none": end(controls=ber.sequence(ber.element(b""), tag=0xA0)),
     "a page that is none": end(controls=page_control(ber.element(b"x"))),
+    "a page without its parts": end(controls=page_control(ber.sequence(ber.integer(1)))),
     "a long number": ber.sequence(ber.element(b"\1" * 9, ber.INTEGER), end()[5:]),
 }
 
