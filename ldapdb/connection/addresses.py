@@ -42,7 +42,11 @@ def connect(uri: str, deadline: Deadline) -> socket.socket:
     addresses = _addresses(uri, deadline)
     failures = [] if addresses else ["it has no address here"]
     for position, (family, kind, protocol, _, address) in enumerate(addresses):
-        plain = socket.socket(family, kind, protocol)
+        try:
+            plain = socket.socket(family, kind, protocol)
+        except OSError as error:  # none of that family here, or too many files are open
+            failures.append(str(error))
+            continue
         try:
             plain.settimeout(deadline.remaining() / (len(addresses) - position))
             plain.connect(address)

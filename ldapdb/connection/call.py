@@ -17,7 +17,7 @@ from ldapdb.connection.results import SUCCESS, result_error
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.entries import Entry, Modification, Operation
-from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
+from ldapdb.errors import DirectoryUnavailable, IncompleteResult
 from ldapdb.filters import Filter, present
 from ldapdb.searching import BASE, LEVEL, SUBTREE, Page
 from ldapdb.vendors import Vendor
@@ -88,6 +88,8 @@ class Call:
 
     Attributes
     ----------
+    written : list of str
+        The servers that took a write, or may have taken one, the last one last.
     slow : set of str
         Servers that have used up their share of its time; they are asked last from then on.
     """
@@ -97,7 +99,7 @@ class Call:
         self._uris = uris
         self._deadline = deadline
         self._read_at: Optional[str] = None
-        self._wrote_at: Optional[str] = None
+        self.written: list[str] = []
         self.slow: set[str] = set()
 
     @property
@@ -114,11 +116,6 @@ class Call:
     def read_at(self) -> Optional[str]:
         """The server that answered this call's last read; None before the first."""
         return self._read_at
-
-    @property
-    def wrote_at(self) -> Optional[str]:
-        """The server that took the last write, or may have taken it; None before the first."""
-        return self._wrote_at
 
     def root_dse(self) -> RootDSE:
         """Return what the directory says of itself."""
@@ -364,12 +361,9 @@ class Call:
                 )
 
         try:
-            self._wrote_at = self._directory.write(self, use)
-        except LDAPDBError as error:
+            self.written.append(self._directory.write(self, use))
+        except DirectoryUnavailable as error:
             if not error.answer_lost:
-                raise
-            self._wrote_at = error.server or self._uris[0]
-            if not isinstance(error, DirectoryUnavailable):
                 raise
             unsettled = DirectoryUnavailable(
                 f"no answer to {doing} '{dn}', which may have been done or not; repeat the call "

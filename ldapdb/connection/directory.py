@@ -47,11 +47,8 @@ class Directory:
     def __init__(self, settings: Settings, timer: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._timer = timer
-        self._start()
-
-    def _start(self) -> None:
-        self._pool = Pool(self._settings, self._timer)
         self._root_dse: Optional[RootDSE] = None
+        self._pool = Pool(settings, timer)
 
     def call(self, uris: Sequence[str], deadline: Optional[Deadline] = None) -> Call:
         """Begin a call.
@@ -81,8 +78,7 @@ class Directory:
 
     def renew_after_fork(self) -> None:
         """Start anew: the connections belong to the process that made them."""
-        inherited = self._pool
-        self._start()
+        inherited, self._pool = self._pool, Pool(self._settings, self._timer)
         inherited.leave_to_parent()
 
     def run(self, call: Call, use: Use[T]) -> tuple[str, T]:
@@ -154,7 +150,7 @@ class _Operation(Generic[T]):
         self._asked: list[str] = []
         self._failures: list[LDAPDBError] = []
         self._rounds = 1
-        self._lost = False
+        self._lost: list[str] = []
 
     def run(self) -> tuple[str, T]:
         """Ask one server after the other; return the one that answered, and its answer."""
@@ -167,8 +163,11 @@ class _Operation(Generic[T]):
                     self._failures.append(error)
             raise self._none_left() from next(iter(self._failures), None)
         except LDAPDBError as error:
-            error.answer_lost = self._is_write and self._lost
+            error.answer_lost = self._is_write and bool(self._lost)
             raise
+        finally:
+            if self._is_write:
+                self._call.written += self._lost
 
     def _next(self) -> Optional[str]:
         uri = self._pool.choose(self._uris, self._asked, self._deadline)
@@ -218,7 +217,8 @@ class _Operation(Generic[T]):
         except DirectoryUnavailable as error:
             session.drop()
             # A result code says that it was not done.
-            self._lost = self._lost or error.result_code is None
+            if error.result_code is None:
+                self._lost.append(session.uri)
             raise
         except LDAPDBError:
             self._pool.give_back(session)  # the server said no; the connection is sound

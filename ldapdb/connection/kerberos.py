@@ -154,7 +154,11 @@ def _ask(question: Callable[[], Any], deadline: Deadline) -> Optional[_Asking]:
             lock.release()
             asking.done.set()
 
-    threading.Thread(target=ask, name="ldapdb kerberos", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="ldapdb kerberos", daemon=True).start()
+    except BaseException:
+        lock.release()
+        raise
     return asking if asking.done.wait(deadline.remaining()) else None
 
 

@@ -74,6 +74,7 @@ class Pool:
             failed is about to be tried again, this waits for the outcome.
         """
         with self._tried:
+            self._begin_trying()
             while True:
                 ready = self._servers.ready(uris, asked)
                 if ready:
@@ -180,15 +181,23 @@ class Pool:
             self._why[uri] = error
             suspect = [session for session in self._idle if session.uri == uri]
             self._idle = [session for session in self._idle if session.uri != uri]
-            if self._trying is None and not self._closed:
-                self._trying = threading.Thread(
-                    target=self._try_again, name="ldapdb-failover", daemon=True
-                )
-                self._trying.start()
+            self._begin_trying()
             self._tried.notify_all()
         for session in suspect:
             session.drop()
         log.warning("%s; it is left alone until it answers again", error)
+
+    def _begin_trying(self) -> None:
+        """Start the background's thread, unless it runs; whoever calls has the lock."""
+        if self._trying is not None or self._closed or self._servers.next_due() is None:
+            return
+        thread = threading.Thread(target=self._try_again, name="ldapdb-failover", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives us none; the next call asks again
+            log.warning("failed servers are not tried again for now: %s", error)
+        else:
+            self._trying = thread
 
     def _try_again(self) -> None:
         while True:
@@ -209,11 +218,7 @@ class Pool:
         try:
             session = self.connect(uri, deadline)
         except (DirectoryUnavailable, CertificateRefused) as error:
-            with self._tried:
-                seconds = self._servers.failed(uri, self._timer())
-                self._why[uri] = error
-                self._tried.notify_all()
-            log.info("%s; next trial in %.1f s", error, seconds)
+            self._note_trial(uri, error)
         except LDAPDBError as error:
             # It answers, if only to refuse us; whoever asks next is told so himself. Trying
             # a refused password again and again would lock the account.
@@ -222,8 +227,17 @@ class Pool:
                 self._why.pop(uri, None)
                 self._servers.succeeded(uri)
                 self._tried.notify_all()
+        except Exception as error:  # noqa: BLE001 -- this thread has to live on, whatever it is
+            self._note_trial(uri, DirectoryUnavailable(f"{uri}: {error}", server=uri))
         else:
             self.give_back(session)
+
+    def _note_trial(self, uri: str, error: LDAPDBError) -> None:
+        with self._tried:
+            seconds = self._servers.failed(uri, self._timer())
+            self._why[uri] = error
+            self._tried.notify_all()
+        log.info("%s; next trial in %.1f s", error, seconds)
 
     # --- the end
 

@@ -205,7 +205,9 @@ class Store:
         """Remove the application of an id; see :meth:`remove_application`."""
         call = self._write_call()
         application = self._for(call).applications.by_id(call, application_id)
-        if application is not None:
+        if application is None:
+            self._routes.require_known(call)
+        else:
             self._remove_application(call, application.image)
 
     def _remove_application(self, call: Call, image: str) -> None:
@@ -304,6 +306,7 @@ class Store:
         policies = revoking.policies(call, image, user)
         if not policies:
             revoking.refuse_through_group(call, image, user, None, self._clock())
+            self._routes.require_known(call, user.id)
         for policy in policies:
             self._revoke(call, image, user, policy)
         return policies
@@ -326,7 +329,10 @@ class Store:
             if user is not None:
                 self._revoke(call, image, user, policy)
                 return
-        for image, holder, policy in self._for(call).revoking.by_id(call, identifier):
+        meant = self._for(call).revoking.by_id(call, identifier)
+        if not meant:
+            self._routes.require_known(call, everybody=True)
+        for image, holder, policy in meant:
             self._revoke(call, image, holder, policy)
 
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:

@@ -77,35 +77,45 @@ class Routes:
         user_id : int, optional
             The user whom it is about; by default everybody.
         """
-        if call.wrote_at is None:
-            return
         until = self.timer() + max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
-        written = _Written(call.wrote_at, user_id, until)
         with self._lock:
-            others = [
-                each
-                for each in self._lasting()
-                if (each.server, each.user_id) != (written.server, user_id)
-            ]
-            self._written = (*others, written)
-            if len(self._written) > _MOST:  # many users: the server is asked first for all
-                latest = {each.server: _Written(each.server, None, each.until) for each in others}
-                self._written = (*latest.values(), written)
+            for server in call.written:
+                self._note(_Written(server, user_id, until))
 
-    def require_known(self, call: Call, user_id: Optional[int] = None) -> None:
+    def _note(self, written: _Written) -> None:
+        same = written.server, written.user_id
+        others = [each for each in self._lasting() if (each.server, each.user_id) != same]
+        self._written = (*others, written)
+        if len(self._written) > _MOST:  # many users: the server is asked first for all
+            latest = {each.server: _Written(each.server, None, each.until) for each in others}
+            self._written = (*latest.values(), written)
+
+    def require_known(
+        self, call: Call, user_id: Optional[int] = None, *, everybody: bool = False
+    ) -> None:
         """See that a write which had nothing to do asked a server that knows all our recent ones.
 
         "He does not have it" and "he has it already", said by a server that lags behind
         another one which is down, would take an order for carried out that is not.
+
+        Parameters
+        ----------
+        call : Call
+            It is over.
+        user_id : int, optional
+            The user whom it was about; by default an application.
+        everybody : bool
+            Whether it may have been about any user.
 
         Raises
         ------
         DirectoryUnavailable
             If another server than the one asked took a recent write about the same.
         """
-        if call.wrote_at is not None:
+        if call.written:
             return
-        elsewhere = [each.server for each in self._recent(user_id) if each.server != call.read_at]
+        recent = self._lasting() if everybody else self._recent(user_id)
+        elsewhere = [each.server for each in recent if each.server != call.read_at]
         if elsewhere:
             raise DirectoryUnavailable(
                 f"nothing was done: the directory at {call.read_at} finds nothing to do, and may "

@@ -25,12 +25,12 @@ class Clock:
 
 def read(server: str) -> Any:
     """Return a call that has read there and written nothing."""
-    return SimpleNamespace(read_at=server, wrote_at=None)
+    return SimpleNamespace(read_at=server, written=[])
 
 
 def wrote(server: str) -> Any:
     """Return a call that has written there."""
-    return SimpleNamespace(read_at=server, wrote_at=server)
+    return SimpleNamespace(read_at=server, written=[server])
 
 
 def routes(clock: Clock, **settings: Any) -> Routes:
@@ -156,3 +156,23 @@ def test_after_very_many_writes_all_is_read_where_they_were_made() -> None:
         new.note(wrote(TWO), user_id)
     assert len(new._written) <= 1001
     assert new.reading_grants(5)[0] == new.reading_grants(1099)[0] == TWO
+
+
+def test_every_server_that_may_have_taken_a_write_counts() -> None:
+    """The answer of one was lost, another one took the write: both may hold it."""
+    new = routes(Clock())
+    both: Any = SimpleNamespace(read_at=ONE, written=[TWO, ONE])
+    new.note(both, ALICE)
+    assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
+    with pytest.raises(DirectoryUnavailable):
+        new.require_known(read(ONE), ALICE)
+
+
+def test_an_order_that_may_be_about_anybody_asks_whoever_knows_of_all() -> None:
+    """A mapping id that nothing is found for does not say whose it is."""
+    new = routes(Clock())
+    new.note(wrote(TWO), ALICE)
+    new.require_known(read(ONE))
+    with pytest.raises(DirectoryUnavailable):
+        new.require_known(read(ONE), everybody=True)
+    new.require_known(read(TWO), everybody=True)
