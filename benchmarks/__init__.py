@@ -1,0 +1,1 @@
+"""What ldapdb costs, side by side with its peers: ``make bench``."""
