@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -82,7 +83,8 @@ class BenchDirectory(EmbeddedDirectory):
     def _load(self) -> None:
         """Let slapadd make the database, which appears only when it is complete."""
         partial = self.database.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        for old in CACHE.glob(f"users-{self.size.users}-*") if self.kept else ():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         partial.mkdir(parents=True)
         config = self.folder / "config-to-load"
         config.mkdir()
@@ -92,17 +94,17 @@ class BenchDirectory(EmbeddedDirectory):
         command = [*slapadd, "-n", "1", "-q"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
-            for entry in ldif(self.size):
-                process.stdin.write(entry)
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it says itself why it ended
+                for entry in ldif(self.size):
+                    process.stdin.write(entry)
+                process.stdin.close()
         if process.returncode:
             raise LDAPDBError(f"slapadd failed: exit status {process.returncode}")
         partial.rename(self.database)
 
     def _configuration(self) -> str:
         configuration = super()._configuration()
-        advised = _advised_indexes()
-        for line in advised:
+        for line in _advised_indexes():
             attribute, _, kind = line.partition(" ")
             if not any(
                 attribute in words and kind in words

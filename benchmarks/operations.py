@@ -47,8 +47,13 @@ class _Counting:
         self.counts[name] = dict(sorted(Counter(seen).items()))
 
 
-def count(directory: BenchDirectory) -> Counts:
-    """Count the operations of each call on a directory."""
+def count() -> Counts:
+    """Count the operations of each call, on a small directory of its own."""
+    with BenchDirectory(size=_SIZE, kept=False) as directory:
+        return _count(directory)
+
+
+def _count(directory: BenchDirectory) -> Counts:
     proxy = Proxy("127.0.0.1", directory.port)
     settings = {**directory.database_kwargs(), "uri": proxy.uri, "cache_ttl_seconds": 600}
     counting = _Counting(proxy)
@@ -123,8 +128,7 @@ def _at_once(call: Callable[[], object]) -> None:
 
 def main() -> int:
     """Print the counts beside what is allowed; return 1 if there are more, or no such call."""
-    with BenchDirectory(size=_SIZE, kept=False) as directory:
-        counts = count(directory)
+    counts = count()
     allowed: Counts = json.loads(ALLOWED.read_text(encoding="utf-8"))
     failed = False
     for name in dict.fromkeys((*counts, *allowed)):

@@ -32,8 +32,8 @@ def main(users: int, growth: Optional[Sequence[int]], seconds: float) -> None:
     """Measure all, and print the table; it is also in ``.cache/benchmarks/result.json``."""
     began = time.time()
     rows: list[Row] = []
-    with _bench(users, seconds) as (bench, directory, absent):
-        counts = operations.count(directory)
+    counts = operations.count()
+    with _bench(users, seconds) as (bench, absent):
         for measured in (
             measures.warm(bench),
             measures.cold(bench),
@@ -47,9 +47,9 @@ def main(users: int, growth: Optional[Sequence[int]], seconds: float) -> None:
     if growth is None:
         rows.append(Row("growth", "≤ 1.3 ×", None, 1.3, note="not measured: no --growth"))
     else:
-        with _bench(growth[0], seconds) as (small, *_), _bench(growth[1], seconds) as (large, *_):
+        with _bench(growth[0], seconds) as (small, _), _bench(growth[1], seconds) as (large, _):
             rows += _told(measures.growth(small, large))
-    rows += [Row(f"{name}", "–", None, 0, note="is not installed") for name in absent]
+    rows += [Row(name, "–", None, 0, note="is not installed") for name in absent]
     about = {**_about(), "users": users, "growth": growth, "run_seconds": time.time() - began}
     CACHE.mkdir(parents=True, exist_ok=True)
     result = CACHE / "result.json"
@@ -65,7 +65,7 @@ def _told(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def _bench(users: int, seconds: float) -> Iterator[tuple[Bench, BenchDirectory, list[str]]]:
+def _bench(users: int, seconds: float) -> Iterator[tuple[Bench, list[str]]]:
     size = Size(users)
     with BenchDirectory(size=size) as directory, contextlib.ExitStack() as stack:
         settings: dict[str, Any] = directory.database_kwargs()
@@ -82,7 +82,7 @@ def _bench(users: int, seconds: float) -> Iterator[tuple[Bench, BenchDirectory, 
         settings_file.touch(mode=0o600)
         written = {"ldapdb": settings, "sqlite": str(file)}
         settings_file.write_text(json.dumps(written), encoding="utf-8")
-        yield Bench(size, settings, settings_file, peers, sqlite, seconds), directory, absent
+        yield Bench(size, settings, settings_file, peers, sqlite, seconds), absent
 
 
 def _about() -> dict[str, Any]:
