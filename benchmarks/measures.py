@@ -67,10 +67,6 @@ class Bench:
         """Name users who have grants, in no order, each once."""
         return shuffled(self.size)
 
-    def names(self) -> Iterator[str]:
-        """Name users who have grants, in no order, each once."""
-        return shuffled(self.size)
-
     @property
     def reference(self) -> str:
         """The client to compare with: python-ldap, or the next one where it is not installed."""
@@ -138,9 +134,7 @@ def _accounting(bench: Bench, database: LDAPDatabase) -> dict[str, Subject]:
     return subjects
 
 
-def _against(
-    bench: Bench, what: str, seconds: dict[str, float], factor: float = 3
-) -> Iterator[Row]:
+def _against(what: str, seconds: dict[str, float], factor: float = 3) -> Iterator[Row]:
     goal = f"≤ {factor:g} × {_REFERENCE}"
     if _REFERENCE in seconds:
         ratio = seconds["ldapdb"] / seconds[_REFERENCE]
