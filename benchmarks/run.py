@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Optional
 
-from benchmarks import measures, operations, searches
-from benchmarks.data import Size, name_of
+from benchmarks import measures, operations
+from benchmarks.data import Size
 from benchmarks.directory import CACHE, BenchDirectory
 from benchmarks.measures import Bench
 from benchmarks.peers import available
 from benchmarks.sql import SqlDatabase, fill
 from benchmarks.table import Row, table, write
-from ldapdb import LDAPDatabase
 
 __all__ = ["main"]
 
@@ -76,8 +75,6 @@ def _bench(users: int, seconds: float) -> Iterator[tuple[Bench, list[str]]]:
         peers, absent = available(settings)
         for peer in peers.values():
             stack.callback(peer.close)
-        with LDAPDatabase(**settings) as database:
-            searches.check(database, name_of(1))
         settings_file = directory.folder / "settings.json"
         settings_file.touch(mode=0o600)
         written = {"ldapdb": settings, "sqlite": str(file)}
