@@ -85,7 +85,7 @@ def warm(bench: Bench) -> Iterator[Row]:
     out = bench.settings_file.with_name("warm.json")
     command = [sys.executable, "-m", "benchmarks.warm", "--settings", str(bench.settings_file)]
     options = ["--copy-env", "--quiet", "--processes", "3", "--values", "5", "--warmups", "1"]
-    subprocess.run([*command, *options, "--output", str(out)], check=True)
+    subprocess.run([*command, *options, "--output", str(out)], check=True, stdout=sys.stderr)
     suite = pyperf.BenchmarkSuite.load(str(out))
     medians = {each.get_name(): each.median() for each in suite.get_benchmarks()}
     out.unlink()
