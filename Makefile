@@ -18,7 +18,7 @@ READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast soak fuzz lint wheel test-wheel matrix clean distclean
+.PHONY: help demo test test-fast soak fuzz bench bench-operations lint wheel test-wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -44,6 +44,17 @@ soak: ## Read and write in eight processes while servers fail, and look for what
 
 fuzz: ## Read random entries and broken answers
 	@$(READY) && python -m pytest tests/fuzz --fuzz-cases $(FUZZ_CASES) $(PYTEST_ARGS)
+
+BENCH_USERS ?= 100000
+BENCH_SECONDS ?= 10
+
+bench: ## Measure ldapdb beside python-ldap, bonsai, ldap3 and SQLite
+	@bash .ci/prepare peers && . ./.cache/env.sh && PATH="$$PWD/.cache/peers-venv/bin:$$PATH" && \
+	    export PATH && PYTHONPATH=tests \
+	    python -m benchmarks --users $(BENCH_USERS) --seconds $(BENCH_SECONDS) $(BENCH_ARGS)
+
+bench-operations: ## Count what each call sends, and fail if it is more than before
+	@$(READY) && PYTHONPATH=tests python -m benchmarks --operations
 
 lint: ## Check style and types
 	@$(READY) && ruff check . && ruff format --check . && mypy

@@ -114,6 +114,15 @@ def test_a_page_is_asked_for_and_its_cookie_comes_back(cookie: bytes, size: int)
     assert read(end(controls=page_control(value))).cookie == cookie
 
 
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 255, 256, 65_536])
+def test_lengths_are_written_in_their_shortest_form(length: int) -> None:
+    """And are read back."""
+    written = ber.element(b"x" * length)
+    head = len(written) - length
+    assert head == (2 if length < 128 else 2 + (length.bit_length() + 7) // 8)
+    assert ber.head(written, 0, len(written)) == (ber.OCTETS, head, len(written))
+
+
 @given(ENTRIES)
 def test_an_entry_is_read_as_it_was_written(given: tuple[str, dict[str, list[bytes]]]) -> None:
     """All values, in order, by attribute descriptions in lower case."""
