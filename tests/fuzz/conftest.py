@@ -13,7 +13,7 @@ from typing import Optional
 
 import pytest
 from fuzz.budget import Budget
-from fuzz.watch import Log
+from fuzz.watch import Log, peak
 
 from support import Private
 from support.columns import CHOICE
@@ -61,6 +61,7 @@ def pytest_terminal_summary(
     terminalreporter.section(f"fuzz: {sum(budget.ran.values())} cases, seed {budget.seed}")
     for kind, number in sorted(budget.ran.items()):
         terminalreporter.line(f"{number:>8} {kind}")
+    terminalreporter.line(f"at most {peak()} MB of memory")
 
 
 @pytest.fixture

@@ -63,18 +63,18 @@ def bounded(
     timer : callable
         By default the processor's time, which a busy machine does not stretch.
     """
-    before, began = _peak(), timer()
+    before, began = peak(), timer()
     faulthandler.dump_traceback_later(60, exit=True)
     try:
         yield
     finally:  # whatever came of it
         faulthandler.cancel_dump_traceback_later()
-        took, grew = timer() - began, _peak() - before
+        took, grew = timer() - began, peak() - before
         if took > seconds:
             raise TookTooLong(f"{what} took {took:.2f} s")
         assert grew <= megabytes, f"{what} took {grew} MB of memory"
 
 
-def _peak() -> int:
+def peak() -> int:
     """Return the most memory that this process ever had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
