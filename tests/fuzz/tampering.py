@@ -141,7 +141,7 @@ _BY_NAME = {damage.__name__: damage for damage in DAMAGES}
 def _flood(rng: random.Random) -> bytes:
     """Announce up to 2^63 octets, and send some of them."""
     length = rng.choice((b"\x84\xff\xff\xff\xff", b"\x88" + b"\x7f" * 8, b"\x84\x0f\0\0\0"))
-    return b"\x30" + length + b"\0" * rng.choice((10, 100_000, 30_000_000))
+    return b"\x30" + length + b"\0" * rng.choice((10, 100_000, 3_000_000))
 
 
 class Tamper:
