@@ -8,7 +8,7 @@ from math import ceil
 from typing import Optional
 
 # The share of each kind.
-_OF = {"entries": 0.5, "wire": 0.35, "names": 0.15}
+_OF = {"entries": 0.55, "wire": 0.25, "names": 0.2}
 
 
 @dataclass
