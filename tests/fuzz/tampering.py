@@ -168,9 +168,9 @@ class Tamper:
         self.kind = kind
         self.hangs = hangs
         self.changed = 0
-        # Whether all that was passed on is as a server may send it. What it says counts then,
-        # since nothing tells it from what the server meant.
-        self.is_answer = True
+        # Whether anything was passed on that is as a server may send it, and is not what it
+        # sent. It counts then, since nothing tells it from what the server meant.
+        self.misled = kind in ("drop", "double", "swap", "end")
         self._rng = rng
         self._foreign = foreign
         self._at = at
@@ -222,12 +222,13 @@ class Tamper:
         messages, rest = ber.split(out)
         numbers = {ber.read(message).number for message in sent}
         answers = []
-        try:
-            answers = [ber.read(message) for message in messages]
-        except ber.NotAnswer:
-            self.is_answer = False
-        if rest or any(answer.number not in numbers for answer in answers):
-            self.is_answer = False
+        for message in messages:
+            try:
+                answers.append(ber.read(message))
+            except ber.NotAnswer:
+                continue
+            if answers[-1].number in numbers and message not in sent:
+                self.misled = True
         ends = bool(answers) and answers[-1].operation in ber.RESULTS
         is_last = ber.read(sent[-1]).operation in ber.RESULTS
         if (rest or (is_last and not ends)) and not self.hangs:

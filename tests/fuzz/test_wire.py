@@ -173,7 +173,7 @@ class Case:
     @property
     def _is_strict(self) -> bool:
         """Whether the call must fail or change nothing: what came was no answer."""
-        return not self.tamper.changed or not self.tamper.is_answer
+        return not self.tamper.changed or not self.tamper.misled
 
     @property
     def _is_bounded(self) -> bool:
