@@ -170,7 +170,7 @@ class Tamper:
         self.changed = 0
         # Whether anything was passed on that is as a server may send it, and is not what it
         # sent. It counts then, since nothing tells it from what the server meant.
-        self.misled = kind in ("drop", "double", "swap", "end")
+        self.misled = kind in ("drop", "double", "swap", "end", "foreign with this number")
         self._rng = rng
         self._foreign = foreign
         self._at = at
