@@ -192,7 +192,9 @@ class Tamper:
                     out += message
                     continue
                 self.changed += 1
-                out += self._change(message, messages[position + 1 :])
+                changed = self._change(message, messages[position + 1 :])
+                self.misled |= not changed  # left out altogether
+                out += changed
                 if self.kind == "swap":
                     self._seen += len(messages) - position - 1
                     break
