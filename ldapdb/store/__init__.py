@@ -138,7 +138,8 @@ class Store:
                 users.confirm_nobody(call)
             return user
 
-        return cache.get(name, load, ends.remaining)
+        # Anybody may type a name: thousands of megabytes would be kept.
+        return cache.get(name, load, ends.remaining) if len(name) <= _LONGEST_NAME else load()
 
     def get_user_by_id(self, user_id: int, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by id."""
@@ -394,4 +395,5 @@ class Store:
         self._caches.forget_applications()
 
 
+_LONGEST_NAME = 1000  # characters
 _READ_ONLY = "this connection never writes, because of the setting read_only"

@@ -197,3 +197,11 @@ def test_the_known_are_found(sample: Private, name: str) -> None:
     """The names that the others are made of are there to be found by mistake."""
     with watched(sample) as (database, _):
         assert database.get_user(user_name=name).name == name
+
+
+def test_names_that_nobody_has_fill_no_memory(sample: Private) -> None:
+    """Whoever may try to log in decides what is asked for, and not what is kept."""
+    with LDAPDatabase(**sample.database_kwargs()) as database:
+        for name in ("alice", "nobody", "x" * 1000, "x" * 1001, "x" * 100_000):
+            database.get_user(user_name=name)
+        assert database.cache_info()["users_by_name"].size == 3
