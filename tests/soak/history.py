@@ -46,10 +46,6 @@ KNOWN_SECONDS = 5.0
 # An outage is over when each server has what the others had by then, which is measured (see
 # ``chaos``). So much later, what was under way meanwhile is there, too.
 BACK_SECONDS = 1.0
-# A replica that was restarted while its provider took up another's changes was seen to lack one of
-# them for 3.8 s, though its contextCSN said that it had all (OpenLDAP 2.5.13).
-CATCH_UP_SECONDS = 5.0
-
 Span = tuple[float, float]
 
 
@@ -173,16 +169,11 @@ class Faults:
             earlier = [
                 fault.began
                 for fault in self._all
-                if fault.began - LAG_SECONDS < since + 1e-6 <= fault.ended + _back(fault)
+                if fault.began - LAG_SECONDS < since + 1e-6 <= fault.ended + BACK_SECONDS
             ]
             if not earlier:
                 return since
             since = min(earlier) - LAG_SECONDS - stale_seconds - 1e-3
-
-
-def _back(fault: Fault) -> float:
-    """Tell for how long after a fault answers may be from before."""
-    return CATCH_UP_SECONDS if fault.target == "consumer" else BACK_SECONDS
 
 
 def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:

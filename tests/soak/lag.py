@@ -1,7 +1,8 @@
 """Measures which servers lack what others have, and since when.
 
 How long a change is under way is nothing that a client promises or can help. So the check
-takes it as it was.
+takes it as it was: by ``contextCSN``, and by the ``entryCSN`` of each entry, because a server's
+context may be ahead of its entries for a while.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _LOOK_SECONDS = 0.2
 # So late a change may be elsewhere without being worth a note; see history.LAG_SECONDS.
 _BEHIND_SECONDS = 0.5
 _REMEMBERED = 5000
+# What another server showed counts for so long; it may have been killed since.
+_FRESH_SECONDS = 1.0
 
 
 class LagMonitor:
@@ -41,6 +44,8 @@ class LagMonitor:
         self._lock = threading.Lock()
         # What was seen first where does not matter: each change of any provider, and when.
         self._seen: dict[bytes, deque[tuple[bytes, float]]] = {}
+        self._entries: dict[str, tuple[float, dict[str, bytes]]] = {}
+        self._first_seen: dict[tuple[str, bytes], float] = {}
         self._threads = [
             threading.Thread(target=self._watch, args=(server,)) for server in cluster.servers
         ]
@@ -58,9 +63,11 @@ class LagMonitor:
             began = time.monotonic()
             try:
                 context = {csn.split(b"#")[2]: csn for csn in server.context()}
+                entries = server.versions(server.base_dn)
             except LDAPException:
                 continue
-            since = self._lacks_since(context, began)
+            lacking = self._lacks_since(context, began), self._old_since(server, entries, began)
+            since = min(filter(None, lacking), default=None)
             if since is not None and not behind and began - since > _BEHIND_SECONDS:
                 behind = True
                 self._journal.note("fault", kind="behind", target=target, since=since)
@@ -81,5 +88,20 @@ class LagMonitor:
                 next(at for csn, at in known if csn > context.get(provider, b""))
                 for provider, known in self._seen.items()
                 if known[-1][0] > context.get(provider, b"")
+            ]
+        return min(lacking, default=None)
+
+    def _old_since(self, server: Replica, entries: dict[str, bytes], now: float) -> Optional[float]:
+        """Return when the first version of an entry was seen that a server lacks."""
+        with self._lock:
+            self._entries[server.uri] = now, entries
+            for version in entries.items():
+                self._first_seen.setdefault(version, now - _LOOK_SECONDS)
+            lacking = [
+                self._first_seen[dn, csn]
+                for uri, (at, others) in self._entries.items()
+                if uri != server.uri and now - at < _FRESH_SECONDS
+                for dn, csn in others.items()
+                if csn > entries.get(dn, b"")
             ]
         return min(lacking, default=None)

@@ -112,6 +112,20 @@ class Replica(OpenLDAP):
             )
         return frozenset(found[2][0]["raw_attributes"]["contextCSN"]) if found[2] else frozenset()
 
+    def versions(self, base: str) -> dict[str, bytes]:
+        """Return the ``entryCSN`` of all entries below `base`.
+
+        Raises
+        ------
+        ldap3.core.exceptions.LDAPException
+            If it does not answer.
+        """
+        with self.connected() as connection:
+            found = connection.search(base, "(objectClass=*)", attributes=["entryCSN"])
+        return {
+            each["dn"].lower(): each["raw_attributes"]["entryCSN"][0] for each in found[2] or ()
+        }
+
     def contents(self, base: str = SUFFIX) -> Contents:
         """Return all entries below `base` with their attributes and ``entryUUID``."""
         with self.connected() as connection:
