@@ -6,6 +6,7 @@ EXTERNAL over ldapi), and ``per-user.ldif`` lets it see what reaches that user.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ldapdb import errors
+from ldapdb import LDAPDatabase, errors
 from support import Host
 from support.benches import ALICE, LICENCE, READER, WRITER, Bench, fresh, on, opened
 from support.peers import as_user, need_root, tool_as_user
@@ -267,3 +268,25 @@ def test_a_user_of_active_directory_sees_his_own_without_licences(bench: Bench) 
         assert alice.grant_access(OTHER, ALICE, True, False, None) == ids[OTHER]
         with pytest.raises(errors.AccessDenied):
             alice.grant_access(OTHER, ALICE, True, True, None)
+
+
+@on("openldap", "389ds")
+def test_whoever_loses_his_last_grant_has_none_and_no_error(bench: Bench) -> None:
+    """What is left is others', and hidden from him; that is no loss of rights. The last test."""
+    need_root()
+    settings = _settings(bench, cache_ttl_seconds=0.05)
+    grants = f"ou=grants,ou=remoteapp,{bench.suffix}"
+    writer = bench.account(WRITER)
+
+    def ask() -> Any:
+        with closing(LDAPDatabase(**settings)) as database:
+            before = len(_held(database, ALICE))
+            for name in ("by-groups", "licensed"):
+                assert bench.admin.change(f"dn: cn={name},{grants}", "changetype: delete") == 0
+            own = {"uri": writer.uri, "bind_dn": writer.dn, "bind_password": writer.password}
+            with closing(LDAPDatabase(**{**settings, "bind": None, **own})) as other:
+                other.revoke_access(OTHER, ALICE, True, False, None)
+            time.sleep(0.1)
+            return before, _held(database, ALICE)
+
+    assert as_user(UIDS[ALICE], ask) == (3, [])
