@@ -88,6 +88,8 @@ class Call:
 
     Attributes
     ----------
+    asked : list of str
+        The servers that answered its reads, the last one last.
     written : list of str
         The servers that took a write, or may have taken one, the last one last.
     slow : set of str
@@ -98,7 +100,7 @@ class Call:
         self._directory = directory
         self._uris = uris
         self._deadline = deadline
-        self._read_at: Optional[str] = None
+        self.asked: list[str] = []
         self.written: list[str] = []
         self.slow: set[str] = set()
 
@@ -111,11 +113,6 @@ class Call:
     def deadline(self) -> Deadline:
         """When the call ends."""
         return self._deadline
-
-    @property
-    def read_at(self) -> Optional[str]:
-        """The server that answered this call's last read; None before the first."""
-        return self._read_at
 
     def root_dse(self) -> RootDSE:
         """Return what the directory says of itself."""
@@ -136,8 +133,7 @@ class Call:
                 session, deadline, dn, BASE, search_filter, attributes, None
             )[0]
         )
-        assert self._read_at is not None  # noqa: S101 -- for mypy: there was an answer
-        return self._read_at, entries
+        return self.asked[-1], entries
 
     def search(self, base: DN, search_filter: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search the subtree of `base` for a handful of entries, in one round trip.
@@ -203,7 +199,8 @@ class Call:
         )
 
     def _read(self, use: Use[T]) -> T:
-        self._read_at, answer = self._directory.run(self, use)
+        server, answer = self._directory.run(self, use)
+        self.asked.append(server)
         return answer
 
     def _pages(
@@ -278,7 +275,7 @@ class Call:
         """
 
         def ask(session: Session, deadline: Deadline) -> Optional[str]:
-            result, _ = session.run(deadline, lambda ldap: ldap.extended(_WHO_AM_I))
+            result = session.run(deadline, lambda ldap: ldap.extended(_WHO_AM_I))
             if result["result"] != SUCCESS:
                 return None
             return (result.get("responseValue") or b"").decode("utf-8", "replace")
@@ -295,20 +292,30 @@ class Call:
         ------
         NoSuchEntry
             If the entry is not there or may not be seen.
+        IncompleteResult
+            If a part that was promised is not there.
         """
-        found: list[bytes] = []
-        wanted: Optional[str] = attribute
-        while wanted is not None:
-            _, entries = self.read(dn, (wanted,))
-            attributes = entries[0].attributes if entries else {}
-            found += attributes.get(attribute.lower(), ())
-            wanted = None
-            for name, values in attributes.items():
-                part = _RANGE.fullmatch(name)
-                if part is not None and part["attribute"] == attribute.lower():
-                    found += values
-                    wanted = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
-        return found
+
+        def parts(session: Session, deadline: Deadline) -> list[bytes]:
+            # All from one server: each keeps an order of its own, and a part of another's
+            # would leave members out.
+            found: list[bytes] = []
+            wanted: Optional[str] = attribute
+            while wanted is not None:
+                entries = self._search(session, deadline, dn, BASE, _EVERYTHING, (wanted,), None)[0]
+                values, following = _part(entries, attribute)
+                if values is None and found:
+                    raise IncompleteResult(
+                        f"the directory at {session.uri} does not send {wanted!r} of '{dn}', which "
+                        "it promised; it was changed meanwhile: try again",
+                        server=session.uri,
+                        dn=str(dn),
+                    )
+                found += values or ()
+                wanted = following
+            return found
+
+        return self._read(parts)
 
     def add(
         self, dn: DN, object_classes: Sequence[str], attributes: Mapping[str, Sequence[str]]
@@ -352,7 +359,7 @@ class Call:
     def _write(self, dn: DN, doing: str, operation: Callable[[Any], tuple[Any, ...]]) -> None:
         def use(session: Session, deadline: Deadline) -> None:
             began = time.perf_counter()
-            result, _ = session.run(deadline, operation)
+            result = session.run(deadline, operation)
             milliseconds = (time.perf_counter() - began) * 1000
             log.debug("%s %s: %s, %.1f ms", doing, dn, result["description"], milliseconds)
             if result["result"] != SUCCESS:
@@ -380,6 +387,19 @@ _OPERATIONS = {
     Operation.DELETE: ldap3.MODIFY_DELETE,
     Operation.REPLACE: ldap3.MODIFY_REPLACE,
 }
+
+
+def _part(
+    entries: Sequence[Entry], attribute: str
+) -> tuple[Optional[Sequence[bytes]], Optional[str]]:
+    """Return the values in an answer, None if there are none, and how to ask for those after."""
+    attributes = entries[0].attributes if entries else {}
+    for name, values in attributes.items():
+        part = _RANGE.fullmatch(name)
+        if part is not None and part["attribute"] == attribute.lower():
+            following = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
+            return values, following
+    return attributes.get(attribute.lower()), None
 
 
 def _partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult:

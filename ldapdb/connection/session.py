@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Optional, TypeVar
 
 import ldap3
-from ldap3.core.exceptions import LDAPInvalidFilterError
 
 from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.addresses import connect
@@ -17,7 +16,7 @@ from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
 from ldapdb.connection.tls import secure, tls_error
 from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.entries import Entry
-from ldapdb.errors import DirectoryUnavailable, LDAPDBError, SettingsError
+from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import End, Page, Reference, read_answer, search_request
 from ldapdb.settings import Settings
@@ -125,25 +124,19 @@ class Session:
         if result["result"] != SUCCESS:
             raise refusal(settings, self.uri, result)
 
-    def run(
-        self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]]
-    ) -> tuple[Any, Any]:
-        """Run one operation and return its result and its entries."""
+    def run(self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]]) -> Any:
+        """Run an operation of ldap3's, any but a search, and return its result."""
         self._socket.deadline = deadline
         self._socket.heard = False
         try:
-            _, result, response, _ = operation(self._ldap)
+            _, result, _, _ = operation(self._ldap)
         except LDAPDBError as error:
             raise _bare(error)  # noqa: B904 -- the same one
-        except LDAPInvalidFilterError as error:
-            raise SettingsError(f"ldap3 refuses a filter of the settings: {error}") from _bare(
-                error
-            )
         except WIRE_ERRORS as error:
             _bare(error)
             deadline.remaining()  # a socket's time-out is the deadline's
             raise self._broken("broke off", error) from error
-        return result, response
+        return result
 
     def search(
         self,

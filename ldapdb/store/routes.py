@@ -115,13 +115,13 @@ class Routes:
         if call.written:
             return
         recent = self._lasting() if everybody else self._recent(user_id)
-        elsewhere = [each.server for each in recent if each.server != call.read_at]
+        elsewhere = [each.server for each in recent if {*call.asked} - {each.server}]
         if elsewhere:
             raise DirectoryUnavailable(
-                f"nothing was done: the directory at {call.read_at} finds nothing to do, and may "
+                f"nothing was done: the directory at {call.asked[-1]} finds nothing to do, and may "
                 f"not know of what we wrote at {elsewhere[-1]} a moment ago; try again when that "
                 "one answers, or in a minute",
-                server=call.read_at,
+                server=call.asked[-1],
             )
 
     def renew_after_fork(self) -> None:

@@ -25,12 +25,12 @@ class Clock:
 
 def read(server: str) -> Any:
     """Return a call that has read there and written nothing."""
-    return SimpleNamespace(read_at=server, written=[])
+    return SimpleNamespace(asked=[server], written=[])
 
 
 def wrote(server: str) -> Any:
     """Return a call that has written there."""
-    return SimpleNamespace(read_at=server, written=[server])
+    return SimpleNamespace(asked=[server], written=[server])
 
 
 def routes(clock: Clock, **settings: Any) -> Routes:
@@ -161,7 +161,7 @@ def test_after_very_many_writes_all_is_read_where_they_were_made() -> None:
 def test_every_server_that_may_have_taken_a_write_counts() -> None:
     """The answer of one was lost, another one took the write: both may hold it."""
     new = routes(Clock())
-    both: Any = SimpleNamespace(read_at=ONE, written=[TWO, ONE])
+    both: Any = SimpleNamespace(asked=[ONE], written=[TWO, ONE])
     new.note(both, ALICE)
     assert new.reading_grants(ALICE) == (ONE, TWO, NEAR)
     with pytest.raises(DirectoryUnavailable):
@@ -176,3 +176,12 @@ def test_an_order_that_may_be_about_anybody_asks_whoever_knows_of_all() -> None:
     with pytest.raises(DirectoryUnavailable):
         new.require_known(read(ONE), everybody=True)
     new.require_known(read(TWO), everybody=True)
+
+
+def test_all_that_was_read_counts_and_not_the_last_read_alone() -> None:
+    """Grants read at one that lags, the application at one that knows: the grants decide."""
+    new = routes(Clock())
+    new.note(wrote(TWO))
+    call: Any = SimpleNamespace(asked=[ONE, TWO], written=[])
+    with pytest.raises(DirectoryUnavailable):
+        new.require_known(call)
