@@ -176,6 +176,8 @@ def parse(text: str) -> Filter:
         If it is not, with the position.
     """
     text = text.strip()
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError(f"{text!r} cannot be written in UTF-8")
     end = _check(text, 0, 0)
     if end != len(text):
         raise ValueError(f"{text!r} goes on after a complete filter, at position {end}")

@@ -124,7 +124,7 @@ def ticket(settings: Settings, uri: str, deadline: Deadline) -> Any:
         ) from None
     keytab = settings.keytab_file
     if keytab is not None:
-        check_private(keytab, "keytab_file", keytab.stat())
+        check_private(keytab, "keytab_file")
     asking = _ask(lambda: _initiate(gssapi, settings, uri), deadline)
     if asking is None:
         raise DirectoryUnavailable(

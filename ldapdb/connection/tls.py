@@ -173,10 +173,10 @@ def _load_own(context: ssl.SSLContext, settings: Settings) -> None:
     assert settings.client_cert_file is not None  # noqa: S101 -- the caller has looked
     key = settings.client_key_file
     if key is not None:
-        check_private(key, "client_key_file", key.stat())
+        check_private(key, "client_key_file")
     else:  # it has the key as well
         own = settings.client_cert_file
-        check_private(own, "client_cert_file", own.stat())
+        check_private(own, "client_cert_file")
 
     def ask() -> str:
         # OpenSSL would ask at the terminal, and wait.

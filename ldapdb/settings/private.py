@@ -49,7 +49,7 @@ def _first_line(path: Path, setting: str) -> Optional[str]:
         return None
 
 
-def check_private(path: Path, setting: str, status: os.stat_result) -> None:
+def check_private(path: Path, setting: str, status: Optional[os.stat_result] = None) -> None:
     """Refuse a file that others may read, write or put another one in place of.
 
     The group may read what systemd hands to a service: it gives the right by an access
@@ -62,14 +62,21 @@ def check_private(path: Path, setting: str, status: os.stat_result) -> None:
         The file; a symbolic link is as good as what it leads to.
     setting : str
         The setting that names it, for errors.
-    status : os.stat_result
-        What the system says of it.
+    status : os.stat_result, optional
+        What the system says of it; asked for by default.
 
     Raises
     ------
     SettingsError
-        If so, with how to mend it.
+        If so, with how to mend it; if it is not there.
     """
+    try:
+        _check_private(path, setting, status or path.stat())
+    except OSError as error:
+        raise SettingsError(f"{setting} {str(path)!r}: {error}") from error
+
+
+def _check_private(path: Path, setting: str, status: os.stat_result) -> None:
     others = stat.S_IRWXG | stat.S_IRWXO
     if _is_credential(path):
         others &= ~stat.S_IRGRP

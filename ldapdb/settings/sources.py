@@ -65,5 +65,5 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
         raise SettingsError(f"config_file {str(config_file)!r}: {reason}")
     refuse_unknown(settings_cls, list(source.toml_data), f"file {str(config_file)!r}")
     if "bind_password" in source.toml_data:
-        check_private(config_file, "config_file, which has bind_password,", config_file.stat())
+        check_private(config_file, "config_file, which has bind_password,")
     return source

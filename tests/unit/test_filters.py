@@ -339,3 +339,9 @@ def test_no_value_breaks_a_line_of_the_log(char: str) -> None:
     """Filters are logged, with whatever name somebody typed."""
     octets = "".join(f"\\{octet:02x}" for octet in char.encode())
     assert str(filters.equal("uid", f"a{char}b")) == f"(uid=a{octets}b)"
+
+
+def test_what_cannot_be_written_in_utf8_is_refused() -> None:
+    """A variable of an environment that is not in UTF-8 comes with halves of surrogate pairs."""
+    with pytest.raises(ValueError, match="UTF-8"):
+        filters.parse("(cn=\udcff)")

@@ -12,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from ldapdb.errors import SettingsError
 from ldapdb.settings import ENVIRONMENT_PREFIX, Settings, load
+from ldapdb.settings.private import check_private
 
 SECRET = "S3cret-pa55"
 MINIMUM: dict[str, Any] = {"uri": "ldaps://one.example.org", "base_dn": "ou=remoteapp,dc=x"}
@@ -931,3 +932,9 @@ def test_a_password_file_that_has_gone_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     with pytest.raises(SettingsError, match=r"bind_password_file '.*secret'"):
         settings.password()
+
+
+def test_a_private_file_that_is_gone_is_a_mistake_and_no_outage(tmp_path: Path) -> None:
+    """A key or a keytab may vanish while the process runs."""
+    with pytest.raises(SettingsError, match=r"client_key_file .*No such file"):
+        check_private(tmp_path / "gone.key", "client_key_file")
