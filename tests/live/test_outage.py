@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 from ldapdb import LDAPDatabase, errors
 from support import Another, Private
+from support.waiting import eventually
 
 pytestmark = pytest.mark.live(
     "openldap", reason="each test stops, freezes or sets up a server of its own"
@@ -83,18 +82,7 @@ def test_good_answers_serve_through_an_outage_and_the_server_is_taken_back(
         database.get_user(user_name="nobody")
     assert database.cache_info()["accountings"].stale == 1
     sample.server.run()
-    assert _eventually(lambda: database.get_user(user_name="nobody") is None)
-
-
-def _eventually(holds: Callable[[], bool], seconds: float = 8) -> bool:
-    """Ask until it holds, as the host does; a server that is back is found in the background."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(errors.DirectoryUnavailable):
-            if holds():
-                return True
-        time.sleep(0.05)
-    return False
+    assert eventually(lambda: database.get_user(user_name="nobody") is None)
 
 
 def test_a_server_that_restarts_between_two_calls_is_not_noticed(sample: Private) -> None:

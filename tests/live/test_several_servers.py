@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,22 +19,12 @@ from proxy import Hang, Proxy
 from ldapdb import LDAPDatabase, errors
 from support import Another, Private
 from support.cluster import Cluster
+from support.waiting import eventually
 
 pytestmark = pytest.mark.live("openldap", reason="its servers start in a tenth of a second")
 
 IMAGE = "simphony/mayavi:0.5"
 POLICY = (False, False, None)
-
-
-def eventually(holds: Callable[[], object], seconds: float = 8) -> bool:
-    """Ask again until it holds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(errors.DirectoryUnavailable):
-            if holds():
-                return True
-        time.sleep(0.05)
-    return False
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
