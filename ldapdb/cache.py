@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -133,8 +134,24 @@ class Cache(Generic[K, V]):
         self._generation = 0
         self._hits = self._misses = self._stale = self._failures = 0
 
+    def hit(self, key: K) -> Optional[V]:
+        """Return a fresh answer, and count it; None, which counts for nothing, if there is none.
+
+        What :meth:`get` does first, without the price of a function that may have to load.
+        """
+        with self._lock:
+            held = self._held.get(key)
+            if held is None or self._timer() >= held.fresh_until:
+                return None
+            self._hits += 1
+            return held.value
+
     def get(
-        self, key: K, load: Callable[[], V], remaining: Optional[Callable[[], float]] = None
+        self,
+        key: K,
+        load: Callable[[], V],
+        remaining: Optional[Callable[[], float]] = None,
+        until: Optional[Callable[[], float]] = None,
     ) -> V:
         """Answer from memory, or load.
 
@@ -147,6 +164,9 @@ class Cache(Generic[K, V]):
         remaining : callable, optional
             Seconds that the caller has left to wait for another thread's load, where they
             are less than ``lifetimes.wait``; raises `DeadlineExceeded` if there are none.
+        until : callable, optional
+            Asked after a load: when, on the timer's clock, the answer is out of date in any
+            case, because what it was made from is.
 
         Returns
         -------
@@ -176,7 +196,7 @@ class Cache(Generic[K, V]):
         if failure is not None:
             return self._despite(failure.error, held)
         assert flight is not None  # noqa: S101 -- for mypy: made above unless there was one
-        return self._load(key, load, flight) if mine else self._await(key, flight, remaining)
+        return self._load(key, load, flight, until) if mine else self._await(key, flight, remaining)
 
     def peek(self, key: K) -> Optional[V]:
         """Return a fresh answer if there is one, without loading; None otherwise."""
@@ -193,6 +213,12 @@ class Cache(Generic[K, V]):
         with self._lock:
             held = self._held.get(key)
             return None if held is None else held.value
+
+    def fresh_until(self, key: K) -> float:
+        """Return when the answer for a key is out of date, on the timer's clock."""
+        with self._lock:
+            held = self._held.get(key)
+            return self._timer() if held is None else held.fresh_until
 
     def generation(self) -> int:
         """Return a number to hand to :meth:`put`, taken before the value is asked for."""
@@ -240,7 +266,13 @@ class Cache(Generic[K, V]):
         with self._lock:
             return CacheInfo(self._hits, self._misses, self._stale, self._failures, len(self._held))
 
-    def _load(self, key: K, load: Callable[[], V], flight: _Flight[V]) -> V:
+    def _load(
+        self,
+        key: K,
+        load: Callable[[], V],
+        flight: _Flight[V],
+        until: Optional[Callable[[], float]],
+    ) -> V:
         try:
             value = load()
         except BaseException as error:
@@ -255,11 +287,12 @@ class Cache(Generic[K, V]):
                 return value
             raise
         flight.value = value
+        latest = math.inf if until is None else until()
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
                 self._failed.pop(key, None)
-                self._hold(key, value)
+                self._hold(key, value, latest)
         flight.landed.set()
         return value
 
@@ -307,7 +340,7 @@ class Cache(Generic[K, V]):
         # A copy, because one exception raised in several threads grows a tangled traceback.
         raise copy.copy(error) from error
 
-    def _hold(self, key: K, value: V) -> None:
+    def _hold(self, key: K, value: V, latest: float = math.inf) -> None:
         lifetime = self._lifetimes.negative_ttl if value is None else self._lifetimes.ttl
-        fresh_until = self._timer() + lifetime
+        fresh_until = min(self._timer() + lifetime, latest)
         self._held[key] = _Held(value, fresh_until, fresh_until + self._lifetimes.max_stale)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -79,6 +79,9 @@ def _host_errors() -> Iterator[None]:
 class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or ours, at run time
     """What both generations have in common."""
 
+    # What the generation makes of an accounting, where that is not our own form.
+    _form: Optional[Callable[[Accounting], Accounting]] = None
+
     def __init__(self, **database_kwargs: Any) -> None:
         """Connect to the directory.
 
@@ -99,7 +102,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         finally:
             # Error reporters print the variables of a call that fails.
             database_kwargs.clear()
-        self._store = Store(settings)
+        self._store = Store(settings, form=self._form)
         try:
             self._store.verify()
         except BaseException:
@@ -152,16 +155,15 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         """
         if user is None:
             return []
+        told = self._store.known_accountings(user.id) if isinstance(user, User) else None
+        if told is not None:
+            return told
         deadline = self._store.deadline()
         if isinstance(user, User):
             known = self._store.get_user_by_id(user.id, deadline)  # survives a rename meanwhile
         else:
             known = self._store.get_user(user.name, deadline)
-        return [] if known is None else self._told(self._store.list_accountings(known, deadline))
-
-    def _told(self, accountings: list[Accounting]) -> list[Accounting]:
-        """Give accountings the form of the generation."""
-        return accountings
+        return [] if known is None else self._store.list_accountings(known, deadline)
 
     def create_user(self, user_name: str) -> None:
         """Refuse: users belong to the directory."""
@@ -243,11 +245,10 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
 class _DatabaseOf20(_Database):
     """The interface of the host's 2.0 and 2.1."""
 
-    def _told(self, accountings: list[Accounting]) -> list[Accounting]:
-        return [
-            Accounting(each.id, each.user, each.application, _policy_of_20(each.application_policy))
-            for each in accountings
-        ]
+    @staticmethod
+    def _form(accounting: Accounting) -> Accounting:
+        policy = _policy_of_20(accounting.application_policy)
+        return Accounting(accounting.id, accounting.user, accounting.application, policy)
 
     def grant_access(
         self,

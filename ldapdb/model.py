@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -256,9 +256,15 @@ class Entitlements:
     ----------
     entitlements : iterable of Entitlement
         One per (image, policy).
+    form : callable, optional
+        Gives accountings another form, once and not at each question.
     """
 
-    def __init__(self, entitlements: Iterable[Entitlement]) -> None:
+    def __init__(
+        self,
+        entitlements: Iterable[Entitlement],
+        form: Optional[Callable[[Accounting], Accounting]] = None,
+    ) -> None:
         self.all = tuple(entitlements)
         # The usual case, and the one that the host repeats: nothing has a time limit, so
         # the answer is the same at all times and only has to be copied.
@@ -266,7 +272,9 @@ class Entitlements:
             any(grant.window == Window() for grant in entitlement.grants)
             for entitlement in self.all
         )
-        self._accountings = [entitlement.accounting for entitlement in self.all]
+        self._accountings = [each.accounting for each in self.all]
+        if form is not None:
+            self._accountings = list(map(form, self._accountings))
 
     def __bool__(self) -> bool:
         """Tell whether there is any, now or at another time."""
@@ -276,7 +284,7 @@ class Entitlements:
         """List what the user may start at `now` (seconds since the epoch)."""
         if self._timeless:
             return self._accountings.copy()
-        return [each.accounting for each in self.all if each.holds(now)]
+        return [told for told, each in zip(self._accountings, self.all) if each.holds(now)]
 
 
 def policy_half(image: str, policy: Policy, window: Optional[Window] = None) -> str:

@@ -53,6 +53,8 @@ class Store:
         Seconds since the epoch, for the time limits of grants.
     timer : callable
         Seconds of a monotonic clock, for caches and deadlines.
+    form : callable, optional
+        What is made of an accounting before it is kept and told.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Store:
         *,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
+        form: Optional[Callable[[Accounting], Accounting]] = None,
     ) -> None:
         self.settings = settings
+        self._form = form
         self._clock = clock
         self._timer = timer
         self._directory = Directory(settings, timer)
@@ -125,6 +129,9 @@ class Store:
     def get_user(self, name: str, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by name; `deadline` as :meth:`deadline` gives it."""
         cache = self._caches.users_by_name
+        known = cache.hit(name)
+        if known is not None:
+            return known
         ends = deadline or self.deadline()
 
         def load() -> Optional[User]:
@@ -220,8 +227,16 @@ class Store:
         finally:
             self._forget_applications(call)
 
+    def known_accountings(self, user_id: int) -> Optional[list[Accounting]]:
+        """List what a user may start now, if it is in memory and fresh, and the user is."""
+        known = self._caches.entitlements.hit(user_id)
+        return None if known is None else known.at(self._clock())
+
     def list_accountings(self, user: User, deadline: Optional[Deadline] = None) -> list[Accounting]:
         """List what a user may start now."""
+        known = self.known_accountings(user.id)
+        if known is not None:
+            return known
         cache = self._caches.entitlements
         ends = deadline or self.deadline()
 
@@ -233,9 +248,12 @@ class Store:
                 self._require_schema(call)
                 if cache.last(user.id):
                     readers.grants.confirm_none(call)
-            return Entitlements(entitlements)
+            return Entitlements(entitlements, self._form)
 
-        return cache.get(user.id, load, ends.remaining).at(self._clock())
+        def until() -> float:
+            return self._caches.users_by_id.fresh_until(user.id)
+
+        return cache.get(user.id, load, ends.remaining, until).at(self._clock())
 
     def grant(self, image: str, user_name: str, policy: Policy) -> str:
         """Give a user an application under a policy.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -250,6 +251,27 @@ def test_a_user_removed_from_a_nested_group_loses_it_within_the_ttl(directory: D
         assert time.monotonic() - began < 3
         time.sleep(0.02)
     assert held(database, "bob") == {IMAGE}
+
+
+def test_a_user_who_is_removed_starts_nothing_once_he_himself_is_out_of_date(
+    directory: Directory,
+) -> None:
+    """What he may start was read later than he, and is in memory: it goes with him."""
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    directory.granted("grant", images=[IMAGE], members=[alice])
+    later = [0.0]
+    settings = directory.settings(cache_ttl_seconds=60)
+    with closing(Store(settings, timer=lambda: time.monotonic() + later[0])) as store:
+        user = store.get_user("alice")
+        assert user is not None
+        later[0] = 50
+        assert len(store.list_accountings(user)) == 1
+        directory.delete(alice)
+        assert store.known_accountings(user.id) == store.list_accountings(user)
+        later[0] = 61
+        assert store.known_accountings(user.id) is None
+        assert store.get_user_by_id(user.id) is None
 
 
 @pytest.mark.live("openldap", reason="the server's access rules are its own")

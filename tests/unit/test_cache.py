@@ -677,6 +677,34 @@ def test_a_forgotten_answer_does_not_bridge_an_outage(
 # -- answers that come along ----------------------------------------------------------------
 
 
+def test_a_hit_is_counted_and_nothing_else_is(
+    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
+) -> None:
+    """A glance that finds nothing fresh leaves the counting to the load that follows."""
+    assert cache.hit("k") is None
+    assert cache.info() == CacheInfo()
+    cache.get("k", directory.load)
+    assert cache.hit("k") == "old"
+    clock.now += TTL
+    assert cache.hit("k") is None
+    assert cache.info() == CacheInfo(hits=1, misses=1, size=1)
+
+
+def test_an_answer_lasts_no_longer_than_what_it_was_made_from(
+    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
+) -> None:
+    cache.get("person", directory.load)
+    clock.now += TTL - 1
+    until = cache.fresh_until("person")
+    assert until == clock.now + 1
+    cache.get("of the person", directory.load, until=lambda: until)
+    directory.value = "new"
+    assert cache.get("of the person", directory.load) == "old"
+    clock.now += 1
+    assert cache.get("of the person", directory.load) == "new"
+    assert cache.fresh_until("nobody") == clock.now
+
+
 def test_put_holds_an_answer(cache: Cache[str, Optional[str]], clock: Clock) -> None:
     """An answer that came along with another is good for the same time."""
     cache.put("k", "along", cache.generation())
