@@ -97,6 +97,7 @@ def search_request(
     search_filter: Filter,
     attributes: Sequence[str],
     page: Optional[Page] = None,
+    control: bytes = b"",
 ) -> bytes:
     """Write a request.
 
@@ -114,6 +115,8 @@ def search_request(
         Which to return; ``1.1`` for none.
     page : Page, optional
         The part of the answer that is wanted; by default all of it at once.
+    control : bytes
+        A control of another kind, as ``controls`` writes it, in the place of a page.
     """
     request = ber.sequence(
         ber.element(base.encode()),
@@ -126,14 +129,15 @@ def search_request(
         ber.sequence(*(ber.element(name.encode()) for name in attributes)),
         tag=_REQUEST,
     )
-    controls = b"" if page is None else _controls(page)
+    if page is not None:
+        control = _paged(page)
+    controls = ber.sequence(control, tag=_CONTROLS) if control else b""
     return ber.sequence(ber.integer(message_id), request, controls)
 
 
-def _controls(page: Page) -> bytes:
+def _paged(page: Page) -> bytes:
     value = ber.sequence(ber.integer(page.size), ber.element(page.cookie))
-    paged = ber.sequence(ber.element(_PAGED_RESULTS), ber.element(value))
-    return ber.sequence(paged, tag=_CONTROLS)
+    return ber.sequence(ber.element(_PAGED_RESULTS), ber.element(value))
 
 
 def read_answer(
