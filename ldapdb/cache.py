@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Optional, TypeVar, Union
 
+from cachetools import Cache as Bounded
 from cachetools import LRUCache
 
 from ldapdb.errors import DeadlineExceeded
@@ -247,6 +248,24 @@ class Cache(Generic[K, V]):
             self._held.pop(key, None)
             self._failed.pop(key, None)
             self._flights.pop(key, None)
+
+    def discard_where(self, concerned: Callable[[K, V], bool]) -> None:
+        """Forget the answers that are concerned, and all that are being loaded now.
+
+        Parameters
+        ----------
+        concerned : callable
+            Told a key and its answer; quick, because everybody waits for it meanwhile.
+        """
+        with self._lock:
+            self._generation += 1
+            self._failed.clear()
+            self._flights.clear()
+            # Not as if somebody had asked for each: they would all be the last used.
+            held = {key: Bounded.__getitem__(self._held, key).value for key in self._held}
+            for key, value in held.items():
+                if concerned(key, value):
+                    del self._held[key]
 
     def clear(self) -> None:
         """Forget all answers, also those that are being loaded now."""

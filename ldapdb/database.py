@@ -19,6 +19,7 @@ from ldapdb.interface import ABCDatabase
 from ldapdb.model import Accounting, Application, Policy, User
 from ldapdb.settings import load
 from ldapdb.store import Store
+from ldapdb.watch import WatchInfo
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -128,6 +129,10 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
     def cache_info(self) -> dict[str, CacheInfo]:
         """Return hits, misses, stale answers, load failures and size of each cache."""
         return self._store.cache_info()
+
+    def watch_info(self) -> WatchInfo:
+        """Return whether changes are seen as they happen, and how (setting ``watch``)."""
+        return self._store.watch_info()
 
     def get_user(self, *, user_name: Optional[str] = None, id: Optional[int] = None) -> Any:
         """Return the user of a name or an id, or None.

@@ -12,5 +12,6 @@ of its own, no dereferencing, verified TLS, and every byte under the deadline.
 from ldapdb.connection.call import Call, RootDSE
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
+from ldapdb.connection.stream import Message, Stream
 
-__all__ = ["Call", "Deadline", "Directory", "RootDSE"]
+__all__ = ["Call", "Deadline", "Directory", "Message", "RootDSE", "Stream"]

@@ -173,7 +173,14 @@ class Settings(_Schema):
         500, description="How many entries a server sends at a time."
     )
     watch: bool = Field(
-        False, description="Follow changes as they happen. Not in this release: leave it off."
+        False,
+        description="Follow changes as they happen, so that an answer from memory is never older "
+        "than the last change.",
+    )
+    watch_poll_seconds: Timeout = Field(
+        2,
+        description="How often a directory is asked that does not tell of changes by itself, such "
+        "as Active Directory.",
     )
     read_only: bool = Field(False, description="Never write, whatever the account may do.")
 
@@ -300,8 +307,6 @@ class Settings(_Schema):
 
     def _wrong_other(self) -> list[str]:
         complaints = []
-        if self.watch:
-            complaints.append("watch: this release cannot follow changes; set watch = false")
         if (
             "connect_timeout_seconds" in self.model_fields_set
             and self.connect_timeout_seconds > self.operation_timeout_seconds

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Optional
 
 from ldapdb.cache import CacheInfo
@@ -29,12 +29,15 @@ from ldapdb.model import (
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.forking import renew_in_children
+from ldapdb.store.invalidation import fold
 from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.routes import Routes
 from ldapdb.store.schema import require_schema
 from ldapdb.store.tree import create_tree
+from ldapdb.store.watching import Watching
+from ldapdb.watch import WatchInfo
 from ldapdb.wellformed import check_image, check_text
 
 __all__ = ["Store"]
@@ -70,11 +73,12 @@ class Store:
         self._clock = clock
         self._timer = timer
         self._directory = Directory(settings, timer)
-        self._routes = Routes(settings, timer)
         self._warned = Warned()
         self._readers: Optional[Readers] = None
         self._schema_seen = False
         self._caches = Caches(settings, timer)
+        self._watching = Watching(settings, self._caches, timer)
+        self._routes = Routes(settings, timer, self._watching.server)
         renew_in_children(self)
 
     def verify(self) -> None:
@@ -91,6 +95,7 @@ class Store:
 
     def close(self, *, wait: bool = True) -> None:
         """Close all connections; `wait` for what is under way in the background."""
+        self._watching.close(wait=wait)
         self._directory.close(wait=wait)
 
     def renew_after_fork(self) -> None:
@@ -98,6 +103,7 @@ class Store:
         self._caches.renew_after_fork()
         self._warned.renew_after_fork()
         self._routes.renew_after_fork()
+        self._watching.renew_after_fork()
         self._directory.renew_after_fork()
 
     def deadline(self) -> Deadline:
@@ -125,6 +131,10 @@ class Store:
     def cache_info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""
         return self._caches.info()
+
+    def watch_info(self) -> WatchInfo:
+        """Return the statistics of the watch."""
+        return self._watching.info()
 
     def get_user(self, name: str, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by name; `deadline` as :meth:`deadline` gives it."""
@@ -243,12 +253,13 @@ class Store:
         def load() -> Entitlements:
             call = self._directory.call(self._routes.reading_grants(user.id), ends)
             readers = self._for(call)
-            entitlements = readers.accountant.entitlements(call, user)
+            made_from: set[Hashable] = {fold(user.name)}
+            entitlements = readers.accountant.entitlements(call, user, made_from)
             if not entitlements:
                 self._require_schema(call)
                 if cache.last(user.id):
                     readers.grants.confirm_none(call)
-            return Entitlements(entitlements, self._form)
+            return Entitlements(entitlements, self._form, made_from)
 
         def until() -> float:
             return self._caches.users_by_id.fresh_until(user.id)
@@ -391,6 +402,7 @@ class Store:
         if self._readers is None:
             profile = Profile.make(self.settings, call.root_dse())
             self._readers = Readers.make(profile, self._caches, self._warned, self._clock)
+        self._watching.begin(self._readers.profile, call)
         return self._readers
 
     def _require_schema(self, call: Call) -> None:

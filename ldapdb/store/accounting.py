@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.model import Accounting, Application, Entitlement, Grant, Policy, User, mapping_id
@@ -45,14 +46,26 @@ class Accountant:
         self._warned = warned
         self._clock = clock
 
-    def entitlements(self, call: Call, user: User) -> list[Entitlement]:
-        """Work out what a user may start, now or at another time, by image."""
+    def entitlements(
+        self, call: Call, user: User, made_from: Optional[set[Hashable]] = None
+    ) -> list[Entitlement]:
+        """Work out what a user may start, now or at another time, by image.
+
+        Parameters
+        ----------
+        made_from : set, optional
+            Gets the names of all entries by way of which the user has it.
+        """
         by_what: dict[tuple[str, Policy], list[Grant]] = {}
-        for grant in self._memberships.reaching(call, user).grants:
+        reach = self._memberships.reaching(call, user)
+        for grant in reach.grants:
             self._warn_of_time(grant)
             for image in grant.images:
                 by_what.setdefault((image, grant.policy), []).append(grant)
         applications = self._registered(call, {image for image, _ in by_what})
+        if made_from is not None:
+            made_from.update({user.dn}, reach.groups, (grant.dn for grant in reach.grants))
+            made_from.update(application.dn for application in applications.values())
         entitlements = []
         for (image, policy), grants in by_what.items():
             application = applications.get(image)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Optional
 
 from cachetools import LRUCache
 
 from ldapdb.cache import Cache, CacheInfo, Lifetimes
+from ldapdb.dn import DN
 from ldapdb.errors import CertificateRefused, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
@@ -69,6 +71,42 @@ class Caches:
         self.applications.clear()
         self.application_list.clear()
         self.entitlements.clear()
+
+    def forget_entries(
+        self, entries: AbstractSet[DN], names: AbstractSet[str], fold: Callable[[str], str]
+    ) -> None:
+        """Forget users and applications whose entries have changed.
+
+        Parameters
+        ----------
+        entries : set of DN
+            The names of those entries.
+        names : set of str
+            What users of such an entry are called now, folded: somebody may be found by one of
+            them who was not, or not be the only one any more.
+        fold : callable
+            Folds a name in the same way.
+        """
+
+        def is_user(key: str, user: Optional[User]) -> bool:
+            if user is None:
+                return bool(names)
+            return user.dn in entries or (bool(names) and fold(key) in names)
+
+        self.users_by_name.discard_where(is_user)
+        self.users_by_id.discard_where(
+            lambda _, user: bool(names) if user is None else user.dn in entries
+        )
+        self.applications.discard_where(lambda _, each: each.dn in entries)
+        self.application_list.discard_where(
+            lambda _, all_of_them: any(each.dn in entries for each in all_of_them)
+        )
+
+    def forget_everything(self) -> None:
+        """Forget all answers."""
+        self.users_by_name.clear()
+        self.users_by_id.clear()
+        self.forget_applications()
 
     def renew_after_fork(self) -> None:
         """Drop what belongs to threads that a forked child does not have."""

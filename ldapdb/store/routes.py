@@ -43,16 +43,21 @@ class Routes:
         The servers, and for how long answers are good.
     timer : callable
         Seconds of a monotonic clock.
+    watched : callable
+        The server that tells of its changes, if one does: what it has told of is read there,
+        because others may not know of it yet.
     """
 
     settings: Settings
     timer: Callable[[], float]
+    watched: Callable[[], Optional[str]] = lambda: None
     _written: tuple[_Written, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reading(self) -> tuple[str, ...]:
         """Order servers for what is never written here: users."""
-        return self.settings.uri
+        watched = self.watched()
+        return self.settings.uri if watched is None else _unique((watched, *self.settings.uri))
 
     def reading_applications(self) -> tuple[str, ...]:
         """Order servers for applications."""
@@ -140,7 +145,7 @@ class Routes:
 
     def _first(self, written: Sequence[_Written]) -> tuple[str, ...]:
         if not written:
-            return self.settings.uri
+            return self.reading()
         latest = (each.server for each in reversed(written))
         return _unique((*latest, *self.settings.write_uris, *self.settings.uri))
 

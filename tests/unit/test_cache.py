@@ -882,3 +882,29 @@ def test_no_history_makes_an_answer_too_old(steps: list[Any]) -> None:
             history.clock.now += step
         else:
             getattr(history, step)()
+
+
+def test_what_something_concerns_is_forgotten_and_the_rest_is_not(
+    cache: Cache[str, Optional[str]], directory: Directory
+) -> None:
+    """So is a failure, and a load under way: nobody knows what it will bring."""
+    for key in ("a", "b"):
+        cache.get(key, directory.load)
+    cache.get("c", lambda: None)
+
+    def meanwhile() -> Optional[str]:
+        cache.discard_where(lambda key, value: key == "b" or value is None)
+        return "from before"
+
+    assert cache.get("d", meanwhile) == "from before"
+    assert [cache.last(key) for key in "abcd"] == ["old", None, None, None]
+
+
+def test_looking_which_are_concerned_is_no_use_of_them(clock: Clock) -> None:
+    """Otherwise the first would be evicted after it, and not the one used least lately."""
+    two: Cache[str, str] = Cache(Lifetimes(TTL, TTL, 0), 2, clock, DirectoryUnavailable)
+    for key in ("a", "b", "a"):
+        two.get(key, lambda: "x")
+    two.discard_where(lambda *_: False)
+    two.get("c", lambda: "x")
+    assert two.last("a") == "x"

@@ -33,9 +33,10 @@ PURE = (
     "failover",
     "framing",
     "searching",
+    "controls",
     "cache",
 )
-SHELL = ("settings", "connection", "store")
+SHELL = ("settings", "connection", "watch", "store")
 EDGES = ("interface", "database", "embedded", "demo", "output", "cli", "__main__")
 ORDER = (*PURE, *SHELL, *EDGES)
 

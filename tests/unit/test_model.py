@@ -253,6 +253,12 @@ def test_nothing_granted_is_an_empty_list() -> None:
     assert not Entitlements([])
 
 
+def test_entitlements_know_what_they_were_made_from() -> None:
+    made = Entitlements([], made_from=["a", "b"])
+    assert made.depends_on({"b", "c"})
+    assert not made.depends_on({"c"})
+
+
 def test_something_granted_for_another_time_is_something() -> None:
     """What has expired is still an answer, unlike no grant at all."""
     expired = Entitlements([_entitlement("id", Window(not_after=0.0))])

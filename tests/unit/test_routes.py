@@ -185,3 +185,13 @@ def test_all_that_was_read_counts_and_not_the_last_read_alone() -> None:
     call: Any = SimpleNamespace(asked=[ONE, TWO], written=[])
     with pytest.raises(DirectoryUnavailable):
         new.require_known(call)
+
+
+def test_the_server_that_tells_of_its_changes_is_read_first() -> None:
+    """Another may not know yet of what has just been forgotten. Writes go where they went."""
+    watched = load(base_dn="dc=x", uri=[NEAR, ONE], write_uri=[TWO])
+    new = Routes(watched, Clock(), lambda: ONE)
+    assert new.reading() == new.reading_applications() == new.reading_grants(ALICE) == (ONE, NEAR)
+    new.note(wrote(TWO), ALICE)
+    assert new.reading_grants(ALICE)[0] == TWO
+    assert new.writing() == (TWO,)

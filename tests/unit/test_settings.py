@@ -297,6 +297,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("page_size", 100_001, "less than or equal to 100000"),
     ("page_size", 1.5, "valid integer"),
     ("watch", "2", "valid boolean"),
+    ("watch_poll_seconds", 0, "greater than 0"),
     ("read_only", "", "valid boolean"),
 ]
 
@@ -659,7 +660,6 @@ def pem(tmp_path: Path) -> str:
             {"start_tls": True},
             "start_tls: is for ldap:// and no server in uri has it; remove it",
         ),
-        ({"watch": True}, "watch: this release cannot follow changes; set watch = false"),
         (
             {"connect_timeout_seconds": 6},
             (

@@ -1,0 +1,246 @@
+"""What a change in the directory makes the caches forget.
+
+An answer is forgotten if it was made from an entry that has changed, or would be made from
+it now. What a cached answer was made from is kept with it: the user, the groups that contain
+him, the grants and applications. So an entry's members from before need not be known: whoever
+was reached through it has it among what his answer was made from.
+
+====================================  =====================================================
+a change of                           makes forgotten
+====================================  =====================================================
+a user                                him, by id and by name; that a name was not found; what
+                                      he may start
+a group or grant                      what those may start who were reached by way of it, and
+                                      those who are, or are in a group that is, its member now
+such an entry, its members hidden,    what anybody may start
+made by the server, or very many
+an application                        applications, and what anybody may start
+whatever is not told apart            everything
+====================================  =====================================================
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Optional
+
+from ldapdb.dn import DN
+from ldapdb.entries import (
+    MEMBER_UID,
+    OBJECT_CLASS,
+    Entry,
+    is_application,
+    is_grant,
+)
+from ldapdb.errors import InvalidValue
+from ldapdb.store.caches import Caches
+from ldapdb.store.profile import Profile
+from ldapdb.watch import Batch, Change
+
+__all__ = ["Invalidation", "Touched", "fold"]
+
+# A server that lags behind the watched one may have answered a moment after a change, with what
+# was before it. So what a change touches is forgotten once more, later than servers lag.
+_LAG_SECONDS = 5.0
+_TICK_SECONDS = 1.0
+# Changes that wait to be forgotten once more, one by one.
+_MOST_RECENT = 1000
+# More are not compared one by one: what anybody may start is forgotten.
+_MOST_MEMBERS = 1000
+
+_PEOPLE = frozenset((b"person", b"account", b"posixaccount", b"nsperson", b"user"))
+
+
+@dataclass
+class Touched:
+    """What some changes are about.
+
+    Attributes
+    ----------
+    everything, applications, anybody : bool
+        Whether all is to be forgotten; all applications; what anybody may start.
+    entries : set of DN
+        Entries that have changed, by the names of before and after.
+    members : set of DN or str
+        Who is in groups and grants that have changed: DNs, and folded names from memberUid.
+    names : set of str
+        Folded names of users who have changed.
+    """
+
+    everything: bool = False
+    applications: bool = False
+    anybody: bool = False
+    entries: set[DN] = field(default_factory=set)
+    members: set[Hashable] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    def add(self, other: Touched) -> None:
+        """Take in what other changes are about."""
+        self.everything = self.everything or other.everything
+        self.applications = self.applications or other.applications
+        self.anybody = self.anybody or other.anybody
+        self.entries |= other.entries
+        self.members |= other.members
+        self.names |= other.names
+
+
+class Invalidation:
+    """Lets caches forget what changes touch, at once and once more a little later.
+
+    Parameters
+    ----------
+    caches : Caches
+        What forgets.
+    profile : Profile
+        Tells users, groups, grants and applications apart.
+    timer : callable
+        Seconds of a monotonic clock.
+    any_class : bool
+        Whether groups may be of any class, because the settings say what a group is.
+    """
+
+    def __init__(
+        self, caches: Caches, profile: Profile, timer: Callable[[], float], *, any_class: bool
+    ) -> None:
+        self._caches = caches
+        self._any_class = any_class
+        self._profile = profile
+        self._timer = timer
+        self._recent: deque[tuple[float, Touched]] = deque()
+
+    def take(self, batch: Batch) -> None:
+        """Forget what a batch touches, and what has waited to be forgotten once more."""
+        touched = Touched(everything=batch.everything)
+        for change in batch.changes:
+            touched.add(self._touched(change))
+        now = self._timer()
+        if touched != Touched():
+            self._recent.append((now + _LAG_SECONDS, touched))
+        again = self._due(now)
+        forgotten = Touched()
+        forgotten.add(touched)
+        forgotten.add(again)
+        if forgotten != Touched():
+            forget(self._caches, forgotten)
+
+    def patience(self) -> float:
+        """Return the seconds until :meth:`take` is to be called if nothing happens."""
+        if not self._recent:
+            return _TICK_SECONDS
+        return max(min(self._recent[0][0] - self._timer(), _TICK_SECONDS), 0)
+
+    def _due(self, now: float) -> Touched:
+        due = Touched()
+        if len(self._recent) > _MOST_RECENT:  # a storm: all of it once, after its last change
+            self._recent = deque([(self._recent[-1][0], Touched(everything=True))])
+        while self._recent and self._recent[0][0] <= now:
+            due.add(self._recent.popleft()[1])
+        return due
+
+    # --- what a change is about
+
+    def _touched(self, change: Change) -> Touched:
+        try:
+            names = [text for text in (change.before, _name(change.entry)) if text is not None]
+            touched = Touched(entries=set(map(DN.parse, names)))
+        except ValueError:
+            return Touched(everything=True)  # a name that cannot be read might be anybody's
+        if change.entry is None:
+            touched.everything = change.before is None  # nobody knows what is gone
+        else:
+            self._look_into(change.entry, touched)
+        return touched
+
+    def _look_into(self, entry: Entry, touched: Touched) -> None:
+        """Tell what an entry is now, and what it is thus about."""
+        names = [
+            bytes(value).decode(errors="replace")
+            for attribute in self._profile.user_name_attributes
+            for value in entry.attributes.get(attribute.lower(), ())
+        ]
+        touched.names.update(map(fold, names))
+        try:
+            said = self._profile.notation.read(entry)
+            touched.applications = is_application(said)
+            grants = is_grant(said)
+        except InvalidValue:
+            touched.applications = grants = True
+        if grants or self._may_be_group(entry, names):
+            self._look_at_members(entry, touched)
+
+    def _may_be_group(self, entry: Entry, names: list[str]) -> bool:
+        """Tell whether an entry may have members, seen or not."""
+        classes = {bytes(each).lower() for each in entry.attributes.get(OBJECT_CLASS.lower(), ())}
+        if any(b"group" in each for each in classes) or self._members(entry) or not classes:
+            return True
+        return self._any_class and not (names and classes & _PEOPLE)
+
+    def _look_at_members(self, entry: Entry, touched: Touched) -> None:
+        values = self._members(entry)
+        in_parts = any(";range=" in name for name in entry.attributes)
+        if not values or in_parts or len(values) > _MOST_MEMBERS:
+            touched.anybody = True
+            return
+        names = entry.attributes.get(MEMBER_UID.lower(), ())
+        touched.members.update(fold(bytes(name).decode(errors="replace")) for name in names)
+        for value in values[len(names) :]:
+            try:
+                touched.members.add(_parse(bytes(value).decode()))
+            except ValueError:
+                continue  # no user's name, and no group's
+
+    def _members(self, entry: Entry) -> list[bytes]:
+        attributes = (MEMBER_UID, *self._profile.member_attributes)
+        return [
+            value for each in attributes for value in entry.attributes.get(each.lower(), ())
+        ]  # fmt: skip
+
+
+def forget(caches: Caches, touched: Touched) -> None:
+    """Let caches forget what some changes are about."""
+    if touched.everything:
+        caches.forget_everything()
+        return
+    # In this order: what somebody may start is made from users and applications.
+    caches.forget_entries(touched.entries, touched.names, fold)
+    if touched.applications:
+        caches.forget_applications()
+    elif touched.anybody:
+        caches.entitlements.clear()
+    else:
+        about = touched.entries | touched.members
+        if about:
+            caches.entitlements.discard_where(lambda _, held: held.depends_on(about))
+
+
+@lru_cache(maxsize=20_000)
+def fold(name: str) -> str:
+    """Fold a name at least as much as any directory does that compares names."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(
+        char for char in decomposed if not (char.isspace() or unicodedata.combining(char))
+    )
+
+
+def _name(entry: Optional[Entry]) -> Optional[str]:
+    return None if entry is None else entry.dn
+
+
+# Most members of a group that changes were its members before.
+_parse = lru_cache(maxsize=20_000)(DN.parse)
+
+
+def attributes(profile: Profile) -> tuple[str, ...]:
+    """List what a change must bring along."""
+    wanted: Iterable[str] = (
+        OBJECT_CLASS,
+        *profile.user_name_attributes,
+        *profile.member_attributes,
+        MEMBER_UID,
+        *(() if profile.notation.needs_schema else profile.notation.attributes),
+    )
+    return tuple(dict.fromkeys(wanted))

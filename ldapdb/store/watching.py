@@ -1,0 +1,112 @@
+"""Keeps the caches in step with the directory while its changes are seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Optional
+
+from ldapdb.connection import Call, RootDSE
+from ldapdb.dn import DN
+from ldapdb.settings import Settings
+from ldapdb.store.caches import Caches
+from ldapdb.store.invalidation import Invalidation, attributes
+from ldapdb.store.profile import Profile
+from ldapdb.watch import Scope, Watch, WatchInfo, sources_for
+
+__all__ = ["Watching", "scope_of"]
+
+
+class Watching:
+    """A watch from the first use to the end, where the setting asks for one.
+
+    While changes are seen, reads prefer the server that tells of them: one that lags behind it
+    would answer with what has just been forgotten. One that was asked all the same, because of
+    a failure, a balancer or a write of ours, is why everything is forgotten once more a
+    little later. While they are not seen, answers are good for their TTL as without a watch,
+    and when they are seen again, all that was answered meanwhile is forgotten.
+
+    A forked child has none at first; it starts its own when it first asks the directory.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whether to watch, and how to connect.
+    caches : Caches
+        What forgets.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, settings: Settings, caches: Caches, timer: Callable[[], float]) -> None:
+        self._settings = settings
+        self._caches = caches
+        self._timer = timer
+        self._lock = threading.Lock()
+        self._watch: Optional[Watch] = None
+        self._is_over = not settings.watch
+
+    def begin(self, profile: Profile, call: Call) -> None:
+        """Start it, unless it runs, is not wanted or has been ended."""
+        if self._is_over or self._watch is not None:
+            return
+        with self._lock:
+            self._start(profile, call)
+
+    def _start(self, profile: Profile, call: Call) -> None:
+        if not self._is_over and self._watch is None:
+            any_class = self._settings.groups_filter is not None
+            invalidation = Invalidation(self._caches, profile, self._timer, any_class=any_class)
+            scope = scope_of(profile, call.root_dse(), self._settings.watch_poll_seconds)
+            self._watch = Watch(
+                self._settings,
+                sources_for(scope),
+                invalidation.take,
+                invalidation.patience,
+                self._timer,
+            )
+            self._watch.start()
+
+    def server(self) -> Optional[str]:
+        """Return the server whose changes are seen now; None if none are."""
+        return None if self._watch is None else self._watch.server
+
+    def info(self) -> WatchInfo:
+        """Return the statistics."""
+        return WatchInfo() if self._watch is None else self._watch.info()
+
+    def close(self, *, wait: bool) -> None:
+        """End it for good."""
+        with self._lock:
+            self._is_over = True
+        if self._watch is not None:
+            self._watch.close(wait=wait)
+
+    def renew_after_fork(self) -> None:
+        """Leave the parent's to it."""
+        self._lock = threading.Lock()
+        inherited, self._watch = self._watch, None
+        if inherited is not None:
+            inherited.leave_to_parent()
+
+
+def scope_of(profile: Profile, root_dse: RootDSE, poll_seconds: float) -> Scope:
+    """Tell what has to be watched to see all that answers are made from."""
+    bases = [profile.applications, profile.grants, profile.groups, *profile.users]
+    return Scope(
+        bases=tuple(_highest(base.dn for base in bases)),
+        attributes=attributes(profile),
+        vendor=root_dse.vendor,
+        naming_contexts=root_dse.naming_contexts,
+        controls=root_dse.controls,
+        poll_seconds=poll_seconds,
+    )
+
+
+def _highest(dns: Iterable[DN]) -> list[DN]:
+    """Leave out names below others."""
+    highest: list[DN] = []
+    for dn in sorted(dns, key=lambda each: len(each.rdns)):
+        if not any(dn.is_under(each) for each in highest):
+            highest.append(dn)
+    return highest

@@ -1,0 +1,230 @@
+"""The thread that keeps a source of changes connected."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Optional
+
+from ldapdb.connection import Deadline, Stream
+from ldapdb.errors import (
+    AccessDenied,
+    CredentialsRefused,
+    IncompleteResult,
+    LDAPDBError,
+    UnexpectedResult,
+)
+from ldapdb.failover import Servers
+from ldapdb.settings import Settings
+from ldapdb.watch.protocol import Batch, Patience, Source
+
+__all__ = ["State", "Watch", "WatchInfo"]
+
+log = logging.getLogger(__name__)
+
+# Directories lock accounts for a password that is refused again and again.
+_REFUSED_SECONDS = 900.0
+# The server does not do it, or not for this account.
+_NOT_DONE = (AccessDenied, IncompleteResult, UnexpectedResult)
+
+
+class State(Enum):
+    """Whether changes are seen."""
+
+    OFF = "off"
+    DOWN = "down"
+    LIVE = "live"
+
+
+@dataclass(frozen=True)
+class WatchInfo:
+    """What a watch has done since it was made.
+
+    Parameters
+    ----------
+    state : State
+        Whether changes are seen now. Answers are good for their TTL, and no longer, in any case.
+    server : str
+        The server that tells of them, or did last.
+    mechanism : str
+        How.
+    changes : int
+        Changed entries that it has told of.
+    outages : int
+        How often changes were not seen any more.
+    error : str
+        Why that was, the last time.
+    """
+
+    state: State = State.OFF
+    server: str = ""
+    mechanism: str = ""
+    changes: int = 0
+    outages: int = 0
+    error: str = ""
+
+
+class Watch:
+    """Follows the changes of a directory in a daemon thread, on a connection of its own.
+
+    Where the connection breaks it is made anew, from server to server in their order and at
+    growing intervals, and goes on where it was.
+
+    Parameters
+    ----------
+    settings : Settings
+        How to connect.
+    sources : sequence of Source
+        The best one first; the next serves where a server does not do what the one before asks.
+    deliver : callable
+        Takes each batch, in the thread.
+    patience : callable
+        Seconds until `deliver` wants to be called, with an empty batch if nothing happens.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[Source],
+        deliver: Callable[[Batch], None],
+        patience: Patience,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._deliver = deliver
+        self._patience = patience
+        self._timer = timer
+        self._servers = Servers(random.random)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._stream: Optional[Stream] = None
+        self._state = State.DOWN
+        self._server = self._mechanism = self._error = ""
+        self._changes = self._outages = 0
+        self._complained = False
+        self._thread = threading.Thread(target=self._run, name="ldapdb-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    @property
+    def server(self) -> Optional[str]:
+        """The server whose changes are seen now; None if none are."""
+        return self._server if self._state is State.LIVE else None
+
+    def info(self) -> WatchInfo:
+        """Return the statistics."""
+        return WatchInfo(
+            state=self._state,
+            server=self._server,
+            mechanism=self._mechanism,
+            changes=self._changes,
+            outages=self._outages,
+            error=self._error,
+        )
+
+    def close(self, *, wait: bool = True) -> None:
+        """End it; `wait` for what is under way, up to ``connect_timeout_seconds``."""
+        with self._lock:
+            self._closed.set()
+            if self._stream is not None:
+                self._stream.interrupt()
+        if wait and self._thread.is_alive():
+            self._thread.join()
+        self._state = State.OFF
+
+    def leave_to_parent(self) -> None:
+        """Drop the connection without a word: it belongs to the process that made it."""
+        if self._stream is not None:
+            self._stream.drop()
+
+    # --- in the thread
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            uris, now = self._settings.uri, self._timer()
+            due = self._servers.ready(uris) or self._servers.due(now)
+            if not due:
+                next_due = self._servers.next_due() or now
+                self._closed.wait(max(next_due - now, 0.001))
+                continue
+            try:
+                self._follow(due[0])
+            except LDAPDBError as error:
+                self._failed(due[0], error)
+            except Exception as error:  # this thread has to live on, whatever it is
+                log.exception("following changes failed")
+                self._failed(due[0], LDAPDBError(f"{due[0]}: {error}", server=due[0]))
+
+    def _follow(self, uri: str) -> None:
+        """Follow one server with the first source that it serves, until something ends."""
+        for position, source in enumerate(self._sources):
+            try:
+                self._follow_with(source, uri)
+            except _NOT_DONE as error:
+                if position + 1 == len(self._sources):
+                    raise
+                log.info("%s; changes are watched in another way", error)
+            else:
+                return
+
+    def _follow_with(self, source: Source, uri: str) -> None:
+        stream = Stream(
+            uri, self._settings, Deadline(self._settings.connect_timeout_seconds, self._timer)
+        )
+        try:
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                self._stream = stream
+            for batch in source.follow(stream, self._patience):
+                if self._closed.is_set():
+                    return
+                self._take(batch, source, uri)
+        finally:
+            with self._lock:
+                self._stream = None
+            stream.drop()
+
+    def _take(self, batch: Batch, source: Source, uri: str) -> None:
+        edge = batch.in_step and (self._state is not State.LIVE or self._server != uri)
+        self._changes += len(batch.changes)
+        if edge:
+            # What was answered meanwhile may be from a server that knows less than this one.
+            batch = Batch(batch.changes, everything=True)
+            self._server, self._mechanism = uri, source.mechanism
+            self._state = State.LIVE
+        self._deliver(batch)
+        if edge:
+            self._servers.succeeded(uri)
+            self._complained = False
+            log.info("changes are seen as they happen: %s by %s", uri, source.mechanism)
+
+    def _failed(self, uri: str, error: LDAPDBError) -> None:
+        if self._closed.is_set():
+            return
+        seconds = self._servers.failed(uri, self._timer())
+        self._error = str(error)
+        if self._state is State.LIVE:
+            self._outages += 1
+        self._state = State.DOWN
+        if not self._complained:
+            self._complained = True
+            log.warning(
+                "changes are not seen for now: %s; until they are, answers may be "
+                "cache_ttl_seconds old",
+                error,
+            )
+        else:
+            log.debug("%s; next trial in %.1f s", error, seconds)
+        if isinstance(error, CredentialsRefused):
+            self._closed.wait(_REFUSED_SECONDS)
