@@ -110,12 +110,14 @@ def soak(seed: int, seconds: float, folder: Path) -> list[Violation]:
             workers.stop()
             lag.stop()
         cluster.wait_in_step()
-        final = look(cluster, setup["limits"])
+        final, differences = look(cluster, setup["limits"])
     record = read(sorted(folder.glob("*.jsonl")))
     violations = Checker(record, rules()).check(final)
     violations += [Violation("failed", each) for each in workers.wrong]
     violations += [Violation("failed", f"the chaos ended: {each!r}") for each in chaos.errors]
-    print(table(record, violations, seed, time.monotonic() - began))
+    print(table(record, violations, differences, seed, time.monotonic() - began))
+    for difference in differences:
+        print(f"\nthe servers disagree, each of which says that it has all changes: {difference}")
     return violations
 
 

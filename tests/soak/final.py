@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ldapdb import LDAPDatabase
-from soak.checker import Final, is_of_time
+from soak.checker import Final, State, is_of_time
 from soak.world import EVERYBODY, policy_text
-from support.cluster import Cluster, Contents
+from support.cluster import Cluster, Contents, Replica
 
 __all__ = ["look"]
 
@@ -19,20 +19,26 @@ _POLICY = ("remoteappallowhome", "remoteappallowview", "remoteappvolume")
 _LIMITS = ("remoteappnotbefore", "remoteappnotafter")
 
 
-def look(cluster: Cluster, limits: dict[str, Any]) -> Final:
-    """Look at all servers, which are in step."""
+def look(cluster: Cluster, limits: dict[str, Any]) -> tuple[Final, list[str]]:
+    """Look at all servers, which are in step; say also where they differ."""
     contents = [server.contents() for server in cluster.servers]
-    first = contents[0]
-    base = cluster.consumer.base_dn
-    grants = {dn: each for dn, each in first.items() if dn.endswith(f",ou=grants,{base}")}
-    registered = {dn: each for dn, each in first.items() if dn.endswith(f",ou=applications,{base}")}
-    faults = [*_wrong_grants(grants, first), *_wrong_applications(registered)]
-    held = frozenset(_held(grants, first))
-    images = frozenset(
-        image for each in registered.values() for image in _texts(each, "remoteappimage")
-    )
-    faults += _seen_by_ldapdb(cluster, held, images, limits)
-    return Final(held, images, tuple(faults), tuple(_differences(contents)))
+    states = tuple(_state(each, cluster.consumer.base_dn) for each in contents)
+    faults = [
+        each
+        for server, state in zip(cluster.servers, states)
+        for each in _seen_by_ldapdb(cluster, server, state, limits)
+    ]
+    return Final(states, tuple(faults)), list(_differences(contents))
+
+
+def _state(contents: Contents, base: str) -> State:
+    grants = {dn: each for dn, each in contents.items() if dn.endswith(f",ou=grants,{base}")}
+    registered = {
+        dn: each for dn, each in contents.items() if dn.endswith(f",ou=applications,{base}")
+    }
+    faults = [*_wrong_grants(grants, contents), *_wrong_applications(registered)]
+    images = [image for each in registered.values() for image in _texts(each, "remoteappimage")]
+    return State(frozenset(_held(grants, contents)), frozenset(images), frozenset(faults))
 
 
 Entry = dict[str, frozenset[bytes]]
@@ -113,33 +119,32 @@ class _Warnings(logging.Handler):
 
 
 def _seen_by_ldapdb(
-    cluster: Cluster, held: frozenset[tuple[str, str, str]], images: frozenset[str], limits: Any
+    cluster: Cluster, server: Replica, state: State, limits: dict[str, Any]
 ) -> Iterator[str]:
-    """Let ldapdb read all, at each server: the same, and nothing left out."""
+    """Let ldapdb read all that a server has: the same, and nothing left out."""
     handler = _Warnings()
     logger = logging.getLogger("ldapdb")
     logger.addHandler(handler)
     now = time.monotonic()
     valid = {
         image
-        for image in images
+        for image in state.registered
         for begins, ends in [limits.get(image, (None, None))]
         if (begins is None or begins <= now) and (ends is None or now <= ends)
     }
-    wanted = {key for key in held if key[1] in valid}
-    for server in cluster.servers:
-        with LDAPDatabase(**cluster.database_kwargs(uri=server.uri, write_uri=server.uri)) as each:
-            told = {
-                (user.name, accounting.application.image, _told(accounting))
-                for user in each.list_users()
-                for accounting in each.get_accounting_for_user(user)
-            }
-            names = {user.name for user in each.list_users()}
-        if told != wanted:
-            yield f"ldapdb at {server.uri} tells {sorted(told ^ wanted)} otherwise"
-        if names != set(EVERYBODY):
-            yield f"ldapdb at {server.uri} lists {sorted(names)}"
+    wanted = {key for key in state.held if key[1] in valid}
+    with LDAPDatabase(**cluster.database_kwargs(uri=server.uri, write_uri=server.uri)) as each:
+        told = {
+            (user.name, accounting.application.image, _told(accounting))
+            for user in each.list_users()
+            for accounting in each.get_accounting_for_user(user)
+        }
+        names = {user.name for user in each.list_users()}
     logger.removeHandler(handler)
+    if told != wanted:
+        yield f"ldapdb at {server.uri} tells {sorted(told ^ wanted)} otherwise"
+    if names != set(EVERYBODY):
+        yield f"ldapdb at {server.uri} lists {sorted(names)}"
     yield from (each for each in handler.said if not is_of_time(each))
 
 

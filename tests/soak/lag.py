@@ -1,8 +1,8 @@
 """Measures which servers lack what others have, and since when.
 
 How long a change is under way is nothing that a client promises or can help. So the check
-takes it as it was: by ``contextCSN``, and by the ``entryCSN`` of each entry, because a server's
-context may be ahead of its entries for a while.
+takes it as it was: by ``contextCSN``, and by each entry and its ``entryCSN``, because a server's
+context may be ahead of its entries for a while, and OpenLDAP 2.5.13 now and then for good.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Optional
 from ldap3.core.exceptions import LDAPException
 
 from soak.journal import Journal
-from support.cluster import Cluster, Replica
+from support.cluster import Cluster, Replica, Version, Versions
 
 __all__ = ["LagMonitor"]
 
@@ -44,8 +44,8 @@ class LagMonitor:
         self._lock = threading.Lock()
         # What was seen first where does not matter: each change of any provider, and when.
         self._seen: dict[bytes, deque[tuple[bytes, float]]] = {}
-        self._entries: dict[str, tuple[float, dict[str, bytes]]] = {}
-        self._first_seen: dict[tuple[str, bytes], float] = {}
+        self._entries: dict[str, tuple[float, Versions]] = {}
+        self._first_seen: dict[tuple[str, Version], float] = {}
         self._threads = [
             threading.Thread(target=self._watch, args=(server,)) for server in cluster.servers
         ]
@@ -91,17 +91,20 @@ class LagMonitor:
             ]
         return min(lacking, default=None)
 
-    def _old_since(self, server: Replica, entries: dict[str, bytes], now: float) -> Optional[float]:
-        """Return when the first version of an entry was seen that a server lacks."""
+    def _old_since(self, server: Replica, entries: Versions, now: float) -> Optional[float]:
+        """Return when the first version of an entry was seen that a server lacks.
+
+        Where two servers made different things of the same changes, each lacks the other's.
+        """
         with self._lock:
             self._entries[server.uri] = now, entries
             for version in entries.items():
                 self._first_seen.setdefault(version, now - _LOOK_SECONDS)
             lacking = [
-                self._first_seen[dn, csn]
+                self._first_seen[dn, version]
                 for uri, (at, others) in self._entries.items()
                 if uri != server.uri and now - at < _FRESH_SECONDS
-                for dn, csn in others.items()
-                if csn > entries.get(dn, b"")
+                for dn, version in others.items()
+                if version != entries.get(dn) and version[0] >= entries.get(dn, (b"", 0))[0]
             ]
         return min(lacking, default=None)

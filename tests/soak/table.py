@@ -11,11 +11,17 @@ from soak.journal import Operation, Record
 __all__ = ["KINDS", "table"]
 
 # Each must be 0.
-KINDS = ("lost", "half", "unequal", "wider", "narrower", "unread", "late", "failed")
+KINDS = ("lost", "half", "wider", "narrower", "unread", "late", "failed")
 
 
-def table(record: Record, violations: Sequence[Violation], seed: int, seconds: float) -> str:
-    """Write what was done, what came of it, and what must not be."""
+def table(
+    record: Record,
+    violations: Sequence[Violation],
+    differences: Sequence[str],
+    seed: int,
+    seconds: float,
+) -> str:
+    """Write what was done, what came of it, where the servers differ, and what must not be."""
     operations = Counter(each.kind for each in record.operations)
     acknowledged = Counter(each.kind for each in record.operations if each.acknowledged)
     errors = Counter(each.error for each in record.operations if each.error)
@@ -35,6 +41,7 @@ def table(record: Record, violations: Sequence[Violation], seed: int, seconds: f
     lines += [f"  {' '.join(fault):<22}{faults[fault]:>8}" for fault in sorted(faults)]
     lines += ["", f"{'retries':<24}{record.retries:>8}", f"{'old answers':<24}{record.stale:>8}"]
     lines += [f"{'longest lag of a server':<24}{max(lags, default=0.0):>8.2f} s"]
+    lines += [f"{'servers that disagree':<24}{len(differences):>8}"]
     lines += [f"{'slowest call':<24}{slowest:>8.2f} s", ""]
     lines += [f"{kind:<24}{counted[kind]:>8}" for kind in KINDS]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ from support.servers import OpenLDAP
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Cluster", "Replica"]
+__all__ = ["Cluster", "Replica", "Version", "Versions"]
 
 _LOG = "cn=accesslog"
 _IN_STEP_SECONDS = 20.0
@@ -40,6 +40,9 @@ _LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 2
 
 Contents = dict[str, dict[str, frozenset[bytes]]]
+# When an entry was changed last (``entryCSN``), and a number that differs where its values do.
+Version = tuple[bytes, int]
+Versions = dict[str, Version]
 
 
 @dataclass
@@ -112,8 +115,8 @@ class Replica(OpenLDAP):
             )
         return frozenset(found[2][0]["raw_attributes"]["contextCSN"]) if found[2] else frozenset()
 
-    def versions(self, base: str) -> dict[str, bytes]:
-        """Return the ``entryCSN`` of all entries below `base`.
+    def versions(self, base: str) -> Versions:
+        """Return the ``entryCSN`` of all entries below `base`, and a number of their values.
 
         Raises
         ------
@@ -121,10 +124,8 @@ class Replica(OpenLDAP):
             If it does not answer.
         """
         with self.connected() as connection:
-            found = connection.search(base, "(objectClass=*)", attributes=["entryCSN"])
-        return {
-            each["dn"].lower(): each["raw_attributes"]["entryCSN"][0] for each in found[2] or ()
-        }
+            found = connection.search(base, "(objectClass=*)", attributes=["*", "entryCSN"])
+        return {each["dn"].lower(): _version(each["raw_attributes"]) for each in found[2] or ()}
 
     def contents(self, base: str = SUFFIX) -> Contents:
         """Return all entries below `base` with their attributes and ``entryUUID``."""
@@ -293,6 +294,11 @@ class Cluster:
             self.thaw(number)
             if hasattr(each, "folder"):
                 each.stop()
+
+
+def _version(attributes: Mapping[str, Sequence[bytes]]) -> Version:
+    values = frozenset((name, frozenset(each)) for name, each in attributes.items())
+    return attributes["entryCSN"][0], hash(values)
 
 
 def _context(server: Replica) -> frozenset[bytes]:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 from soak.chaos import plan
-from soak.checker import Checker, Final, Rules, Violation
+from soak.checker import Checker, Final, Rules, State, Violation
 from soak.history import Faults, possible
 from soak.journal import Fault, Journal, Operation, Record, Stall, read
 from soak.table import table
@@ -60,7 +60,8 @@ def checked(
     registered: Sequence[str] = (KEY[1],),
     registered_at_end: Optional[Sequence[str]] = None,
     wrong: Sequence[str] = (),
-    differences: Sequence[str] = (),
+    elsewhere: Sequence[State] = (),
+    misread: Sequence[str] = (),
     warnings: Sequence[str] = (),
     stalls: Sequence[Stall] = (),
     limits: Optional[dict[str, Any]] = None,
@@ -69,7 +70,8 @@ def checked(
     setup = {"held": held, "registered": registered, "limits": limits or {}}
     record = Record(setup, list(operations), list(faults), list(stalls), list(warnings))
     images = registered if registered_at_end is None else registered_at_end
-    final = Final(frozenset(at_end), frozenset(images), tuple(wrong), tuple(differences))
+    state = State(frozenset(at_end), frozenset(images), frozenset(wrong))
+    final = Final((state, *elsewhere), tuple(misread))
     return [each.kind for each in Checker(record, RULES).check(final)]
 
 
@@ -257,8 +259,23 @@ def test_what_no_whole_write_leaves_is_half() -> None:
     assert checked(warnings=[f"left out cn=x: the image '{OWN[1]}' is not registered"]) == []
 
 
-def test_servers_that_differ_are_unequal() -> None:
-    assert checked(differences=["cn=x member differs"]) == ["unequal"]
+def test_what_one_server_has_is_not_lost_though_another_lacks_it() -> None:
+    """Each says that it has all changes: what they make of them is not the client's doing."""
+    with_it, without = State(frozenset([KEY]), frozenset(KEY[1:2])), State(frozenset(), frozenset())
+    assert checked(grant(1), elsewhere=[with_it]) == []
+    assert checked(grant(1), at_end=[KEY], elsewhere=[without]) == []
+    assert checked(grant(1), elsewhere=[State(frozenset(), frozenset(KEY[1:2]))]) == ["lost"]
+    assert checked(grant(1), revoke(2), at_end=[KEY], elsewhere=[with_it]) == ["lost"]
+
+
+def test_what_is_wrong_at_one_server_alone_is_its_own() -> None:
+    one = State(frozenset(), frozenset(KEY[1:2]), frozenset(["cn=x is no whole grant"]))
+    assert checked(elsewhere=[one]) == []
+    assert checked(wrong=["cn=x is no whole grant"], elsewhere=[one]) == ["half"]
+
+
+def test_what_ldapdb_makes_of_a_server_must_be_what_it_has() -> None:
+    assert checked(misread=["ldapdb at ldap://a tells otherwise"]) == ["half"]
 
 
 def test_a_violation_shows_the_calls_and_the_faults() -> None:
@@ -267,7 +284,7 @@ def test_a_violation_shows_the_calls_and_the_faults() -> None:
         [grant(1), revoke(21)],
         [AWAY],
     )
-    found = Checker(record, RULES).check(Final(frozenset([KEY]), frozenset([KEY[1]])))
+    found = Checker(record, RULES).check(Final((State(frozenset([KEY]), frozenset([KEY[1]])),)))
     assert found == [
         Violation(
             "lost",
@@ -338,12 +355,13 @@ def test_a_seed_makes_one_plan() -> None:
 def test_the_table_counts_what_was_done_and_what_must_not_be() -> None:
     operations = [grant(1), grant(2, error="killed"), call("user", ("alice",), 3, 4.25)]
     record = Record({}, operations, [KILL], retries=5)
-    said = table(record, [Violation("lost", "x")], 7, 120)
+    said = table(record, [Violation("lost", "x")], ["cn=x differs"], 7, 120)
     lines = [line.split() for line in said.splitlines()]
     assert ["grant", "2", "1"] in lines
     assert ["killed", "1"] in lines
     assert ["provider", "1", "kill", "1"] in lines
     assert ["slowest", "call", "1.25", "s"] in lines
     assert ["retries", "5"] in lines
+    assert ["servers", "that", "disagree", "1"] in lines
     assert ["lost", "1"] in lines
     assert ["wider", "0"] in lines
