@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional, Union
 
-from ldapdb import ber
+from ldapdb import ber, messages
 from ldapdb.ber import BrokenAnswer
 from ldapdb.entries import Entry
 from ldapdb.filters import Filter
@@ -34,7 +34,7 @@ BASE, LEVEL, SUBTREE = 0, 1, 2
 
 _REQUEST, _ENTRY, _END, _REFERENCE = 0x63, 0x64, 0x65, 0x73
 _CONTROLS, _REFERRALS, _BOOLEAN = 0xA0, 0xA3, 0x01
-_CODE_SHAPE = (ber.ENUMERATED, ber.OCTETS, ber.OCTETS)
+_REFERRALS_AT = 3
 _PAGED_RESULTS = b"1.2.840.113556.1.4.319"  # RFC 2696
 _NONE = ber.integer(0)
 _PAGE_SHAPE = [ber.INTEGER, ber.OCTETS]
@@ -132,7 +132,7 @@ def search_request(
     if page is not None:
         control = _paged(page)
     controls = ber.sequence(control, tag=_CONTROLS) if control else b""
-    return ber.sequence(ber.integer(message_id), request, controls)
+    return messages.message(message_id, request, controls)
 
 
 def _paged(page: Page) -> bytes:
@@ -159,13 +159,7 @@ def read_answer(
     BrokenAnswer
         If it is none, or answers something else.
     """
-    tag, at, end = ber.head(octets, start, stop)
-    if tag != ber.SEQUENCE or end != stop:
-        raise BrokenAnswer("what is no message")
-    tag, first, last = ber.head(octets, at, stop)
-    if tag != ber.INTEGER or ber.number(octets, first, last) != message_id:
-        raise BrokenAnswer("an answer to something else")
-    tag, start, end = ber.head(octets, last, stop)
+    tag, start, end = messages.operation(octets, start, stop, message_id)
     cookie = _read_controls(octets, end, stop) if end != stop else b""
     if tag == _ENTRY:
         return _read_entry(octets, start, end)
@@ -209,14 +203,12 @@ def _read_entry(message: bytes, start: int, stop: int) -> Entry:
 
 def _read_end(message: bytes, start: int, stop: int, cookie: bytes) -> End:
     parts = ber.children(message, start, stop)
-    tags = tuple(tag for tag, _, _ in parts)
-    if tags[:3] != _CODE_SHAPE or tags[3:] not in ((), (_REFERRALS,)):
+    told = messages.result(message, parts)
+    more = parts[_REFERRALS_AT:]
+    if [tag for tag, _, _ in more] not in ([], [_REFERRALS]):
         raise BrokenAnswer("a result that is not one")
-    _, first, last = parts[0]
-    _, begin, end = parts[2]
-    referrals = _strings(message, *parts[3][1:]) if len(parts) > len(_CODE_SHAPE) else ()
-    said = message[begin:end].decode("utf-8", "replace")
-    return End(ber.number(message, first, last), said, referrals, cookie)
+    referrals = _strings(message, *more[0][1:]) if more else ()
+    return End(told.code, told.said, referrals, cookie)
 
 
 def _read_controls(message: bytes, start: int, stop: int) -> bytes:

@@ -7,18 +7,17 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol, TypeVar
+from typing import Optional, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
-
-import ldap3
 
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import SUCCESS, result_error
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
-from ldapdb.entries import Entry, Modification, Operation
+from ldapdb.entries import OBJECT_CLASS, Entry, Modification
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult
 from ldapdb.filters import Filter, present
+from ldapdb.messages import add_request, delete_request, modify_request
 from ldapdb.searching import BASE, LEVEL, SUBTREE, Page
 from ldapdb.vendors import Vendor
 
@@ -275,7 +274,7 @@ class Call:
         """
 
         def ask(session: Session, deadline: Deadline) -> Optional[str]:
-            result = session.run(deadline, lambda ldap: ldap.extended(_WHO_AM_I))
+            result = session.extended(deadline, _WHO_AM_I)
             if result["result"] != SUCCESS:
                 return None
             return (result.get("responseValue") or b"").decode("utf-8", "replace")
@@ -328,9 +327,8 @@ class Call:
             If it is there, its parent is not, or the account may not. It may be there because
             of this very call: see ``answer_lost``.
         """
-        self._write(
-            dn, "adding", lambda ldap: ldap.add(str(dn), list(object_classes), dict(attributes))
-        )
+        whole = {OBJECT_CLASS: object_classes, **attributes}
+        self._write(dn, "adding", add_request(str(dn), whole))
 
     def modify(self, dn: DN, modifications: Sequence[Modification]) -> None:
         """Modify an entry, all modifications or none.
@@ -340,11 +338,7 @@ class Call:
         NoSuchEntry, ValueExists, NoSuchValue, ObjectClassViolation, AccessDenied
             By the server's result code.
         """
-        changes: dict[str, list[tuple[str, list[str]]]] = {}
-        for each in modifications:
-            operation = _OPERATIONS[each.operation]
-            changes.setdefault(each.attribute, []).append((operation, list(each.values)))
-        self._write(dn, "modifying", lambda ldap: ldap.modify(str(dn), changes))
+        self._write(dn, "modifying", modify_request(str(dn), modifications))
 
     def delete(self, dn: DN) -> None:
         """Delete an entry that has nothing below it.
@@ -354,18 +348,16 @@ class Call:
         NoSuchEntry, AccessDenied
             By the server's result code.
         """
-        self._write(dn, "deleting", lambda ldap: ldap.delete(str(dn)))
+        self._write(dn, "deleting", delete_request(str(dn)))
 
-    def _write(self, dn: DN, doing: str, operation: Callable[[Any], tuple[Any, ...]]) -> None:
+    def _write(self, dn: DN, doing: str, request: bytes) -> None:
         def use(session: Session, deadline: Deadline) -> None:
             began = time.perf_counter()
-            result = session.run(deadline, operation)
+            result = session.exchange(deadline, request)
             milliseconds = (time.perf_counter() - began) * 1000
-            log.debug("%s %s: %s, %.1f ms", doing, dn, result["description"], milliseconds)
-            if result["result"] != SUCCESS:
-                raise result_error(
-                    result["result"], session.uri, f"{doing} {dn}", str(dn), result.get("message")
-                )
+            log.debug("%s %s: result code %d, %.1f ms", doing, dn, result.code, milliseconds)
+            if result.code != SUCCESS:
+                raise result_error(result.code, session.uri, f"{doing} {dn}", str(dn), result.said)
 
         try:
             self.written.append(self._directory.write(self, use))
@@ -380,13 +372,6 @@ class Call:
             )
             unsettled.answer_lost = True
             raise unsettled from error
-
-
-_OPERATIONS = {
-    Operation.ADD: ldap3.MODIFY_ADD,
-    Operation.DELETE: ldap3.MODIFY_DELETE,
-    Operation.REPLACE: ldap3.MODIFY_REPLACE,
-}
 
 
 def _part(

@@ -1,11 +1,8 @@
-"""LDAP result codes and ldap3's exceptions, and the errors of ours that they become."""
+"""LDAP result codes, and the errors of ours that they become."""
 
 from __future__ import annotations
 
 from typing import Optional
-
-from ldap3.core.exceptions import LDAPExceptionError
-from pyasn1.error import PyAsn1Error
 
 from ldapdb import errors
 
@@ -40,17 +37,8 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     68: (errors.EntryExists, "has an entry of that DN already"),
 }
 
-# What ldap3 2.9.1 and pyasn1 raise over a broken or hostile answer, beyond their own errors.
-WIRE_ERRORS = (
-    LDAPExceptionError,
-    PyAsn1Error,
-    OSError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
+# What a socket raises, and the reading of an answer that is none (BrokenAnswer is a ValueError).
+WIRE_ERRORS = (OSError, ValueError)
 
 
 def result_error(

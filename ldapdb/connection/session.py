@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 from collections.abc import Callable, Sequence
 from typing import Any, Optional, TypeVar
 
-import ldap3
-
 from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.addresses import connect
-from ldapdb.connection.credentials import connection_class, credentials, refusal
+from ldapdb.connection.credentials import refusal, simple_bind
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
 from ldapdb.connection.tls import secure, tls_error
@@ -18,6 +17,7 @@ from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
+from ldapdb.messages import UNBIND, Result, message, read_result
 from ldapdb.searching import End, Page, Reference, read_answer, search_request
 from ldapdb.settings import Settings
 
@@ -55,60 +55,30 @@ class Session:
     def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
         self.uri = uri
         self.used_at = 0.0
+        self._settings = settings
+        self._numbers = itertools.count(1)
+        self._library: Any = None
         self._socket = DeadlineSocket(connect(uri, deadline), deadline)
         try:
             if uri.startswith("ldaps://"):
                 self._socket.plain = secure(self._socket.plain, settings, uri, deadline)
-            self._ldap = self._make(settings, deadline)
             if settings.start_tls and uri.startswith("ldap://"):
-                self._start_tls(settings, deadline)
-            self._bind(settings)
+                self._start_tls(deadline)
+            self._bind(deadline)
         except LDAPDBError as error:
             self.drop()
             raise _bare(error)  # noqa: B904 -- the same one
-        except WIRE_ERRORS as error:
-            self.drop()
-            _bare(error)
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken(self._at_log_in(settings), error) from error
         except BaseException:
             self.drop()
             raise
-        self._ldap.password = None  # so that nothing that prints the connection prints it
 
     @property
     def heard(self) -> bool:
         """Whether the server has said anything during the present or last operation."""
         return self._socket.heard
 
-    def _make(self, settings: Settings, deadline: Deadline) -> Any:
-        """Make ldap3's connection on the socket that is open."""
-        made = connection_class(settings)(
-            ldap3.Server(self.uri, get_info=ldap3.NONE),
-            client_strategy=ldap3.SAFE_SYNC,
-            auto_referrals=False,
-            auto_escape=False,
-            auto_encode=False,
-            auto_range=False,
-            check_names=False,
-            return_empty_attributes=False,  # what is absent is absent
-            raise_exceptions=False,
-            **credentials(settings, self.uri, deadline),
-        )
-        # What ldap3's own open() does, with our socket. It would look names up without end,
-        # and a bind would open a closed connection again, without TLS.
-        made.socket = self._socket
-        made.closed = False
-        made.strategy._outstanding = {}  # noqa: SLF001 -- as above
-        made.strategy._start_listen()  # noqa: SLF001 -- as above
-        made.strategy.open = self._open_again
-        return made
-
-    def _open_again(self, *_: Any, **__: Any) -> None:
-        raise DirectoryUnavailable(f"the directory at {self.uri} broke off", server=self.uri)
-
-    def _start_tls(self, settings: Settings, deadline: Deadline) -> None:
-        _, result, _, _ = self._ldap.extended(_START_TLS)
+    def _start_tls(self, deadline: Deadline) -> None:
+        result = self.extended(deadline, _START_TLS, self._at_log_in)
         if result["result"] != SUCCESS:
             raise DirectoryUnavailable(
                 f"the directory at {self.uri} refuses StartTLS (result code {result['result']}, "
@@ -117,25 +87,62 @@ class Session:
                 server=self.uri,
                 result_code=result["result"],
             )
-        self._socket.plain = secure(self._socket.plain, settings, self.uri, deadline)
+        self._socket.plain = secure(self._socket.plain, self._settings, self.uri, deadline)
 
-    def _bind(self, settings: Settings) -> None:
-        _, result, _, _ = self._ldap.bind(read_server_info=False)
-        if result["result"] != SUCCESS:
-            raise refusal(settings, self.uri, result)
+    def _bind(self, deadline: Deadline) -> None:
+        if self._settings.authentication in ("external", "gssapi"):
+            told = self._by_library(deadline, _bind, self._at_log_in)
+            result = Result(told["result"], told.get("message") or "")
+        else:
+            result = self.exchange(deadline, simple_bind(self._settings), self._at_log_in)
+        if result.code != SUCCESS:
+            raise refusal(self._settings, self.uri, result)
 
-    def run(self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]]) -> Any:
-        """Run an operation of ldap3's, any but a search, and return its result."""
+    def exchange(self, deadline: Deadline, request: bytes, broken: str = "broke off") -> Result:
+        """Send a request of ``messages``, and return the result that answers it.
+
+        Parameters
+        ----------
+        broken : str
+            What it is if the connection breaks, for the error.
+        """
         self._socket.deadline = deadline
         self._socket.heard = False
+        number = next(self._numbers)
         try:
-            _, result, _, _ = operation(self._ldap)
-        except LDAPDBError as error:
-            raise _bare(error)  # noqa: B904 -- the same one
+            self._socket.sendall(message(number, request))
+            answer = self._socket.recv(0)
+            if not answer:
+                raise ConnectionError("closed before its answer")
+            return read_result(answer, number, request)
         except WIRE_ERRORS as error:
             _bare(error)
             deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("broke off", error) from error
+            raise self._broken(broken, error) from error
+
+    def extended(self, deadline: Deadline, oid: str, broken: str = "broke off") -> Any:
+        """Make an extended operation (RFC 4511, section 4.12); return ldap3's result."""
+        return self._by_library(deadline, lambda library: library.extended(oid), broken)
+
+    def _by_library(
+        self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]], broken: str
+    ) -> Any:
+        """Let ldap3 run an operation on this connection, and return its result."""
+        from ldapdb.connection.library import LIBRARY_ERRORS, make  # noqa: PLC0415 -- slow to import
+
+        self._socket.deadline = deadline
+        self._socket.heard = False
+        try:
+            if self._library is None:
+                self._library = make(self.uri, self._socket, self._settings, deadline)
+                self._library.server.next_message_id = self._numbers.__next__
+            _, result, _, _ = operation(self._library)
+        except LDAPDBError as error:
+            raise _bare(error)  # noqa: B904 -- the same one
+        except LIBRARY_ERRORS as error:
+            _bare(error)
+            deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken(broken, error) from error
         return result
 
     def search(
@@ -147,19 +154,16 @@ class Session:
         attributes: Sequence[str],
         page: Optional[Page],
     ) -> tuple[list[Entry], list[str], End]:
-        """Search; return the entries, the URIs of other servers, and the answer's end.
-
-        ldap3 has no part in this: see ``searching``.
-        """
+        """Search; return the entries, the URIs of other servers, and the answer's end."""
         self._socket.deadline = deadline
         self._socket.heard = False
-        number = self._ldap.server.next_message_id()
+        number = next(self._numbers)
         try:
             self._socket.sendall(
                 search_request(number, base, scope, search_filter, attributes, page)
             )
             return self._answer(number)
-        except (BrokenAnswer, OSError, UnicodeError) as error:
+        except WIRE_ERRORS as error:
             deadline.remaining()  # a socket's time-out is the deadline's
             raise self._broken("broke off", error) from error
 
@@ -194,21 +198,24 @@ class Session:
         """Say goodbye to the server and close."""
         try:
             self._socket.deadline = Deadline(1.0)
-            self._ldap.unbind()
+            self._socket.sendall(message(next(self._numbers), UNBIND))
         except (LDAPDBError, *WIRE_ERRORS):
+            pass
+        finally:
             self.drop()
 
     def drop(self) -> None:
         """Close without a word: the connection is broken, or belongs to our parent process."""
         self._socket.plain.close()
 
-    def _at_log_in(self, settings: Settings) -> str:
+    @property
+    def _at_log_in(self) -> str:
         """Say what it is to be broken off before the log-in is answered.
 
         With TLS 1.3 a server that wants a certificate, or another one, says so after the
         handshake, or, as slapd with GnuTLS (2.5.13), only closes.
         """
-        if not (self.uri.startswith("ldaps://") or settings.start_tls):
+        if not (self.uri.startswith("ldaps://") or self._settings.start_tls):
             return "cannot be reached"
         return (
             "broke off after the TLS handshake; it may demand a certificate, from an authority "
@@ -221,8 +228,13 @@ class Session:
         )
 
 
+def _bind(library: Any) -> tuple[Any, ...]:
+    answer: tuple[Any, ...] = library.bind(read_server_info=False)
+    return answer
+
+
 def _bare(error: _Error) -> _Error:
-    """Take the frames off an error and its causes: their variables hold what ldap3 sent.
+    """Take the frames off an error and its causes: their variables hold what was sent.
 
     Error reporters print such variables, and a bind request has the password.
     """

@@ -60,7 +60,7 @@ class Stream(Session):
         DirectoryUnavailable
             If the connection is gone.
         """
-        number: int = self._ldap.server.next_message_id()
+        number = next(self._numbers)
         self._socket.deadline = Deadline(_SEND_SECONDS)
         try:
             self._socket.sendall(

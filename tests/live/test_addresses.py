@@ -168,23 +168,20 @@ def test_an_answer_is_heard_and_silence_is_not(private: Private) -> None:
     """So that a slow answer can be told from a server that says nothing."""
     import signal
 
-    import ldap3
-
     from ldapdb.connection.deadline import Deadline
     from ldapdb.connection.session import Session
     from ldapdb.errors import DeadlineExceeded
+    from ldapdb.messages import delete_request
 
     session = Session(private.server.uri, private.settings(), Deadline(5))
 
-    def search(ldap: Any) -> Any:
-        return ldap.search("", "(objectClass=*)", search_scope=ldap3.BASE)
-
-    session.run(Deadline(5), search)
+    request = delete_request(f"cn=nobody,{private.server.suffix}")
+    session.exchange(Deadline(5), request)
     assert session.heard
     private.server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(DeadlineExceeded):
-            session.run(Deadline(0.2), search)
+            session.exchange(Deadline(0.2), request)
         assert not session.heard
     finally:
         private.server.signal(signal.SIGCONT)

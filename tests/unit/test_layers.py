@@ -32,6 +32,7 @@ PURE = (
     "vendors",
     "failover",
     "framing",
+    "messages",
     "searching",
     "controls",
     "cache",

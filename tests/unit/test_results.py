@@ -8,6 +8,8 @@ from ldap3.core.results import RESULT_CODES
 from pyasn1.error import PyAsn1Error
 
 from ldapdb import errors
+from ldapdb.ber import BrokenAnswer
+from ldapdb.connection.library import LIBRARY_ERRORS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
 
 SERVER = "ldaps://directory.example.org"
@@ -26,13 +28,13 @@ EXCEPTIONS = [
 )
 def test_every_error_of_ldap3_is_caught(kind: type[Exception]) -> None:
     """No error of ldap3 reaches the host as it is."""
-    with pytest.raises(WIRE_ERRORS):
+    with pytest.raises(LIBRARY_ERRORS):
         raise kind
 
 
 def test_what_is_not_caught_are_results_alone() -> None:
     """ldap3's other exceptions stand for result codes and are never raised: we read the codes."""
-    others = [kind for kind in EXCEPTIONS if not issubclass(kind, WIRE_ERRORS)]
+    others = [kind for kind in EXCEPTIONS if not issubclass(kind, LIBRARY_ERRORS)]
     assert others
     for kind in others:
         assert kind is exceptions.LDAPException or issubclass(kind, exceptions.LDAPOperationResult)
@@ -41,6 +43,11 @@ def test_what_is_not_caught_are_results_alone() -> None:
 @pytest.mark.parametrize("kind", [PyAsn1Error, OSError, TimeoutError, KeyError, UnicodeDecodeError])
 def test_a_broken_answer_is_caught(kind: type[Exception]) -> None:
     """What ldap3 and pyasn1 raise over garbage is an error of the connection."""
+    assert issubclass(kind, LIBRARY_ERRORS)
+
+
+@pytest.mark.parametrize("kind", [BrokenAnswer, OSError, TimeoutError, UnicodeDecodeError])
+def test_what_our_own_reading_raises_is_caught(kind: type[Exception]) -> None:
     assert issubclass(kind, WIRE_ERRORS)
 
 
@@ -49,7 +56,7 @@ def test_a_broken_answer_is_caught(kind: type[Exception]) -> None:
 )
 def test_what_is_no_answer_is_not_caught(kind: type[BaseException]) -> None:
     """An interrupt or a mistake of ours is not the directory's fault."""
-    assert not issubclass(kind, WIRE_ERRORS)
+    assert not issubclass(kind, (*WIRE_ERRORS, *LIBRARY_ERRORS))
 
 
 @pytest.mark.parametrize("code", [*CODES, 9999])
