@@ -8,6 +8,8 @@ PYTHON ?= python3
 PYTHONS ?= 3.9 3.10 3.11 3.12 3.13
 # Passed on to pytest, such as: make test PYTEST_ARGS='-k cache -x --vendors ad'
 PYTEST_ARGS ?=
+# So many processes share the tests of "make test"; 0 for one, without others.
+PYTEST_WORKERS ?= 2
 export PYTHON PYTEST_ARGS
 
 READY = bash .ci/prepare && . ./.cache/env.sh
@@ -29,7 +31,7 @@ demo: ## Start a directory with sample data and show ldapdb at work
 
 test: ## Run all tests on all servers, with a table of them; the pure core must be covered
 	@$(READY_ALL) && rm -f $(MATRIX) && passed=0 && \
-	    { python -m pytest --cov --cov-report=term-missing:skip-covered --matrix $(MATRIX) $(PYTEST_ARGS) || passed=$$?; } && \
+	    { python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --matrix $(MATRIX) $(PYTEST_ARGS) || passed=$$?; } && \
 	    if [ -e $(MATRIX) ]; then cat $(MATRIX); fi && exit $$passed
 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage

@@ -11,7 +11,7 @@ import pytest
 
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of
-from support.matrix import MATRIX
+from support.matrix import Matrix
 from support.quirks import Quirks
 from support.servers import Column
 from support.shared import Servers
@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Hold every live test to its marker, and leave out what --vendors leaves out."""
-    choice, matrix = config.stash[CHOICE], config.stash[MATRIX]
+    choice = config.stash[CHOICE]
     left_out = []
     for item in items:
         if _HERE not in item.path.parents:
@@ -44,7 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # third of the time.
         if config.pluginmanager.hasplugin("_cov"):
             item.add_marker("no_cover")
-        matrix.expect(item, live, column, Quirks(item, column).asked_numbers)
+        Matrix.expect(item, live, column, Quirks(item, column).asked_numbers)
+        if config.pluginmanager.hasplugin("xdist"):
+            # Who shares a server shares a process; it is started once.
+            shared = "directory" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group(column.vendor if shared else item.path.name))
         reason = choice.skip(column)
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))

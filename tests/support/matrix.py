@@ -48,32 +48,45 @@ def _refer(numbers: Iterable[int]) -> list[str]:
 
 
 class Matrix:
-    """Collects how each test function goes in each column."""
+    """Collects how each test function goes in each column.
+
+    All that it knows it has from reports: where several processes share the tests, they alone
+    come from one to the other.
+    """
 
     def __init__(self) -> None:
         self._live: dict[str, Live] = {}
+        self._lines: dict[str, int] = {}
         self._cells: dict[tuple[str, str], Cell] = {}
 
-    def expect(self, item: pytest.Item, live: Live, column: Column, asked: Sequence[int]) -> None:
-        """Take note of a test that is to run."""
-        self._live[_function(item.nodeid)] = live
-        item.user_properties += [("column", str(column)), ("asked", tuple(asked))]
+    @staticmethod
+    def expect(item: pytest.Item, live: Live, column: Column, asked: Sequence[int]) -> None:
+        """Let the reports of a test say where it runs, and what of the other columns."""
+        columns = " ".join(map(str, live.columns))
+        item.user_properties += [
+            ("column", str(column)),
+            ("asked", " ".join(map(str, asked))),
+            ("live", f"{columns}:{live.reason}"),
+        ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take note of how a test went, or one of its three phases."""
-        properties = dict(report.user_properties)
+        properties = {name: str(value) for name, value in report.user_properties}
         if "column" not in properties or not _decides(report):
             return
-        where = _function(report.nodeid), str(properties["column"])
+        function = _function(report.nodeid)
+        columns, _, reason = properties["live"].partition(":")
+        names = columns.split()
+        self._live[function] = Live(tuple(each for each in COLUMNS if str(each) in names), reason)
+        self._lines[function] = report.location[1] or 0
+        where = function, properties["column"]
         cell = self._cells.setdefault(where, Cell())
         quirk = _quirk_of(report)
         if quirk is not None:
             cell.quirks[quirk] += 1
             return
         cell.outcomes[report.outcome] += 1
-        numbers = properties["asked"]
-        assert isinstance(numbers, tuple)
-        cell.asked.update(numbers)
+        cell.asked.update(map(int, properties["asked"].split()))
 
     def ran(self) -> list[Column]:
         """List the columns in which something ran."""
@@ -95,11 +108,9 @@ class Matrix:
 
     def markdown(self, states: Mapping[str, str]) -> str:
         """Write the whole table, of all that was to run."""
-        ran = {function for function, _ in self._cells}
         files: dict[str, list[str]] = {}
-        for function in self._live:
-            if function in ran:
-                files.setdefault(function.partition("::")[0], []).append(function)
+        for function in sorted(self._live, key=self._place):
+            files.setdefault(function.partition("::")[0], []).append(function)
         reasons: dict[str, str] = {}
         tables = [self._table(file, functions, reasons) for file, functions in files.items()]
         parts = [
@@ -116,6 +127,9 @@ class Matrix:
             ),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def _place(self, function: str) -> tuple[str, int]:
+        return function.partition("::")[0], self._lines[function]
 
     def _table(self, file: str, functions: Sequence[str], reasons: dict[str, str]) -> str:
         lines = [f"## {file.rpartition('/')[2]}\n", *_head()]
