@@ -18,6 +18,7 @@ __all__ = [
     "Filter",
     "all_of",
     "any_of",
+    "at_least",
     "equal",
     "matches",
     "parse",
@@ -104,6 +105,24 @@ def matches(attribute: str, rule: str, value: Union[str, bytes]) -> Filter:
     if not _OID.fullmatch(rule):
         raise ValueError(f"{rule!r} is not the OID of a matching rule")
     return Filter(f"({_description(attribute)}:{rule}:={_escape(value)})")
+
+
+def at_least(attribute: str, value: str) -> Filter:
+    """Match entries of which the attribute has a value that is not less.
+
+    Parameters
+    ----------
+    attribute : str
+        Attribute description.
+    value : str
+        The value, not escaped.
+
+    Raises
+    ------
+    ValueError
+        If `attribute` is malformed.
+    """
+    return Filter(f"({_description(attribute)}>={_escape(value)})")
 
 
 def starts_with(attribute: str, initial: str, containing: str = "") -> Filter:

@@ -108,6 +108,10 @@ class Vendor:
     partitions : frozenset of str
         First RDNs, in lower case, of naming contexts to which a search of the domain is
         referred and in which no user or group is ever kept.
+    change_attribute : str
+        Tells of each entry when it was changed last.
+    change_numbers : bool
+        Whether it tells so by a number that the server has counted, and not by a time.
     """
 
     name: str
@@ -134,6 +138,8 @@ class Vendor:
     not_there: frozenset[int] = frozenset({16})
     hides_silently: bool = False
     partitions: frozenset[str] = frozenset()
+    change_attribute: str = "modifyTimestamp"
+    change_numbers: bool = False
 
     def identifier_form(self, attribute: str) -> Optional[IdentifierForm]:
         """Tell how an identifying attribute is written; None if it cannot identify."""
@@ -221,6 +227,8 @@ ACTIVE_DIRECTORY = Vendor(
     schema_lookup=SchemaLookup.ENTRIES,
     schema_file="ldif/ad/schema.ldif",
     subordinates_attribute="msDS-Approx-Immed-Subordinates",
+    change_attribute="uSNChanged",
+    change_numbers=True,
     partitions=frozenset({"cn=configuration", "dc=domaindnszones", "dc=forestdnszones"}),
 )
 

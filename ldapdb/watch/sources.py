@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ldapdb.controls import SYNC_REQUEST
+from ldapdb.controls import DIRSYNC, SYNC_REQUEST
+from ldapdb.watch.dirsync import DirSync
+from ldapdb.watch.polling import Polling
 from ldapdb.watch.protocol import Scope, Source
 from ldapdb.watch.syncrepl import SyncRepl
 
@@ -14,4 +16,6 @@ def sources_for(scope: Scope) -> list[Source]:
     sources: list[Source] = []
     if SYNC_REQUEST in scope.controls:
         sources.append(SyncRepl(scope))
-    return sources
+    if DIRSYNC in scope.controls:
+        sources.append(DirSync(scope))
+    return [*sources, Polling(scope)]

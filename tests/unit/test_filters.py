@@ -27,6 +27,7 @@ LEAVES = (
     | st.builds(filters.present, ATTRIBUTES)
     | st.builds(filters.matches, ATTRIBUTES, st.just(RULE), VALUES)
     | st.builds(filters.starts_with, ATTRIBUTES, TEXT, TEXT)
+    | st.builds(filters.at_least, ATTRIBUTES, TEXT)
 )
 FILTERS = st.recursive(
     LEAVES,
@@ -184,6 +185,7 @@ def test_builders_write_the_operators() -> None:
     assert str(filters.matches("member", RULE, "cn=x")) == f"(member:{RULE}:=cn=x)"
     assert str(filters.starts_with("cn", "a")) == "(cn=a*)"
     assert str(filters.starts_with("cn", "a", "b")) == "(cn=a*b*)"
+    assert str(filters.at_least("uSNChanged", "7")) == "(uSNChanged>=7)"
     assert str(filters.starts_with("cn", " (", "* ")) == r"(cn=\20\28*\2a\20*)"
 
 

@@ -1,0 +1,182 @@
+"""DirSync: Active Directory tells what has changed since the last time it was asked.
+
+It is asked for whole domains, because it takes no other base, and tells of removed entries by a
+name in which they are marked as deleted. Of a changed entry it tells only the attributes that
+have changed; which classes and names it has is remembered here.
+
+References
+----------
+[MS-ADTS], section 3.1.1.3.4.1.3.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from ldapdb import filters
+from ldapdb.ber import BrokenAnswer
+from ldapdb.connection import Stream
+from ldapdb.connection.results import result_error
+from ldapdb.controls import DirSynced, dirsync_request, read_dirsync
+from ldapdb.dn import DN
+from ldapdb.entries import MEMBER, Entry
+from ldapdb.errors import DirectoryUnavailable
+from ldapdb.searching import SUBTREE, Reference
+from ldapdb.watch.known import Known
+from ldapdb.watch.polling import rest_until
+from ldapdb.watch.protocol import Batch, Change, Patience, Scope
+
+__all__ = ["DirSync"]
+
+_EVERYTHING = filters.present("objectClass")
+_GUID, _IS_DELETED = "objectGUID", "isDeleted"
+# How the name of a deleted entry goes on after its own, a line feed and this mark.
+_DELETED = ("\\0ADEL:", "\nDEL:")
+_SILENCE_SECONDS = 30.0
+
+
+class DirSync:
+    """Asks for changes, every few seconds.
+
+    Parameters
+    ----------
+    scope : Scope
+        What is watched.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    mechanism = "DirSync"
+
+    def __init__(self, scope: Scope, timer: Callable[[], float] = time.monotonic) -> None:
+        domains = dict.fromkeys(
+            max(
+                (each for each in scope.naming_contexts if base.is_under(each)),
+                key=lambda each: len(each.rdns),
+                default=base,
+            )
+            for base in scope.bases
+        )
+        self._domains = [_Domain(each, scope, timer) for each in domains]
+        self._seconds = scope.poll_seconds
+        self._server = ""
+        self._timer = timer
+
+    def follow(self, stream: Stream, patience: Patience) -> Iterator[Batch]:
+        """Yield what changes; see :class:`~ldapdb.watch.Source`."""
+        if stream.uri != self._server:
+            self._server = stream.uri
+            for domain in self._domains:
+                domain.forget()
+        while True:
+            began = self._timer()
+            changes, everything = [], False
+            for domain in self._domains:
+                is_new = not domain.cookie
+                changes += domain.ask(stream)
+                everything = everything or is_new
+            yield Batch([] if everything else changes, everything=everything)
+            yield from rest_until(began + self._seconds, stream, patience, self._timer)
+
+
+class _Domain:
+    """One domain, as far as the server has told."""
+
+    def __init__(self, name: DN, scope: Scope, timer: Callable[[], float]) -> None:
+        self._name = name
+        self._timer = timer
+        self._attributes = (*scope.attributes, _GUID, _IS_DELETED, "name")
+        self._lasting = [
+            name.lower() for name in scope.attributes if name.lower() != MEMBER.lower()
+        ]
+        self._known = Known()
+        # The attributes of each entry by which it is told what it is; equal ones are shared.
+        self._last: dict[bytes, tuple[tuple[bytes, ...], ...]] = {}
+        self._shared: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        self._object_security = False
+        self.cookie = b""
+
+    def forget(self) -> None:
+        """Forget how far it was known."""
+        self.cookie = b""
+        self._known.clear()
+        self._last.clear()
+        self._shared.clear()
+
+    def ask(self, stream: Stream) -> list[Change]:
+        """Ask what has changed.
+
+        Raises
+        ------
+        AccessDenied, UnexpectedResult
+            If it is not told to this account.
+        """
+        changes: list[Change] = []
+        more = True
+        while more:
+            entries, end = self._answer(stream)
+            if end.end.code:
+                if self.cookie:  # from before a restore, or of a server that was replaced
+                    self.forget()
+                    continue
+                if not self._object_security:
+                    # Without the right to replicate, one is told what any search shows.
+                    self._object_security = True
+                    continue
+                doing = "asking for changes"
+                raise result_error(
+                    end.end.code, stream.uri, doing, str(self._name), end.end.said
+                )  # fmt: skip
+            changes += [change for entry in entries for change in self._changes(entry)]
+            self.cookie, more = end.cookie, end.more
+        return changes
+
+    def _answer(self, stream: Stream) -> tuple[list[Entry], DirSynced]:
+        control = dirsync_request(self.cookie, object_security=self._object_security)
+        number = stream.ask(str(self._name), SUBTREE, _EVERYTHING, self._attributes, control)
+        entries: list[Entry] = []
+        heard = self._timer()
+        while self._timer() - heard < _SILENCE_SECONDS:
+            for message in stream.receive(1.0):
+                heard = self._timer()
+                try:
+                    said = read_dirsync(*message, number)
+                except (BrokenAnswer, UnicodeError) as error:
+                    raise DirectoryUnavailable(
+                        f"the directory at {stream.uri} broke off: {error}", server=stream.uri
+                    ) from error
+                if isinstance(said, DirSynced):
+                    return entries, said
+                if not isinstance(said, Reference):
+                    entries.append(said)
+        raise DirectoryUnavailable(
+            f"the directory at {stream.uri} has not answered for {_SILENCE_SECONDS:g} s",
+            server=stream.uri,
+        )
+
+    def _changes(self, entry: Entry) -> list[Change]:
+        [identifier] = map(bytes, entry.attributes.get(_GUID.lower(), [b""]))
+        if not identifier:
+            return []
+        if any(mark in entry.dn for mark in _DELETED) or _is_true(entry):
+            self._last.pop(identifier, None)
+            return [Change(self._known.pop(identifier), None)]
+        before = self._known.put(identifier, entry.dn)
+        return [Change(before, self._whole(identifier, entry))]
+
+    def _whole(self, identifier: bytes, entry: Entry) -> Entry:
+        """Add the attributes that have not changed, and remember all for the next time."""
+        last = self._last.get(identifier, ((),) * len(self._lasting))
+        now = []
+        for name, values in zip(self._lasting, last):
+            given = entry.attributes.get(name)
+            kept = values if given is None else tuple(map(bytes, given))
+            now.append(self._shared.setdefault(kept, kept))
+        self._last[identifier] = tuple(now)
+        lasting = {name: values for name, values in zip(self._lasting, now) if values}
+        return Entry(entry.dn, {**entry.attributes, **lasting})
+
+
+def _is_true(entry: Entry) -> bool:
+    return list(map(bytes, entry.attributes.get(_IS_DELETED.lower(), ()))) == [b"TRUE"]

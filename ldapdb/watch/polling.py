@@ -1,0 +1,159 @@
+"""Asking again and again, where a directory allows nothing better.
+
+Entries that were changed since the last time are found by when (``modifyTimestamp``), or by the
+server's own count of its changes (``uSNChanged`` on Active Directory). What is gone, or was
+replicated late under an earlier time, is found by comparing all there is with what there was;
+that takes long where there is much, so it takes a twentieth of the time at the most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Optional
+
+from ldapdb import filters
+from ldapdb.connection import Deadline, Stream
+from ldapdb.connection.results import result_error
+from ldapdb.dn import DN
+from ldapdb.entries import Entry
+from ldapdb.errors import InvalidValue
+from ldapdb.filters import Filter
+from ldapdb.searching import SUBTREE, Page
+from ldapdb.syntaxes import format_time, parse_time
+from ldapdb.watch.known import Known
+from ldapdb.watch.protocol import Batch, Change, Patience, Scope
+
+__all__ = ["Polling", "rest_until"]
+
+_EVERYTHING = filters.present("objectClass")
+_PAGE = 500
+_ANSWER_SECONDS = 60.0
+_SHARE = 20
+# Times are of whole seconds, and servers' clocks differ a little.
+_OVERLAP_SECONDS = 2.0
+
+
+class Polling:
+    """Asks for what was changed, and at times compares all there is.
+
+    Parameters
+    ----------
+    scope : Scope
+        What is watched.
+    timer : callable
+        Seconds of a monotonic clock.
+    """
+
+    mechanism = "polling"
+
+    def __init__(self, scope: Scope, timer: Callable[[], float] = time.monotonic) -> None:
+        self._scope = scope
+        self._timer = timer
+        self._identifier = scope.vendor.identifier_attribute
+        self._stamp = scope.vendor.change_attribute
+        self._known = Known()
+        self._stamps: dict[bytes, bytes] = {}
+        # How often each version of an entry was told: twice, because within the second of its
+        # time it may have been changed once more.
+        self._told: dict[tuple[bytes, bytes], int] = {}
+
+    def follow(self, stream: Stream, patience: Patience) -> Iterator[Batch]:
+        """Yield what changes; see :class:`~ldapdb.watch.Source`."""
+        self._known.clear()
+        self._stamps.clear()
+        self._told.clear()
+        full_at, everything = self._timer(), True
+        while True:
+            began = self._timer()
+            changes = [] if everything else self._changed(stream)
+            if began >= full_at:
+                changes += self._compared(stream)
+                ended = self._timer()
+                full_at = ended + max(_SHARE * (ended - began), self._scope.poll_seconds)
+            yield Batch([] if everything else changes, everything=everything)
+            everything = False
+            yield from rest_until(
+                began + self._scope.poll_seconds, stream, patience, self._timer
+            )  # fmt: skip
+
+    def _changed(self, stream: Stream) -> list[Change]:
+        """Ask for what was changed since the last time."""
+        since = self._since()
+        attributes = (*self._scope.attributes, self._identifier, self._stamp)
+        changes, told = [], {}
+        for entry in self._search(stream, since, attributes):
+            version = _value(entry, self._identifier), _value(entry, self._stamp)
+            told[version] = self._told.get(version, 0) + 1
+            if told[version] <= 2:  # noqa: PLR2004 -- see _told
+                changes.append(Change(self._put(entry), entry))
+        self._told = told
+        return changes
+
+    def _compared(self, stream: Stream) -> list[Change]:
+        """Compare all there is with what there was."""
+        changes, seen = [], set()
+        for entry in self._search(stream, _EVERYTHING, (self._identifier, self._stamp)):
+            identifier, stamp = _value(entry, self._identifier), _value(entry, self._stamp)
+            seen.add(identifier)
+            is_same = self._stamps.get(identifier) == stamp
+            before = self._put(entry)
+            if not is_same or before != entry.dn:
+                changes.append(Change(before, Entry(entry.dn, {})))
+        for identifier in set(self._known).difference(seen):
+            changes.append(Change(self._known.pop(identifier), None))
+            self._stamps.pop(identifier, None)
+        return changes
+
+    def _put(self, entry: Entry) -> Optional[str]:
+        identifier = _value(entry, self._identifier)
+        self._stamps[identifier] = _value(entry, self._stamp)
+        return self._known.put(identifier, entry.dn)
+
+    def _since(self) -> Filter:
+        if not self._stamps:
+            return _EVERYTHING
+        if self._scope.vendor.change_numbers:
+            last = max(int(stamp or b"0") for stamp in self._stamps.values())
+            return filters.at_least(self._stamp, str(last + 1))
+        latest = max(self._stamps.values()).decode("ascii", "replace")
+        try:
+            moment = float(parse_time(latest)) - _OVERLAP_SECONDS
+        except ValueError:
+            raise InvalidValue(f"{self._stamp} is {latest!r} and must be a time") from None
+        return filters.at_least(self._stamp, format_time(moment).replace(".0Z", "Z"))
+
+    def _search(self, stream: Stream, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
+        """Search all bases in pages; entries without an identifier are not for us to see."""
+        for base in self._scope.bases:
+            for entry in _pages(stream, base, wanted, attributes):
+                if _value(entry, self._identifier):
+                    yield entry
+
+
+def rest_until(
+    moment: float, stream: Stream, patience: Patience, timer: Callable[[], float]
+) -> Iterator[Batch]:
+    """Wait, awake for whoever is impatient and for the end of the connection."""
+    while (left := moment - timer()) > 0:
+        if stream.receive(min(left, patience())):
+            continue  # nobody was asked: nothing that matters
+        yield Batch()
+
+
+def _pages(stream: Stream, base: DN, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
+    cookie, is_last = b"", False
+    while not is_last:
+        deadline = Deadline(_ANSWER_SECONDS)
+        page = Page(_PAGE, cookie)
+        entries, _, end = stream.search(deadline, str(base), SUBTREE, wanted, attributes, page)
+        if end.code:
+            doing = "comparing all that is watched"
+            raise result_error(end.code, stream.uri, doing, str(base), end.said)
+        yield from entries
+        cookie, is_last = end.cookie, not end.cookie
+
+
+def _value(entry: Entry, attribute: str) -> bytes:
+    values = entry.attributes.get(attribute.lower(), ())
+    return bytes(values[0]) if values else b""
