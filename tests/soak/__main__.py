@@ -157,6 +157,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ldapdb-soak-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
+        if any(folder.iterdir()):
+            parser.error(f"{folder} is not empty: journals of two soaks are no history")
         violations = soak(seed, arguments.seconds, folder)
     show(violations)
     print(f"\nsoak: {'no violation' if not violations else f'{len(violations)} violations'}")
