@@ -248,6 +248,8 @@ def read_user(
 def _read_primary_group(entry: Entry) -> Optional[bytes]:
     """Read which group a user is in by number; None if it was not asked for or is hidden."""
     sids = entry.attributes.get(OBJECT_SID.lower(), ())
+    if not sids and PRIMARY_GROUP_ID.lower() not in entry.attributes:
+        return None
     number = entry.value(PRIMARY_GROUP_ID)
     if len(sids) != 1 or number is None:
         return None
