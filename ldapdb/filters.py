@@ -19,6 +19,7 @@ __all__ = [
     "all_of",
     "any_of",
     "at_least",
+    "attributes_of",
     "equal",
     "matches",
     "parse",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
+# The attribute of an item; whatever else stands behind a parenthesis is none.
+_ASKED = re.compile(r"\(([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)[^()=]*=")
 _CONTROLS = ("Cc", "Zl", "Zp")
 _OID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 # RFC 4515, section 3: an item is a description, an operator and a value; in an
@@ -123,6 +126,11 @@ def at_least(attribute: str, value: str) -> Filter:
         If `attribute` is malformed.
     """
     return Filter(f"({_description(attribute)}>={_escape(value)})")
+
+
+def attributes_of(search_filter: Filter) -> tuple[str, ...]:
+    """List the attributes that decide whether an entry matches, without their options."""
+    return tuple(dict.fromkeys(_ASKED.findall(search_filter.text)))
 
 
 def starts_with(attribute: str, initial: str, containing: str = "") -> Filter:

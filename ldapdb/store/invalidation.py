@@ -32,11 +32,13 @@ from ldapdb.dn import DN
 from ldapdb.entries import (
     MEMBER_UID,
     OBJECT_CLASS,
+    PRIMARY_GROUP_ID,
     Entry,
     is_application,
     is_grant,
 )
 from ldapdb.errors import InvalidValue
+from ldapdb.filters import attributes_of
 from ldapdb.store.caches import Caches
 from ldapdb.store.profile import Profile
 from ldapdb.watch import Batch, Change
@@ -242,5 +244,17 @@ def attributes(profile: Profile) -> tuple[str, ...]:
         *profile.member_attributes,
         MEMBER_UID,
         *(() if profile.notation.needs_schema else profile.notation.attributes),
+    )
+    return tuple(dict.fromkeys(wanted))
+
+
+def deciding(profile: Profile) -> tuple[str, ...]:
+    """List what else decides about an answer."""
+    wanted: Iterable[str] = (
+        *profile.notation.attributes,
+        *attributes_of(profile.users_filter),
+        *attributes_of(profile.groups_filter),
+        PRIMARY_GROUP_ID,
+        profile.user_id_attribute,
     )
     return tuple(dict.fromkeys(wanted))

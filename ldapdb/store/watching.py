@@ -10,7 +10,7 @@ from ldapdb.connection import Call, RootDSE
 from ldapdb.dn import DN
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
-from ldapdb.store.invalidation import Invalidation, attributes
+from ldapdb.store.invalidation import Invalidation, attributes, deciding
 from ldapdb.store.profile import Profile
 from ldapdb.watch import Scope, Watch, WatchInfo, sources_for
 
@@ -96,6 +96,7 @@ def scope_of(profile: Profile, root_dse: RootDSE, poll_seconds: float) -> Scope:
     return Scope(
         bases=tuple(_highest(base.dn for base in bases)),
         attributes=attributes(profile),
+        deciding=deciding(profile),
         vendor=root_dse.vendor,
         naming_contexts=root_dse.naming_contexts,
         controls=root_dse.controls,

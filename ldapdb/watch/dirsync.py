@@ -86,7 +86,9 @@ class _Domain:
     def __init__(self, name: DN, scope: Scope, timer: Callable[[], float]) -> None:
         self._name = name
         self._timer = timer
-        self._attributes = (*scope.attributes, _GUID, _IS_DELETED, "name")
+        # It tells of entries of which one of these has changed, and of no others.
+        asked = (*scope.attributes, *scope.deciding, _GUID, _IS_DELETED, "name")
+        self._attributes = tuple(dict.fromkeys(asked))
         self._lasting = [
             name.lower() for name in scope.attributes if name.lower() != MEMBER.lower()
         ]

@@ -30,6 +30,9 @@ class Scope:
         Where; none of them is below another.
     attributes : tuple of str
         What each change is to bring along.
+    deciding : tuple of str
+        Any further attributes of which a change matters; the vendor's servers that have to be
+        told so tell of no others.
     vendor : Vendor
         The kind of directory.
     naming_contexts : tuple of DN
@@ -42,6 +45,7 @@ class Scope:
 
     bases: tuple[DN, ...]
     attributes: tuple[str, ...]
+    deciding: tuple[str, ...]
     vendor: Vendor
     naming_contexts: tuple[DN, ...]
     controls: frozenset[str]

@@ -186,6 +186,12 @@ def test_builders_write_the_operators() -> None:
     assert str(filters.starts_with("cn", "a")) == "(cn=a*)"
     assert str(filters.starts_with("cn", "a", "b")) == "(cn=a*b*)"
     assert str(filters.at_least("uSNChanged", "7")) == "(uSNChanged>=7)"
+
+
+def test_the_attributes_of_a_filter_are_told() -> None:
+    text = "(&(|(cn;lang-de=a*)(CN>=1)(2.5.4.4~=x))(!(flags:1.2.840:=2))(:dn:2.4.6:=z)(cn=(b))"
+    asked = filters.attributes_of(filters.Filter(text))
+    assert asked == ("cn", "CN", "2.5.4.4", "flags")
     assert str(filters.starts_with("cn", " (", "* ")) == r"(cn=\20\28*\2a\20*)"
 
 

@@ -1,0 +1,214 @@
+"""Changes are seen as they happen: what was answered from memory is what the directory says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from ldapdb import LDAPDatabase
+from ldapdb.watch import State
+from support import DIRECTORIES, Directory
+from support.contents import Contents
+from support.servers import Column
+from support.waiting import eventually
+from support.watched import watched
+
+pytestmark = pytest.mark.live(
+    *("openldap", "389ds", "ad"),
+    reason="how a change is noticed does not depend on how policy is written; what it says does, "
+    "and has a test on all",
+)
+SYNCING = pytest.mark.live(
+    *("openldap", "389ds"), reason="Active Directory is asked, and does not tell"
+)
+
+IMAGES = ("simphony/mayavi:0.5", "simphony/paraview:1")
+USERS = ("alice", "bob", "carol", "dave")
+POLL_SECONDS = 0.1
+# Nothing but a change makes anything forgotten.
+LASTING = {"cache_ttl_seconds": 3600, "cache_negative_ttl_seconds": 3600}
+
+# Long before all is forgotten once more because a server may lag behind.
+SOON = 3.0
+
+Rights = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Callable[[str], Directory]]:
+    """Servers that tell of their changes, each started when it is first needed."""
+    with ExitStack() as stack:
+        known: dict[str, Directory] = {}
+
+        def get(vendor: str) -> Directory:
+            if vendor not in known:
+                known[vendor] = stack.enter_context(watched(Column(vendor)))
+            return known[vendor]
+
+        yield get
+
+
+@pytest.fixture
+def directory(
+    request: pytest.FixtureRequest, running: Callable[[str], Directory]
+) -> Iterator[Directory]:
+    """Such a server, with the base tree and nobody in it."""
+    column: Column = request.param
+    shared = running(column.vendor)
+    contents = Contents(shared.server)
+    mine = DIRECTORIES[column.vendor](shared.server, contents, stock=column.stock)
+    mine.add_tree()
+    try:
+        yield mine
+    finally:
+        mine.close()
+        contents.close()
+        again = Contents(shared.server)  # it may have been killed meanwhile
+        again._kept = contents._kept
+        again.sweep()
+        again.close()
+
+
+def follow(directory: Directory, **settings: Any) -> Any:
+    """Open a database that is in step with the directory."""
+    database = directory.open(
+        watch=True, **{"watch_poll_seconds": POLL_SECONDS, **LASTING, **settings}
+    )
+    assert eventually(lambda: is_live(database))
+    return database
+
+
+def is_live(database: Any) -> bool:
+    return database.watch_info().state is State.LIVE
+
+
+def rights(database: Any) -> Rights:
+    """Return all that the host would be told."""
+    found: Rights = {"": sorted(each.image for each in database.list_applications())}
+    for name in USERS:
+        user = database.get_user(user_name=name)
+        found[name] = None if user is None else user.id
+        found[f"{name} has"] = {
+            (each.application.image, each.application_policy.allow_home)
+            for each in (database.get_accounting_for_user(user) if user is not None else ())
+        }
+    return found
+
+
+def truth(directory: Directory) -> Rights:
+    """Return the same from a full read."""
+    with LDAPDatabase(**directory.database_kwargs(cache_ttl_seconds=0)) as database:
+        return rights(database)
+
+
+class Site:
+    """A few people, groups in groups, and grants to both."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.people = {name: directory.person(name) for name in USERS[:3]}
+        alice, bob, carol = self.people.values()
+        self.inner = directory.group("inner", alice, carol)
+        self.outer = directory.group("outer", self.inner, carol)
+        for image in IMAGES:
+            directory.application(image)
+        self.plain = directory.group("plain", carol, parent=f"ou=grants,{directory.base_dn}")
+        self.direct = directory.granted("direct", images=IMAGES[:1], members=[alice, bob])
+        self.nested = directory.granted(
+            "nested", images=IMAGES[1:], members=[self.outer, carol], home=True
+        )
+
+    @property
+    def application(self) -> str:
+        [dn] = [
+            dn
+            for dn in self.directory.below(f"ou=applications,{self.directory.base_dn}")
+            if "mayavi" in dn
+        ]
+        return dn
+
+
+def _disable(site: Site) -> None:
+    dn = site.people["alice"]
+    if site.directory.vendor == "ad":
+        site.directory._modify(dn, ("replace", "userAccountControl", ["546"]))
+    elif site.directory.vendor == "389ds":
+        site.directory._modify(dn, ("replace", "nsAccountLock", ["true"]))
+    else:
+        site.directory.delete(dn)  # without ppolicy nobody is locked
+        site.directory.unit("gone", parent=site.directory.groups_base)
+
+
+def _move_branch(site: Site) -> None:
+    """Move people with the branch that they are in: servers tell of the branch alone."""
+    branch = site.directory.unit("new")
+    dave = site.directory.person("dave", parent=branch)
+    site.directory.granted("branch", images=IMAGES[:1], members=[dave])
+
+
+CHANGES: dict[str, Callable[[Site], object]] = {
+    "a member leaves a grant": lambda it: it.directory.remove_member(
+        it.direct, it.people["alice"]
+    ),
+    "a member joins a grant": lambda it: it.directory.add_members(it.direct, it.people["carol"]),
+    "a member leaves an inner group": lambda it: it.directory.remove_member(
+        it.inner, it.people["alice"]
+    ),
+    "a member joins an inner group": lambda it: it.directory.add_members(
+        it.inner, it.people["bob"]
+    ),
+    "a group leaves an outer group": lambda it: it.directory.remove_member(it.outer, it.inner),
+    "a group is removed": lambda it: it.directory.delete(it.outer),
+    "a grant says something else": lambda it: it.directory.restate(
+        it.direct, images=IMAGES[:1], home=True
+    ),
+    "a grant is removed": lambda it: it.directory.delete(it.direct),
+    "a group becomes a grant": lambda it: it.directory.carry(
+        it.plain, "grant", images=IMAGES[:1]
+    ),
+    "a grant is added": lambda it: it.directory.granted(
+        "new", images=IMAGES[1:], members=[it.people["bob"]]
+    ),
+    "an application is removed": lambda it: it.directory.delete(it.application),
+    "an application is added": lambda it: it.directory.application("simphony/new:1"),
+    "a user is removed": lambda it: it.directory.delete(it.people["alice"]),
+    "a user is added": lambda it: it.directory.person("dave"),
+    "a user is renamed": lambda it: it.directory.rename_person(it.people["alice"], "dave"),
+    "a user is disabled": _disable,
+    "a branch comes with people": _move_branch,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_is_seen_as_it_happens(directory: Directory, what: str) -> None:
+    """Whatever an administrator does with his own tools, the TTL being an hour."""
+    site = Site(directory)
+    database = follow(directory)
+    before = rights(database)
+    assert before == truth(directory)
+    CHANGES[what](site)
+    after = truth(directory)
+    assert after != before
+    assert eventually(lambda: rights(database) == after, SOON)
+    assert database.watch_info().changes
+    assert is_live(database)
+
+
+@pytest.mark.live("openldap", "389ds", "ad", stock=True)
+def test_what_an_entry_says_is_seen_however_it_is_written(directory: Directory) -> None:
+    """In our attributes, or in a line of description."""
+    site = Site(directory)
+    database = follow(directory)
+    for what in (
+        "a group becomes a grant",
+        "a grant says something else",
+        "an application is added",
+    ):
+        before = rights(database)
+        CHANGES[what](site)
+        after = truth(directory)
+        assert after != before
+        assert eventually(lambda: rights(database) == truth(directory), SOON)
