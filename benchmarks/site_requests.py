@@ -1,0 +1,201 @@
+"""What a process of the host sends, as a real ``LDAPDatabase`` sends it.
+
+Names of users are all of one length, so that the same octets with another name in them are
+what the database would send for that one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from proxy import Proxy
+
+from benchmarks.data import GRANTS_OF_A_USER, MEMBERS, name_of
+from benchmarks.directory import BenchDirectory
+from benchmarks.site_model import SiteSize, requests_in
+from ldapdb import LDAPDatabase, ber
+from ldapdb.embedded import ldif_folder
+
+__all__ = ["Recorded", "SiteDirectory", "record", "view"]
+
+_READER = "cn=reader"
+_ADVISED_READER = "cn=remoteapp-reader,ou=services,dc=example,dc=org"
+_TTL_SECONDS = 1
+_SEARCH = 0x63
+
+
+@dataclass
+class SiteDirectory(BenchDirectory):
+    """A server whose reader is under the access rules of ``ldif/openldap/access.ldif``.
+
+    Parameters
+    ----------
+    like : SiteDirectory, optional
+        Another server, whose database it serves as well: a replica that is in step.
+    without_index : str
+        An attribute that it has no index of.
+    """
+
+    like: Optional[SiteDirectory] = None
+    without_index: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the same password as the other server: the same log-in is sent to both."""
+        if self.like is not None:
+            self.password = self.like.password
+
+    @classmethod
+    def of(cls, size: SiteSize, **more: Any) -> SiteDirectory:
+        """Make one; the database is kept if ``make bench`` uses the same."""
+        kept = size.applications == GRANTS_OF_A_USER
+        return cls(size=size, kept=kept, access=_advised_access(), **more)
+
+    @property
+    def database(self) -> Path:
+        """The folder of the database."""
+        return super().database if self.like is None else self.like.database
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def database_kwargs(self) -> dict[str, Any]:
+        """Return the settings of the reader."""
+        return {**super().database_kwargs(), "bind_dn": _READER}
+
+    def _configuration(self) -> str:
+        configuration = super()._configuration()
+        # The reader is the administrator of an empty database, and nobody special in ours.
+        folder = self.folder / "reader"
+        folder.mkdir(exist_ok=True)
+        database = configuration[configuration.index("dn: olcDatabase=mdb") :]
+        password = next(each for each in database.splitlines() if each.startswith("olcRootPW"))
+        own = (
+            "\ndn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\n"
+            "objectClass: olcMdbConfig\nolcDatabase: mdb\n"
+            f"olcSuffix: {_READER}\nolcRootDN: {_READER}\n{password}\nolcDbDirectory: {folder}\n"
+        )
+        indexes = [each for each in configuration.splitlines() if each.startswith("olcDbIndex: ")]
+        for line in indexes if self.without_index else ():
+            names, _, kinds = line.partition(": ")[2].partition(" ")
+            left = [name for name in names.split(",") if name != self.without_index]
+            new = f"olcDbIndex: {','.join(left)} {kinds}" if left else "# left out"
+            configuration = configuration.replace(line, new)
+        return configuration + own
+
+
+def _advised_access() -> str:
+    text = (ldif_folder() / "openldap" / "access.ldif").read_text(encoding="utf-8")
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("olcAccess: ") or (line.startswith("  ") and lines and lines[-1]):
+            lines.append(line)
+        elif lines and line == "-":
+            break
+    return "\n".join(lines).replace(_ADVISED_READER, _READER) + "\n"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The requests of one user's process, in their order.
+
+    Parameters
+    ----------
+    name : str
+        The user.
+    start : list of bytes
+        From its start to the first page.
+    view : list of bytes
+        Of a later view that finds the cache too old.
+    calls : int
+        Calls of ``get_accounting_for_user`` in a view.
+    """
+
+    name: str
+    start: list[bytes] = field(repr=False)
+    view: list[bytes] = field(repr=False)
+    calls: int
+
+    def searches(self) -> tuple[int, int]:
+        """Return the searches of a view, and of a start."""
+        return sum(map(_is_search, self.view)), sum(map(_is_search, self.start))
+
+    def plain(self) -> dict[str, Any]:
+        """Write it as JSON has it."""
+        return {
+            "name": self.name,
+            "start": [each.hex() for each in self.start],
+            "view": [each.hex() for each in self.view],
+        }
+
+
+def _is_search(message: bytes) -> bool:
+    _, start, end = ber.head(message, 0, len(message))
+    return message[ber.head(message, start, end)[2]] == _SEARCH
+
+
+def _without_number(message: bytes) -> bytes:
+    _, start, end = ber.head(message, 0, len(message))
+    return message[ber.head(message, start, end)[2] :]
+
+
+def record(directory: SiteDirectory, users: int) -> list[Recorded]:
+    """Record the processes of some users, who have not the same applications.
+
+    Raises
+    ------
+    RuntimeError
+        If two views of one process that must both ask send different requests: what is sent
+        again and again would not be known.
+    """
+    blocks = directory.size.entitled // MEMBERS
+    names = [name_of(number * blocks // users * MEMBERS) for number in range(users)]
+    recorded = []
+    for name in names:
+        # One for each: the last word of the one before, its unbind, is not to be in ours.
+        proxy = Proxy("127.0.0.1", directory.port)
+        settings = {**directory.database_kwargs(), "uri": proxy.uri}
+        try:
+            recorded.append(_record(proxy, settings, name))
+        finally:
+            proxy.close()
+    return recorded
+
+
+def _record(proxy: Proxy, settings: dict[str, Any], name: str) -> Recorded:
+    sent = bytearray()
+    proxy.look = sent.extend
+
+    def seen() -> list[bytes]:
+        octets = bytes(sent)
+        sent.clear()
+        return requests_in(octets)
+
+    with LDAPDatabase(**settings, cache_ttl_seconds=_TTL_SECONDS) as database:
+        user = database.get_user(user_name=name)
+        calls = view(database, user)
+        start = seen()
+        views = []
+        for _ in range(2):
+            view(database, user)
+            assert not seen(), "a view that knows all asks nothing"
+            time.sleep(_TTL_SECONDS * 1.05)
+            view(database, user)
+            views.append(seen())
+    first, second = ([_without_number(each) for each in requests] for requests in views)
+    if first != second:
+        raise RuntimeError("two views that ask the directory send different requests")
+    return Recorded(name, start, views[0], calls)
+
+
+def view(database: LDAPDatabase, user: Any) -> int:
+    """Ask what the host asks for a page of applications, and return how often it asked."""
+    found = database.get_accounting_for_user(user)
+    for _ in found:
+        database.get_accounting_for_user(user)
+    return 1 + len(found)
