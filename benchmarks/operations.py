@@ -46,6 +46,8 @@ class _Counting:
         with self._proxy.operations() as seen:
             yield
         self.counts[name] = dict(sorted(Counter(seen).items()))
+        if seen.trips < len(seen):
+            self.counts[name]["trips"] = seen.trips
 
 
 def count() -> Counts:

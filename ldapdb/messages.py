@@ -24,6 +24,7 @@ __all__ = [
     "delete_request",
     "message",
     "modify_request",
+    "number_of",
     "operation",
     "read_result",
     "result",
@@ -121,13 +122,27 @@ def operation(octets: bytes, start: int, stop: int, number: int) -> ber.Element:
     BrokenAnswer
         If it is none, or answers something else.
     """
+    found, at = number_of(octets, start, stop)
+    if found != number:
+        raise BrokenAnswer("an answer to something else")
+    return ber.head(octets, at, stop)
+
+
+def number_of(octets: bytes, start: int, stop: int) -> tuple[int, int]:
+    """Read a message's number; return also where its operation begins.
+
+    Raises
+    ------
+    BrokenAnswer
+        If it is no message.
+    """
     tag, at, end = ber.head(octets, start, stop)
     if tag != ber.SEQUENCE or end != stop:
         raise BrokenAnswer("what is no message")
     tag, first, last = ber.head(octets, at, stop)
-    if tag != ber.INTEGER or ber.number(octets, first, last) != number:
-        raise BrokenAnswer("an answer to something else")
-    return ber.head(octets, last, stop)
+    if tag != ber.INTEGER:
+        raise BrokenAnswer("a message without a number")
+    return ber.number(octets, first, last), last
 
 
 def read_result(octets: bytes, number: int, request: bytes) -> Result:

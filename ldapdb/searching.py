@@ -21,16 +21,19 @@ from ldapdb.filters import Filter
 __all__ = [
     "BASE",
     "LEVEL",
+    "NO_ATTRIBUTES",
     "SUBTREE",
     "End",
     "Page",
     "Reference",
+    "Search",
     "read_answer",
     "search_request",
 ]
 
 # Scopes (RFC 4511, section 4.5.1.2).
 BASE, LEVEL, SUBTREE = 0, 1, 2
+NO_ATTRIBUTES = ("1.1",)  # section 4.5.1.8
 
 _REQUEST, _ENTRY, _END, _REFERENCE = 0x63, 0x64, 0x65, 0x73
 _CONTROLS, _REFERRALS, _BOOLEAN = 0xA0, 0xA3, 0x01
@@ -38,6 +41,30 @@ _REFERRALS_AT = 3
 _PAGED_RESULTS = b"1.2.840.113556.1.4.319"  # RFC 2696
 _NONE = ber.integer(0)
 _PAGE_SHAPE = [ber.INTEGER, ber.OCTETS]
+
+
+class Search(NamedTuple):
+    """What is asked for.
+
+    Parameters
+    ----------
+    base : str
+        DN of the entry to begin at.
+    scope : int
+        `BASE`, `LEVEL` or `SUBTREE`.
+    search_filter : Filter
+        Which entries.
+    attributes : tuple of str
+        Which to return; ``1.1`` for none.
+    page : Page, optional
+        The part of the answer that is wanted; by default all of it at once.
+    """
+
+    base: str
+    scope: int
+    search_filter: Filter
+    attributes: tuple[str, ...]
+    page: Optional[Page] = None
 
 
 class Page(NamedTuple):

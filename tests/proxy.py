@@ -140,6 +140,18 @@ class AtWrite:
             self._act()
 
 
+class Operations(list[str]):
+    """The operations that passed, in order.
+
+    Attributes
+    ----------
+    trips : int
+        Round trips: how often a client asked after an answer, or for the first time.
+    """
+
+    trips = 0
+
+
 class Proxy:
     """A proxy on a free port of the loopback address.
 
@@ -186,7 +198,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._seen: list[list[str]] = []
+        self._seen: list[Operations] = []
         self._start(self._accept)
 
     @property
@@ -200,9 +212,9 @@ class Proxy:
             return len(self._open) // 2
 
     @contextlib.contextmanager
-    def operations(self) -> Iterator[list[str]]:
+    def operations(self) -> Iterator[Operations]:
         """Collect the operations that pass from now on."""
-        seen: list[str] = []
+        seen = Operations()
         with self._lock:
             self._seen.append(seen)
         try:
@@ -308,12 +320,14 @@ class Proxy:
 
     def _converse(self, client: socket.socket, server: socket.socket) -> None:
         requests, asked = Requests(), [""]
+        answered = threading.Event()
+        answered.set()
 
         def ask(data: bytes) -> bytes:
             if self.look is not None:
                 self.look(data)
             operations = requests.feed(data)
-            self._count(operations)  # before the server can have answered
+            self._count(operations, answered)  # before the server can have answered
             for operation in operations:
                 asked.append(operation)
                 if self.asked is not None:
@@ -321,6 +335,7 @@ class Proxy:
             return data
 
         def answer(data: bytes) -> bytes:
+            answered.set()
             if self.answered is not None:
                 self.answered(asked[-1], data)
             return data if self.tamper is None else self.tamper(data)
@@ -338,10 +353,14 @@ class Proxy:
         _pump(client, server, ask, server.sendall)
         answers.join()
 
-    def _count(self, operations: list[str]) -> None:
+    def _count(self, operations: list[str], answered: threading.Event) -> None:
+        is_trip = bool(operations) and answered.is_set()
+        if is_trip:
+            answered.clear()
         with self._lock:
             for seen in self._seen:
                 seen.extend(operations)
+                seen.trips += is_trip
 
 
 def _pump(

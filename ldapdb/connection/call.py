@@ -3,61 +3,31 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Optional, Protocol, TypeVar
+from typing import Optional, Protocol, TypeVar, Union
 from urllib.parse import unquote, urlsplit
 
+from ldapdb.connection.answers import EVERYTHING, RootDSE, part_of, partial, search_error
 from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.results import SUCCESS, result_error
-from ldapdb.connection.session import Session
+from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS, result_error
+from ldapdb.connection.session import Answer, Session
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_CLASS, Entry, Modification
-from ldapdb.errors import DirectoryUnavailable, IncompleteResult
-from ldapdb.filters import Filter, present
+from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
+from ldapdb.filters import Filter
 from ldapdb.messages import add_request, delete_request, modify_request
-from ldapdb.searching import BASE, LEVEL, SUBTREE, Page
-from ldapdb.vendors import Vendor
+from ldapdb.searching import BASE, LEVEL, NO_ATTRIBUTES, SUBTREE, Page, Search
 
-__all__ = ["Call", "RootDSE"]
+__all__ = ["Call"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Use = Callable[[Session, Deadline], T]
 
-_EVERYTHING = present("objectClass")
 _REFERRAL = 10
-_RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
-_NO_ATTRIBUTES = ("1.1",)  # RFC 4511, section 4.5.1.8
 _WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"  # RFC 4532
-
-
-@dataclass(frozen=True)
-class RootDSE:
-    """What a directory says of itself, and the vendor it was recognised as.
-
-    Parameters
-    ----------
-    vendor : Vendor
-        The record that fits.
-    naming_contexts : tuple of DN
-        The trees it holds.
-    subschema : DN
-        Where it keeps its schema.
-    controls : frozenset of str
-        OIDs of the controls that it knows.
-    server : str
-        URI of the server that said so.
-    """
-
-    vendor: Vendor
-    naming_contexts: tuple[DN, ...]
-    subschema: DN
-    controls: frozenset[str]
-    server: str
 
 
 class Runner(Protocol):
@@ -102,6 +72,7 @@ class Call:
         self.asked: list[str] = []
         self.written: list[str] = []
         self.slow: set[str] = set()
+        self._ahead: dict[Search, Union[list[Entry], LDAPDBError]] = {}
 
     @property
     def uris(self) -> Sequence[str]:
@@ -118,7 +89,7 @@ class Call:
         return self._directory.root_dse(self)
 
     def read(
-        self, dn: DN, attributes: Sequence[str], search_filter: Filter = _EVERYTHING
+        self, dn: DN, attributes: Sequence[str], search_filter: Filter = EVERYTHING
     ) -> tuple[str, list[Entry]]:
         """Read one entry; return the server asked and a list of one entry or none.
 
@@ -127,11 +98,13 @@ class Call:
         NoSuchEntry
             If it is not there or may not be seen.
         """
-        entries = self._read(
-            lambda session, deadline: self._search(
-                session, deadline, dn, BASE, search_filter, attributes, None
-            )[0]
-        )
+        entries = self._known(dn, BASE, search_filter, attributes)
+        if entries is None:
+            entries = self._read(
+                lambda session, deadline: self._search(
+                    session, deadline, dn, BASE, search_filter, attributes, None
+                )[0]
+            )
         return self.asked[-1], entries
 
     def search(self, base: DN, search_filter: Filter, attributes: Sequence[str]) -> list[Entry]:
@@ -144,6 +117,9 @@ class Call:
         IncompleteResult
             If the server sent a part of the answer only.
         """
+        known = self._known(base, SUBTREE, search_filter, attributes)
+        if known is not None:
+            return known
         return self._read(
             lambda session, deadline: self._search(
                 session, deadline, base, SUBTREE, search_filter, attributes, None
@@ -173,7 +149,32 @@ class Call:
                 for entry in page
             ]
 
-        return self._read(pages)
+        page = Page(page_size)
+        known = self._known(base, SUBTREE, search_filter, attributes, page)
+        return self._read(pages) if known is None else known
+
+    def ask_ahead(self, searches: Sequence[Search]) -> None:
+        """Send searches that are sure to come, all in one round trip.
+
+        Whoever makes one of them then finds its answer here, once, be it that there is no
+        such entry. What the server answers with another error, or with a part, is as if it had
+        not been asked, so that the one whose search it is says what that means.
+
+        Raises
+        ------
+        DirectoryUnavailable
+            If no server answered.
+        """
+
+        def together(session: Session, deadline: Deadline) -> list[Answer]:
+            return session.search_together(deadline, searches)
+
+        answers = self._read(together)
+        for search, (entries, elsewhere, end) in zip(searches, answers):
+            if end.code == SUCCESS and not elsewhere and not end.cookie:
+                self._ahead[search] = entries
+            elif end.code == NO_SUCH_OBJECT:
+                self._ahead[search] = search_error(end, self.asked[-1], search.base)
 
     def sees(self, base: DN, search_filter: Filter) -> bool:
         """Tell whether anything in the subtree of `base` matches; reads one entry at the most.
@@ -187,7 +188,7 @@ class Call:
 
     def sees_below(self, base: DN) -> bool:
         """Tell whether the account is shown anything directly below `base`; as :meth:`sees`."""
-        return self._first_page(base, LEVEL, _EVERYTHING)
+        return self._first_page(base, LEVEL, EVERYTHING)
 
     def _first_page(self, base: DN, scope: int, search_filter: Filter) -> bool:
         # By a page of one and not by a size limit, which Active Directory does not heed.
@@ -196,6 +197,23 @@ class Call:
                 self._search(session, deadline, base, scope, search_filter, (), Page(1))[0]
             ),
         )
+
+    def _known(
+        self,
+        base: DN,
+        scope: int,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        page: Optional[Page] = None,
+    ) -> Optional[list[Entry]]:
+        """Return the answer to a search if it was asked ahead."""
+        if not self._ahead:
+            return None
+        search = Search(str(base), scope, search_filter, tuple(attributes), page)
+        known = self._ahead.pop(search, None)
+        if isinstance(known, LDAPDBError):
+            raise known
+        return known
 
     def _read(self, use: Use[T]) -> T:
         server, answer = self._directory.run(self, use)
@@ -237,17 +255,15 @@ class Call:
     ) -> tuple[list[Entry], bytes]:
         began = time.perf_counter()
         entries, referred, end = session.search(
-            deadline, str(base), scope, search_filter, attributes or _NO_ATTRIBUTES, page
+            deadline, str(base), scope, search_filter, attributes or NO_ATTRIBUTES, page
         )
         if end.code == _REFERRAL:
-            raise _partial(session.uri, base, end.referrals)
+            raise partial(session.uri, base, end.referrals)
         if end.code != SUCCESS:
-            raise result_error(
-                end.code, session.uri, f"searching {base or 'the root DSE'}", str(base), end.said
-            )
+            raise search_error(end, session.uri, str(base))
         elsewhere = [uri for uri in referred if not self._is_of_no_matter(uri)]
         if elsewhere:
-            raise _partial(session.uri, base, elsewhere)
+            raise partial(session.uri, base, elsewhere)
         log.debug(
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
@@ -301,8 +317,8 @@ class Call:
             found: list[bytes] = []
             wanted: Optional[str] = attribute
             while wanted is not None:
-                entries = self._search(session, deadline, dn, BASE, _EVERYTHING, (wanted,), None)[0]
-                values, following = _part(entries, attribute)
+                entries = self._search(session, deadline, dn, BASE, EVERYTHING, (wanted,), None)[0]
+                values, following = part_of(entries, attribute)
                 if values is None and found:
                     raise IncompleteResult(
                         f"the directory at {session.uri} does not send {wanted!r} of '{dn}', which "
@@ -372,30 +388,3 @@ class Call:
             )
             unsettled.answer_lost = True
             raise unsettled from error
-
-
-def _part(
-    entries: Sequence[Entry], attribute: str
-) -> tuple[Optional[Sequence[bytes]], Optional[str]]:
-    """Return the values in an answer, None if there are none, and how to ask for those after."""
-    attributes = entries[0].attributes if entries else {}
-    for name, values in attributes.items():
-        part = _RANGE.fullmatch(name)
-        if part is not None and part["attribute"] == attribute.lower():
-            following = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
-            return values, following
-    return attributes.get(attribute.lower()), None
-
-
-def _partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult:
-    """Say that a part of the answer is on other servers, which are never asked.
-
-    A referral names a host, and whoever may write one could name his own.
-    """
-    return IncompleteResult(
-        f"the directory at {server} has a part of '{base}' elsewhere ({', '.join(elsewhere)}), and "
-        "ldapdb does not follow referrals; use a server that holds all of it, or a base in uri's "
-        "own part (users_base, groups_base, base_dn)",
-        server=server,
-        dn=str(base),
-    )

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from ldapdb.connection.call import Call, RootDSE
+from ldapdb.connection.answers import RootDSE
+from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.pool import Pool
 from ldapdb.connection.session import Session

@@ -6,9 +6,9 @@ from typing import Optional
 
 from ldapdb import errors
 
-__all__ = ["SUCCESS", "WIRE_ERRORS", "result_error"]
+__all__ = ["NO_SUCH_OBJECT", "SUCCESS", "WIRE_ERRORS", "result_error"]
 
-SUCCESS = 0
+SUCCESS, NO_SUCH_OBJECT = 0, 32
 _LIFT_SIZE_LIMIT = (
     "lift the limit for this account (OpenLDAP: olcLimits with size.soft, size.hard and "
     "size.prtotal unlimited, see ldif/openldap/access.ldif; 389 DS: nsSizeLimit of its entry)"
@@ -26,7 +26,7 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     16: (errors.NoSuchValue, "says that the attribute has no such value"),
     17: (errors.SchemaMissing, "does not know an attribute; load the schema from ldif/"),
     20: (errors.ValueExists, "says that the attribute has this value already"),
-    32: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
+    NO_SUCH_OBJECT: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
     48: (errors.CredentialsRefused, "does not allow this kind of bind; see bind and bind_dn"),
     49: (errors.CredentialsRefused, "refused the log-in; check bind_dn and its password"),
     50: (errors.AccessDenied, "gives this account no right to do that; see ldif/ for access rules"),

@@ -17,15 +17,18 @@ from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
-from ldapdb.messages import UNBIND, Result, message, read_result
-from ldapdb.searching import End, Page, Reference, read_answer, search_request
+from ldapdb.messages import UNBIND, Result, message, number_of, read_result
+from ldapdb.searching import End, Page, Reference, Search, read_answer, search_request
 from ldapdb.settings import Settings
 
-__all__ = ["Session"]
+__all__ = ["Answer", "Session"]
 
 # An idle connection may have been cut by a firewall that sends nothing; younger than this
 # it is used without asking.
 _IDLE_SECONDS = 240.0
+
+# Entries, URIs of other servers, and the end.
+Answer = tuple[list[Entry], list[str], End]
 
 _Error = TypeVar("_Error", bound=BaseException)
 
@@ -153,7 +156,7 @@ class Session:
         search_filter: Filter,
         attributes: Sequence[str],
         page: Optional[Page],
-    ) -> tuple[list[Entry], list[str], End]:
+    ) -> Answer:
         """Search; return the entries, the URIs of other servers, and the answer's end."""
         self._socket.deadline = deadline
         self._socket.heard = False
@@ -167,7 +170,46 @@ class Session:
             deadline.remaining()  # a socket's time-out is the deadline's
             raise self._broken("broke off", error) from error
 
-    def _answer(self, number: int) -> tuple[list[Entry], list[str], End]:
+    def search_together(self, deadline: Deadline, searches: Sequence[Search]) -> list[Answer]:
+        """Send several searches at once; return what :meth:`search` would of each.
+
+        The server answers them in any order, or all at a time.
+        """
+        self._socket.deadline = deadline
+        self._socket.heard = False
+        asked = {next(self._numbers): each for each in searches}
+        try:
+            self._socket.sendall(
+                b"".join(search_request(number, *each) for number, each in asked.items())
+            )
+            answers = self._answers(set(asked))
+        except WIRE_ERRORS as error:
+            deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken("broke off", error) from error
+        return [answers[number] for number in asked]
+
+    def _answers(self, open_numbers: set[int]) -> dict[int, Answer]:
+        found: dict[int, tuple[list[Entry], list[str]]] = {each: ([], []) for each in open_numbers}
+        ended: dict[int, Answer] = {}
+        for octets, start, stop in self._socket.messages():
+            number, _ = number_of(octets, start, stop)
+            if number not in open_numbers:
+                raise BrokenAnswer("an answer to something else")
+            answer = read_answer(octets, start, stop, number)
+            if isinstance(answer, Entry):
+                found[number][0].append(answer)
+            elif isinstance(answer, Reference):
+                found[number][1].extend(answer.uris)
+            else:
+                ended[number] = (*found[number], answer)
+                open_numbers.discard(number)
+            if not open_numbers:
+                if stop != len(octets):
+                    raise BrokenAnswer("something after the end of an answer")
+                return ended
+        raise ConnectionError("closed before the answer's end")
+
+    def _answer(self, number: int) -> Answer:
         entries: list[Entry] = []
         elsewhere: list[str] = []
         for octets, start, stop in self._socket.messages():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from typing import Optional
 
 from ldapdb.cache import CacheInfo
-from ldapdb.connection import Call, Deadline, Directory
+from ldapdb.connection import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
 from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied, NotFound, ReadOnly
 from ldapdb.model import (
@@ -26,6 +26,7 @@ from ldapdb.model import (
     Window,
     mapping_id,
 )
+from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.forking import renew_in_children
@@ -34,7 +35,7 @@ from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.routes import Routes
-from ldapdb.store.schema import require_schema
+from ldapdb.store.schema import LIKELY, require_schema
 from ldapdb.store.tree import create_tree
 from ldapdb.store.watching import Watching
 from ldapdb.watch import WatchInfo
@@ -90,6 +91,9 @@ class Store:
             Each with its own remedy.
         """
         call = self._directory.call(self._routes.reading())
+        base = Search(str(DN.parse(self.settings.base_dn)), BASE, EVERYTHING, NO_ATTRIBUTES)
+        likely = [] if self.settings.schema == "stock" else [LIKELY]
+        call.ask_ahead([ROOT_DSE, base, *likely])
         require_base(call, self._for(call).profile.base)
         self._require_schema(call)
 
@@ -289,9 +293,12 @@ class Store:
         if self.settings.read_only:
             return self._in_effect(image, user_name, policy, ReadOnly(_READ_ONLY))
         call = self._write_call()
-        user = self._for(call).require(call, image, user_name)
+        readers = self._for(call)
+        entry = readers.grants.asking(image, policy, Window())
+        call.ask_ahead([*readers.asking(image, user_name), entry])
+        user = readers.require(call, image, user_name)
         try:
-            self._for(call).grants.add_member(call, image, policy, Window(), user.dn)
+            readers.grants.add_member(call, image, policy, Window(), user.dn)
             self._routes.require_known(call, user.id)
         except AccessDenied as error:
             self._caches.forget_grants_of(user)
@@ -313,7 +320,7 @@ class Store:
         check_image(image)
         check_text(user_name, "user name")
         call = self._write_call()
-        self._revoke(call, image, self._for(call).require(call, image, user_name), policy)
+        self._revoke(call, image, self._require(call, image, user_name), policy)
 
     def revoke_all(self, image: str, user_name: str) -> list[Policy]:
         """Take an application from a user under every policy that names him directly.
@@ -331,7 +338,7 @@ class Store:
         check_image(image)
         check_text(user_name, "user name")
         call = self._write_call()
-        user = self._for(call).require(call, image, user_name)
+        user = self._require(call, image, user_name)
         revoking = self._for(call).revoking
         policies = revoking.policies(call, image, user)
         if not policies:
@@ -364,6 +371,11 @@ class Store:
             self._routes.require_known(call, everybody=True)
         for image, holder, policy in meant:
             self._revoke(call, image, holder, policy)
+
+    def _require(self, call: Call, image: str, user_name: str) -> User:
+        readers = self._for(call)
+        call.ask_ahead(readers.asking(image, user_name))
+        return readers.require(call, image, user_name)
 
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
         try:

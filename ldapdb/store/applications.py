@@ -33,8 +33,9 @@ from ldapdb.errors import (
 from ldapdb.filters import Filter
 from ldapdb.model import Application
 from ldapdb.naming import application_cn
+from ldapdb.searching import Search
 from ldapdb.store.profile import Profile
-from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.reading import Warned, batches, query, search
 from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
@@ -66,6 +67,7 @@ class Applications:
         form = vendor.identifier_form(vendor.identifier_attribute)
         assert form is not None  # noqa: S101 -- every record lists its own identifier
         self._id_form = form
+        self._attributes = (*self._notation.attributes, self._id_attribute)
 
     def by_images(self, call: Call, images: Iterable[str]) -> dict[str, Application]:
         """Find the applications of some images, in one round trip for a few hundred."""
@@ -74,6 +76,11 @@ class Applications:
             found += self._search(call, self._notation.of_images(APPLICATION_CLASS, batch))
         named = (application for application in found if application.image in wanted)
         return {application.image: application for application in self._unique(named)}
+
+    def asking(self, image: str) -> Search:
+        """Return the search that :meth:`by_images` makes for an image."""
+        wanted = self._notation.of_images(APPLICATION_CLASS, [image])
+        return query(self._profile.applications, wanted, self._attributes, self._profile.page_size)
 
     def by_id(self, call: Call, application_id: int) -> Optional[Application]:
         """Find an application by id."""
@@ -175,7 +182,7 @@ class Applications:
             call,
             self._profile.applications,
             wanted,
-            (*self._notation.attributes, self._id_attribute),
+            self._attributes,
             self._profile.page_size,
         )
         entries = filter(is_application, self._warned.readable(found, self._notation.read))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Optional
 
 from ldapdb import filters
-from ldapdb.connection import Call
+from ldapdb.connection import EVERYTHING, Call
 from ldapdb.dn import DN
 from ldapdb.entries import (
     GRANT_CLASS,
@@ -34,6 +34,7 @@ from ldapdb.errors import (
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, User, Window
 from ldapdb.naming import grant_cn
+from ldapdb.searching import BASE, Search
 from ldapdb.store.applications import (
     delete_or_strip,
     overtaken,
@@ -98,6 +99,11 @@ class Grants:
         has_members = filters.any_of(*map(filters.present, self._profile.member_attributes))
         wanted = filters.all_of(self._notation.carrying(GRANT_CLASS), has_members)
         confirm_nothing(call, [self._profile.grants], wanted, "grants")
+
+    def asking(self, image: str, policy: Policy, window: Window) -> Search:
+        """Return the search that :meth:`add_member` begins with."""
+        dn = self._profile.grants.dn.child("cn", grant_cn(image, policy, window, 1))
+        return Search(str(dn), BASE, EVERYTHING, tuple(self._notation.attributes))
 
     def add_member(
         self, call: Call, image: str, policy: Policy, window: Window, member: DN

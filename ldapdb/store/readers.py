@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ldapdb.connection import Call
 from ldapdb.errors import NotFound
 from ldapdb.model import User
+from ldapdb.searching import Search
 from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches
@@ -48,6 +49,10 @@ class Readers:
             revoking=Revoking(users, grants, memberships),
             accountant=Accountant(applications, memberships, caches, warned, clock),
         )
+
+    def asking(self, image: str, user_name: str) -> list[Search]:
+        """List the searches that :meth:`require` begins with."""
+        return [self.applications.asking(image), *self.users.asking(user_name)]
 
     def require(self, call: Call, image: str, user_name: str) -> User:
         """Return the user, if he and the application are there now.

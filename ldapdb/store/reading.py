@@ -15,9 +15,10 @@ from ldapdb.connection import Call
 from ldapdb.entries import Entry
 from ldapdb.errors import BaseNotFound, InvalidValue, LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter
+from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.profile import Base
 
-__all__ = ["Warned", "batches", "require_base", "search"]
+__all__ = ["Warned", "batches", "query", "require_base", "search"]
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,14 @@ def search(
     return entries
 
 
+def query(
+    base: Base, search_filter: Filter, attributes: Sequence[str], page_size: int = 0
+) -> Search:
+    """Write down what :func:`search` sends first, to ask it ahead."""
+    page = Page(page_size) if page_size else None
+    return Search(str(base.dn), SUBTREE, search_filter, tuple(attributes), page)
+
+
 def require_base(call: Call, base: Base) -> None:
     """See that a base is there, and that the account may see it.
 
@@ -72,7 +81,7 @@ def require_base(call: Call, base: Base) -> None:
         If not, with the setting it comes from.
     """
     try:
-        server, entries = call.read(base.dn, ("1.1",))
+        server, entries = call.read(base.dn, NO_ATTRIBUTES)
     except NoSuchEntry as error:
         raise _not_found(base, error.server, error.result_code, _account(call)) from error
     if not entries:

@@ -9,9 +9,10 @@ from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
 from ldapdb.errors import NoSuchEntry, SchemaMissing
+from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.vendors import SchemaLookup
 
-__all__ = ["require_schema"]
+__all__ = ["LIKELY", "require_schema"]
 
 _CLASSES = (APPLICATION_CLASS, GRANT_CLASS)
 _DEFINITIONS = "objectClasses"
@@ -41,11 +42,15 @@ def require_schema(call: Call) -> None:
         )
 
 
+# objectIdentifierFirstComponentMatch (RFC 4517, 4.2.26): the entry is found by what it
+# defines, and its 80 kB of definitions stay where they are.
+_BOTH = filters.all_of(*(filters.equal(_DEFINITIONS, name) for name in _CLASSES))
+# What a server that is asked so is asked, if its schema is where it mostly is.
+LIKELY = Search("cn=Subschema", BASE, _BOTH, NO_ATTRIBUTES)
+
+
 def _found_by_definition(call: Call, subschema: DN) -> bool:
-    # objectIdentifierFirstComponentMatch (RFC 4517, 4.2.26): the entry is found by what it
-    # defines, and its 80 kB of definitions stay where they are.
-    both = filters.all_of(*(filters.equal(_DEFINITIONS, name) for name in _CLASSES))
-    return bool(call.read(subschema, ("1.1",), both)[1])
+    return bool(call.read(subschema, NO_ATTRIBUTES, _BOTH)[1])
 
 
 def _defined(call: Call, subschema: DN) -> bool:

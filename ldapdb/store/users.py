@@ -13,8 +13,9 @@ from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
 from ldapdb.errors import AmbiguousName, SettingsError
 from ldapdb.filters import Filter
 from ldapdb.model import User
+from ldapdb.searching import Search
 from ldapdb.store.profile import Profile
-from ldapdb.store.reading import Warned, batches, search
+from ldapdb.store.reading import Warned, batches, query, search
 from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
@@ -72,6 +73,14 @@ class Users:
                 dn=entries[0].dn,
             )
         return self._one(entries, name)
+
+    def asking(self, name: str) -> list[Search]:
+        """List the searches that :meth:`by_name` begins with."""
+        if not name.strip() or not _is_utf8(name):
+            return []
+        wanted = filters.any_of(*(filters.equal(attribute, name) for attribute in self._names))
+        wanted = filters.all_of(self._profile.users_filter, wanted)
+        return [query(base, wanted, self._attributes) for base in self._profile.users]
 
     def by_id(self, call: Call, user_id: int) -> Optional[User]:
         """Find a user by id, in one search."""

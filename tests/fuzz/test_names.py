@@ -95,7 +95,7 @@ def watched(sample: Private) -> Iterator[tuple[Any, Requests]]:
     kwargs = sample.database_kwargs(
         counted=True, cache_ttl_seconds=0, cache_max_stale_seconds=0, user_name_attribute="uid"
     )
-    proxy = sample._counting()
+    proxy = sample.proxy()
     proxy.look = requests
     try:
         with LDAPDatabase(**kwargs) as database:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-from proxy import Proxy
+from proxy import Operations, Proxy
 
 from ldapdb.dn import DN
 from ldapdb.settings import Settings, load
@@ -251,7 +251,7 @@ class Directory:
             Whether what it sends is seen by :meth:`operations`.
         """
         notation = {"schema": "stock"} if self.stock else {}
-        through = {"uri": self._counting().uri} if counted else {}
+        through = {"uri": self.proxy().uri} if counted else {}
         return {**self.server.database_kwargs(), **notation, **through, **settings}
 
     def settings(self, *, counted: bool = False, **settings: Any) -> Settings:
@@ -266,12 +266,13 @@ class Directory:
         return database
 
     @contextmanager
-    def operations(self) -> Iterator[list[str]]:
+    def operations(self) -> Iterator[Operations]:
         """Collect the operations that reach the server from what was opened as counted."""
-        with self._counting().operations() as seen:
+        with self.proxy().operations() as seen:
             yield seen
 
-    def _counting(self) -> Proxy:
+    def proxy(self) -> Proxy:
+        """Return what stands between the server and what was opened as counted."""
         if self._proxy is None:
             address = urlsplit(self.server.uri)
             assert address.hostname is not None

@@ -1,0 +1,81 @@
+"""What answers to searches say, besides entries: root DSE, parts, referrals, errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ldapdb.connection.results import result_error
+from ldapdb.dn import DN
+from ldapdb.entries import Entry
+from ldapdb.errors import IncompleteResult, LDAPDBError
+from ldapdb.filters import present
+from ldapdb.searching import BASE, End, Search
+from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor
+
+__all__ = ["EVERYTHING", "ROOT_DSE", "RootDSE", "part_of", "partial", "search_error"]
+
+EVERYTHING = present("objectClass")
+_RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
+# How :meth:`Directory.root_dse` reads it.
+ROOT_DSE = Search("", BASE, EVERYTHING, ROOT_DSE_ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class RootDSE:
+    """What a directory says of itself, and the vendor it was recognised as.
+
+    Parameters
+    ----------
+    vendor : Vendor
+        The record that fits.
+    naming_contexts : tuple of DN
+        The trees it holds.
+    subschema : DN
+        Where it keeps its schema.
+    controls : frozenset of str
+        OIDs of the controls that it knows.
+    server : str
+        URI of the server that said so.
+    """
+
+    vendor: Vendor
+    naming_contexts: tuple[DN, ...]
+    subschema: DN
+    controls: frozenset[str]
+    server: str
+
+
+def search_error(end: End, server: str, base: str) -> LDAPDBError:
+    """Turn the end of an answer that is no success into our error."""
+    doing = f"searching {base or 'the root DSE'}"
+    return result_error(end.code, server, doing, base, end.said)
+
+
+def part_of(
+    entries: Sequence[Entry], attribute: str
+) -> tuple[Optional[Sequence[bytes]], Optional[str]]:
+    """Return the values in an answer, None if there are none, and how to ask for those after."""
+    attributes = entries[0].attributes if entries else {}
+    for name, values in attributes.items():
+        part = _RANGE.fullmatch(name)
+        if part is not None and part["attribute"] == attribute.lower():
+            following = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
+            return values, following
+    return attributes.get(attribute.lower()), None
+
+
+def partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult:
+    """Say that a part of the answer is on other servers, which are never asked.
+
+    A referral names a host, and whoever may write one could name his own.
+    """
+    return IncompleteResult(
+        f"the directory at {server} has a part of '{base}' elsewhere ({', '.join(elsewhere)}), and "
+        "ldapdb does not follow referrals; use a server that holds all of it, or a base in uri's "
+        "own part (users_base, groups_base, base_dn)",
+        server=server,
+        dn=str(base),
+    )
