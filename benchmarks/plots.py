@@ -51,10 +51,10 @@ def draw_site(result: dict[str, Any], path: Path) -> None:
         upper.plot(sessions, times, marker=marker, label=name)
     upper.axhline(about["limit_seconds"] * 1000, color="gray", linestyle=":", label="limit")
     upper.set_yscale("log")
-    upper.set_ylabel("page view that asks (ms)")
+    upper.set_ylabel("page view (ms)")
     upper.legend()
     lower.plot(sessions, [100 * each["slapd_cpu"] for each in trials], marker="o")
-    lower.set_ylabel("slapd (% of a processor)")
+    lower.set_ylabel("slapd (% of one CPU)")
     lower.set_ylim(0, 105)
     lower.set_xlabel("sessions (thousands)")
     upper.set_title(

@@ -167,7 +167,7 @@ def most(carries: Callable[[int], bool], first: int, limit: int, step: float = 0
     low, high = 0, first
     while high <= limit and carries(high):
         low, high = high, high * 2
-    while low and high <= limit * 2 and high - low > low * step:
+    while low and high - low > low * step:
         middle = (low + high) // 2
         if middle <= limit and carries(middle):
             low = middle
