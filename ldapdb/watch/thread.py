@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # Directories lock accounts for a password that is refused again and again.
 _REFUSED_SECONDS = 900.0
+# A server that is preferred is tried again so often, and no longer: changes wait meanwhile.
+_LOOK_SECONDS = 30.0
+_TRIAL_SECONDS = 0.5
 # The server does not do it, or not for this account.
 _NOT_DONE = (AccessDenied, IncompleteResult, UnexpectedResult)
 
@@ -109,6 +112,7 @@ class Watch:
         self._state = State.DOWN
         self._server = self._mechanism = self._error = ""
         self._changes = self._outages = 0
+        self._look_at = 0.0
         self._complained = False
         self._thread = threading.Thread(target=self._run, name="ldapdb-watch", daemon=True)
 
@@ -190,6 +194,8 @@ class Watch:
                 if self._closed.is_set():
                     return
                 self._take(batch, source, uri)
+                if self._is_preferred_back(uri):
+                    return
         finally:
             with self._lock:
                 self._stream = None
@@ -208,6 +214,23 @@ class Watch:
             self._servers.succeeded(uri)
             self._complained = False
             log.info("changes are seen as they happen: %s by %s", uri, source.mechanism)
+
+    def _is_preferred_back(self, uri: str) -> bool:
+        """Try servers that are preferred to this one again, now and then."""
+        now = self._timer()
+        if uri == self._settings.uri[0] or now < self._look_at:
+            return False
+        self._look_at = now + _LOOK_SECONDS
+        for preferred in self._settings.uri[: self._settings.uri.index(uri)]:
+            try:
+                Stream(preferred, self._settings, Deadline(_TRIAL_SECONDS, self._timer)).close()
+            except LDAPDBError as error:
+                log.debug("%s", error)
+                self._servers.failed(preferred, now)
+            else:
+                self._servers.succeeded(preferred)
+                return True
+        return False
 
     def _failed(self, uri: str, error: LDAPDBError) -> None:
         if self._closed.is_set():

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from ldap3.core.exceptions import LDAPException
+from proxy import Hang, Proxy
 
-from ldapdb import LDAPDatabase
+from ldapdb import LDAPDatabase, errors
 from ldapdb.watch import State
 from support import DIRECTORIES, Directory
 from support.contents import Contents
@@ -83,6 +94,10 @@ def follow(directory: Directory, **settings: Any) -> Any:
 
 def is_live(database: Any) -> bool:
     return database.watch_info().state is State.LIVE
+
+
+def is_in_step(database: Any, true: Rights) -> bool:
+    return rights(database) == true and is_live(database)
 
 
 def rights(database: Any) -> Rights:
@@ -212,3 +227,189 @@ def test_what_an_entry_says_is_seen_however_it_is_written(directory: Directory) 
         after = truth(directory)
         assert after != before
         assert eventually(lambda: rights(database) == truth(directory), SOON)
+
+
+def test_a_forked_child_follows_changes_itself(directory: Directory) -> None:
+    """From the first answer on that it has to ask for; the parent's goes on."""
+    site = Site(directory)
+    database = follow(directory)
+    before = rights(database)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            assert not is_live(database)
+            database.get_user(user_name="nobody")
+            assert eventually(lambda: is_live(database))
+            assert rights(database) == before
+            assert eventually(lambda: rights(database)["alice has"] != before["alice has"])
+            status = 0
+        os._exit(status)
+    time.sleep(0.5)
+    CHANGES["a member leaves a grant"](site)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert eventually(lambda: rights(database) == truth(directory), SOON)
+    assert is_live(database)
+
+
+def test_nothing_of_a_watch_is_left_after_close(directory: Directory) -> None:
+    """Neither its thread nor its connection; and what is asked later starts no other."""
+    descriptors, threads = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+    database = follow(directory)
+    assert threading.active_count() == threads + 1
+    began = time.monotonic()
+    database.close()
+    assert time.monotonic() - began < 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert threading.active_count() == threads
+    assert database.watch_info().state is State.OFF
+    database.list_users()
+    assert threading.active_count() == threads
+
+
+def test_while_changes_are_not_seen_the_ttl_rules(
+    directory: Directory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each edge is one line in the log, and all that was missed is forgotten at its end."""
+    site = Site(directory)
+    address = urlsplit(directory.server.uri)
+    proxy = Proxy(str(address.hostname), address.port or 389)
+    caplog.set_level(logging.INFO, "ldapdb.watch")
+    try:
+        database = follow(directory, uri=proxy.uri, cache_ttl_seconds=0.5)
+        rights(database)
+        proxy.hangs_up = True
+        proxy.cut()
+        assert eventually(lambda: not is_live(database))
+        CHANGES["a member leaves a grant"](site)
+        time.sleep(0.6)
+        with pytest.raises(errors.DirectoryUnavailable):
+            database.get_user(user_name="nobody")
+        proxy.hangs_up = False
+        assert eventually(lambda: is_live(database))
+        assert rights(database) == truth(directory)
+        assert database.watch_info().outages == 1
+        assert proxy.uri in database.watch_info().error
+        database.close()
+    finally:
+        proxy.close()
+    said = [each.message for each in caplog.records if each.name.startswith("ldapdb.watch")]
+    assert [each.partition(":")[0] for each in said] == [
+        "changes are seen as they happen",
+        "changes are not seen for now",
+        "changes are seen as they happen",
+    ]
+
+
+def test_the_next_server_tells_of_changes_until_the_first_is_back(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(directory)
+    monkeypatch.setattr("ldapdb.watch.thread._LOOK_SECONDS", 0.2)
+    address = urlsplit(directory.server.uri)
+    first, second = (Proxy(str(address.hostname), address.port or 389) for _ in range(2))
+    try:
+        database = follow(directory, uri=[first.uri, second.uri])
+        assert database.watch_info().server == first.uri
+        first.hangs_up = True
+        first.cut()
+        assert eventually(lambda: is_live(database) and database.watch_info().server == second.uri)
+        rights(database)
+        CHANGES["a member leaves a grant"](site)
+        assert eventually(lambda: rights(database) == truth(directory), SOON)
+        first.hangs_up = False
+        assert eventually(lambda: is_live(database) and database.watch_info().server == first.uri)
+        CHANGES["a member joins a grant"](site)
+        assert eventually(lambda: rights(database) == truth(directory), SOON)
+        database.close()
+    finally:
+        first.close()
+        second.close()
+
+
+@SYNCING
+def test_a_connection_that_is_cut_in_silence_is_noticed(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall tells neither end; nothing but an answer proves that the other one is there."""
+    site = Site(directory)
+    monkeypatch.setattr("ldapdb.watch.pulse.PULSE_SECONDS", 0.5)
+    monkeypatch.setattr("ldapdb.watch.pulse._ANSWER_SECONDS", 0.5)
+    address = urlsplit(directory.server.uri)
+    proxy = Proxy(str(address.hostname), address.port or 389)
+    try:
+        database = follow(directory, uri=proxy.uri)
+        rights(database)
+
+        def swallow(_: object) -> bytes:
+            raise Hang
+
+        proxy.tamper = swallow
+        CHANGES["a member leaves a grant"](site)
+        assert eventually(lambda: not is_live(database), 4)
+        assert "has not answered" in database.watch_info().error
+        proxy.behave()
+        assert eventually(lambda: is_live(database))
+        assert rights(database) == truth(directory)
+        database.close()
+    finally:
+        proxy.close()
+
+
+@SYNCING
+@pytest.mark.slow
+def test_nothing_is_asked_while_nothing_changes(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But whether the other end is there."""
+    monkeypatch.setattr("ldapdb.watch.pulse.PULSE_SECONDS", 1.5)
+    database = follow(directory, counted=True)
+    with directory.operations() as seen:
+        time.sleep(5)
+    assert seen == ["SRCH"] * 3
+    assert is_live(database)
+
+
+@contextlib.contextmanager
+def toggling(site: Site) -> Iterator[None]:
+    """Let a member join and leave a grant without end, until the server goes away."""
+    over = threading.Event()
+
+    def toggle() -> None:
+        contents, carol = Contents(site.directory.server), [site.people["carol"]]
+        with contextlib.closing(contents), contextlib.suppress(LDAPException, OSError):
+            while not over.is_set():
+                contents.modify(site.direct, [("add", "member", carol)])
+                contents.modify(site.direct, [("delete", "member", carol)])
+
+    with contextlib.suppress(RuntimeError):  # it is there, or not, when the server went
+        site.directory.remove_member(site.direct, site.people["carol"])
+    thread = threading.Thread(target=toggle, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.mark.slow
+def test_after_a_kill_during_changes_all_is_known(directory: Directory) -> None:
+    """Within two seconds of the server's return it is as a full read says, time and again."""
+    site = Site(directory)
+    server: Any = directory.server
+    database = follow(directory, connect_timeout_seconds=2)
+    stack = ExitStack()
+    for _ in range(1 if directory.vendor == "ad" else 3):
+        with toggling(site):
+            rights(database)
+            time.sleep(0.1)
+            server.halt(signal.SIGKILL)
+        assert eventually(lambda: not is_live(database), 2)
+        server.run()
+        site.directory._contents = stack.enter_context(contextlib.closing(Contents(server)))
+        came = time.monotonic()
+        is_right = partial(is_in_step, database, truth(directory))
+        assert eventually(is_right, came + 2 - time.monotonic())
+    stack.close()
