@@ -52,11 +52,18 @@ class Trial:
         What users do.
     seconds : float
         How long each trial takes.
+    process : Popen
+        Plays them.
+    pids : list of int
+        Of the servers.
+    made : list of dict
+        What each trial measured.
     """
 
     site: Site
     seconds: float
     process: subprocess.Popen[str]
+    pids: list[int]
     made: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, sessions: int) -> dict[str, Any]:
@@ -79,6 +86,7 @@ class Trial:
         measured = {"sessions": sessions, **json.loads(line)}
         measured["searches_a_second"] = measured["answers"] / measured["seconds"]
         spent = sum(measured["slapd_seconds"])
+        measured["slapd_anonymous_bytes"] = list(map(_anonymous_bytes, self.pids))
         measured["slapd_cpu"] = spent / measured["seconds"]
         measured["cpu_seconds_a_search"] = spent / max(measured["answers"], 1)
         self.made.append(measured)
@@ -90,22 +98,25 @@ class Trial:
 
         Somebody else has used the machine then.
         """
-        for _ in range(_ATTEMPTS):
-            measured = self.run(sessions)
-            if in_time(measured) or measured["slapd_cpu"] > _BUSY:
+        made: list[dict[str, Any]] = []
+        while len(made) < _ATTEMPTS:
+            made.append(self.run(sessions))
+            if in_time(made[-1]) or made[-1]["slapd_cpu"] > _BUSY:
                 break
-        return measured
+        return min(made, key=_lateness)
 
     def carries(self, sessions: int) -> bool:
         """Tell whether pages come in time."""
         return in_time(self.settled(sessions))
 
 
+def _lateness(measured: dict[str, Any]) -> float:
+    return float(measured["views"]["p99"]) if "views" in measured else float("inf")
+
+
 def in_time(measured: dict[str, Any]) -> bool:
     """Tell whether the directory kept 99 of 100 views that asked it less than the limit."""
-    if measured["hopeless"] or "views" not in measured:
-        return False
-    return bool(measured["views"]["p99"] < LIMIT_SECONDS)
+    return not measured["hopeless"] and _lateness(measured) < LIMIT_SECONDS
 
 
 def _line(measured: dict[str, Any]) -> str:
@@ -162,7 +173,7 @@ def _playing(
     try:
         process.stdin.write(json.dumps(about) + "\n")
         process.stdin.flush()
-        yield Trial(site, seconds, process)
+        yield Trial(site, seconds, process, [each.pid for each in servers])
     finally:
         process.stdin.close()
         process.wait()
@@ -179,7 +190,6 @@ def _capacity(site: Site, size: SiteSize, replicas: int, seconds: float) -> dict
                 raise RuntimeError(f"{_FIRST_SESSIONS} sessions are too many already")
             print(f"{replicas} × slapd: {carried:,} sessions", file=sys.stderr)
             sweep = [trial.settled(round(part * carried)) for part in _PARTS]
-        memory = [_anonymous_bytes(each.pid) for each in servers]
         database = (servers[0].database / "data.mdb").stat().st_size
     return {
         "replicas": replicas,
@@ -188,7 +198,6 @@ def _capacity(site: Site, size: SiteSize, replicas: int, seconds: float) -> dict
         "searches_of_a_start": of_a_start,
         "calls_of_a_view": recorded[0].calls,
         "searches_a_second": site.searches(carried, of_a_view, of_a_start),
-        "slapd_anonymous_bytes": memory,
         "database_bytes": database,
         "trials": trial.made,
         "sweep": sweep,

@@ -10,16 +10,16 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.data import MEMBERS, name_of
-from benchmarks.site_model import SiteSize, answer_length
+from benchmarks.data import MEMBERS
+from benchmarks.site_model import SiteSize, answer_length, of_another
 from benchmarks.site_requests import Recorded, SiteDirectory, record
 
 __all__ = ["measure"]
 
 _ALL = ""
-# Those that a page's searches need; entryUUID is for look-ups by id.
-_ATTRIBUTES = (_ALL, "objectClass", "uid", "member", "remoteAppImage")
-_WHAT = ("user", "grants", "applications")
+# cn is of no use to a page.
+_ATTRIBUTES = (_ALL, "objectClass", "uid", "entryUUID", "member", "remoteAppImage")
+_WHAT = ("user by name", "user by id", "grants", "applications")
 _SECONDS, _MOST = 5.0, 100
 
 
@@ -45,14 +45,16 @@ def measure(size: SiteSize) -> list[dict[str, Any]]:
 
 def _medians(port: int, recorded: Recorded) -> list[float]:
     """Make the searches of a page for one user after the other, and return their medians."""
-    times: list[list[float]] = [[] for _ in recorded.view]
+    # The first view of a process finds the user by name, later ones by id.
+    requests = [recorded.start[-3], *recorded.view]
+    times: list[list[float]] = [[] for _ in requests]
     with socket.create_connection(("127.0.0.1", port)) as connected:
         _ask(connected, recorded.start[0])  # the log-in
         end = time.monotonic() + _SECONDS
         for number in range(_MOST):
-            name = name_of(number * MEMBERS + 1).encode()
-            for request, seconds in zip(recorded.view, times):
-                seconds.append(_ask(connected, request.replace(recorded.name.encode(), name)))
+            for request, seconds in zip(requests, times):
+                mine = of_another(request, recorded.number, number * MEMBERS + 1)
+                seconds.append(_ask(connected, mine))
             if time.monotonic() > end:
                 break
     return [statistics.median(each) for each in times]

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import name_of
-from benchmarks.site_model import answer_length, percentile
+from benchmarks.site_model import answer_length, of_another, percentile
 
 __all__ = ["Load", "main"]
 
@@ -38,7 +37,7 @@ class _Session:
     """One connection, and what it is at."""
 
     port: int
-    user: bytes
+    user: int
     socket: socket.socket
     requests: Sequence[bytes] = ()
     at: int = 0
@@ -66,7 +65,7 @@ class Load:
         self._users = users
         self._recorded = [
             {
-                "name": each["name"].encode(),
+                "number": each["number"],
                 **{key: [bytes.fromhex(one) for one in each[key]] for key in ("start", "view")},
             }
             for each in recorded
@@ -102,7 +101,7 @@ class Load:
         port = self._ports[len(self._sessions) % len(self._ports)]
         opened = socket.create_connection(("127.0.0.1", port))
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        user = name_of(self._random.randrange(self._users)).encode()
+        user = self._random.randrange(self._users)
         session = self._sessions[opened.fileno()] = _Session(port, user, opened)
         self._poll.register(opened, select.EPOLLIN)
         return session
@@ -210,7 +209,7 @@ class Load:
             self._close(session)
             session = self._open()
         requests = recorded["start" if starting else "view"]
-        mine = [each.replace(recorded["name"], session.user) for each in requests]
+        mine = [of_another(each, recorded["number"], session.user) for each in requests]
         self._begin(session, mine, due, starting=starting)
 
     def _result(self) -> dict[str, Any]:

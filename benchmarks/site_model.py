@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benchmarks.data import APPLICATIONS, GRANTS_OF_A_USER, MEMBERS, Grant, Size, image_of, name_of
 from ldapdb import ber
 
-__all__ = ["Site", "SiteSize", "answer_length", "most", "percentile", "requests_in"]
+__all__ = ["Site", "SiteSize", "answer_length", "most", "of_another", "percentile", "requests_in"]
 
 _ENTRY, _REFERENCE = 0x64, 0x73  # of an answer these are never the last
 
@@ -101,6 +101,26 @@ class SiteSize(Size):
                 volume="/data/shared:/data:ro" if number % 4 == 0 else None,
                 members=tuple(name_of(block * MEMBERS + each) for each in range(MEMBERS)),
             )
+
+
+def of_another(request: bytes, number: int, another: int) -> bytes:
+    """Rewrite a request about one user as the same about another one; the length is the same.
+
+    Parameters
+    ----------
+    request : bytes
+        As a real process sent it.
+    number, another : int
+        The users (``data.name_of``).
+    """
+    for old, new in zip(_identity(number), _identity(another)):
+        request = request.replace(old, new)
+    return request
+
+
+def _identity(number: int) -> tuple[bytes, bytes]:
+    """Return name and entryUUID, as ``data.ldif`` gives them; the user of the page is first."""
+    return name_of(number).encode(), f"00000001-0000-4000-8000-{number + 1:012x}".encode()
 
 
 def requests_in(octets: bytes) -> list[bytes]:

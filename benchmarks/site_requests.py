@@ -1,7 +1,8 @@
 """What a process of the host sends, as a real ``LDAPDatabase`` sends it.
 
-Names of users are all of one length, so that the same octets with another name in them are
-what the database would send for that one.
+Names of users are all of one length, so that the same octets with another name and another
+entryUUID in them are what the database would send for that one. The search for applications
+names images; it is sent as it was recorded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from proxy import Proxy
 
 from benchmarks.data import GRANTS_OF_A_USER, MEMBERS, name_of
 from benchmarks.directory import BenchDirectory
-from benchmarks.site_model import SiteSize, requests_in
+from benchmarks.site_model import SiteSize, of_another, requests_in
 from ldapdb import LDAPDatabase, ber
 from ldapdb.embedded import ldif_folder
 
@@ -106,8 +107,8 @@ class Recorded:
 
     Parameters
     ----------
-    name : str
-        The user.
+    number : int
+        The user (``data.name_of``).
     start : list of bytes
         From its start to the first page.
     view : list of bytes
@@ -116,7 +117,7 @@ class Recorded:
         Calls of ``get_accounting_for_user`` in a view.
     """
 
-    name: str
+    number: int
     start: list[bytes] = field(repr=False)
     view: list[bytes] = field(repr=False)
     calls: int
@@ -128,7 +129,7 @@ class Recorded:
     def plain(self) -> dict[str, Any]:
         """Write it as JSON has it."""
         return {
-            "name": self.name,
+            "number": self.number,
             "start": [each.hex() for each in self.start],
             "view": [each.hex() for each in self.view],
         }
@@ -154,20 +155,20 @@ def record(directory: SiteDirectory, users: int) -> list[Recorded]:
         again and again would not be known.
     """
     blocks = directory.size.entitled // MEMBERS
-    names = [name_of(number * blocks // users * MEMBERS) for number in range(users)]
+    numbers = [number * blocks // users * MEMBERS for number in range(users)]
     recorded = []
-    for name in names:
+    for number in numbers:
         # One for each: the last word of the one before, its unbind, is not to be in ours.
         proxy = Proxy("127.0.0.1", directory.port)
         settings = {**directory.database_kwargs(), "uri": proxy.uri}
         try:
-            recorded.append(_record(proxy, settings, name))
+            recorded.append(_record(proxy, settings, number))
         finally:
             proxy.close()
     return recorded
 
 
-def _record(proxy: Proxy, settings: dict[str, Any], name: str) -> Recorded:
+def _record(proxy: Proxy, settings: dict[str, Any], number: int) -> Recorded:
     sent = bytearray()
     proxy.look = sent.extend
 
@@ -177,7 +178,7 @@ def _record(proxy: Proxy, settings: dict[str, Any], name: str) -> Recorded:
         return requests_in(octets)
 
     with LDAPDatabase(**settings, cache_ttl_seconds=_TTL_SECONDS) as database:
-        user = database.get_user(user_name=name)
+        user = database.get_user(user_name=name_of(number))
         calls = view(database, user)
         start = seen()
         views = []
@@ -190,7 +191,9 @@ def _record(proxy: Proxy, settings: dict[str, Any], name: str) -> Recorded:
     first, second = ([_without_number(each) for each in requests] for requests in views)
     if first != second:
         raise RuntimeError("two views that ask the directory send different requests")
-    return Recorded(name, start, views[0], calls)
+    if any(of_another(each, number, number + 1) == each for each in views[0][:2]):
+        raise RuntimeError("a view's searches of the user and of grants do not name the user")
+    return Recorded(number, start, views[0], calls)
 
 
 def view(database: LDAPDatabase, user: Any) -> int:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.data import Size
-from benchmarks.site_model import Site, SiteSize, answer_length, most, percentile, requests_in
+from benchmarks.data import Size, ldif, name_of
+from benchmarks.site_model import (
+    Site,
+    SiteSize,
+    answer_length,
+    most,
+    of_another,
+    percentile,
+    requests_in,
+)
 from ldapdb import ber
 
 SITE = Site(views_a_minute=2, ttl_seconds=60, session_minutes=30)
@@ -78,6 +86,20 @@ def test_every_user_has_so_many_applications(applications: int) -> None:
 
 
 # --- messages
+
+
+def test_a_request_is_rewritten_for_another_user() -> None:
+    """Name and entryUUID are those that the generator of the company gives."""
+    entries = "".join(ldif(Size(1_000))).split("\n\n")
+    one, other = (
+        "\n".join(line for line in entry.splitlines() if line.startswith(("uid:", "entryUUID:")))
+        for entry in (
+            next(each for each in entries if f"\nuid: {name_of(number)}\n" in each)
+            for number in (41, 999)
+        )
+    )
+    assert one != other
+    assert of_another(one.encode(), 41, 999) == other.encode()
 
 
 def test_requests_are_taken_apart() -> None:
