@@ -239,6 +239,19 @@ def test_the_quick_answer_is_the_slow_one(windows: list[list[Window]], now: floa
     assert entitlements.at(now) == asked
 
 
+@pytest.mark.parametrize("window", [Window(), Window(not_after=100.0)])
+def test_another_form_is_given_once_and_told_each_time(window: Window) -> None:
+    formed: list[str] = []
+
+    def form(accounting: Accounting) -> Accounting:
+        formed.append(accounting.id)
+        return replace(accounting, id=f"{accounting.id} in another form")
+
+    entitlements = Entitlements([_entitlement("id", window)], form)
+    assert _names(entitlements.at(0.0)) == _names(entitlements.at(1.0)) == ["id in another form"]
+    assert formed == ["id"]
+
+
 def test_an_answer_belongs_to_the_caller() -> None:
     """Whoever changes the list that he got changes nobody else's."""
     for window in (Window(), Window(not_after=100.0)):
