@@ -112,6 +112,9 @@ class Vendor:
         Tells of each entry when it was changed last.
     change_numbers : bool
         Whether it tells so by a number that the server has counted, and not by a time.
+    resumes_in_silence : bool
+        Whether a server that is set up wrongly takes content synchronisation up again from a
+        cookie without a word about what has changed since.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Vendor:
     partitions: frozenset[str] = frozenset()
     change_attribute: str = "modifyTimestamp"
     change_numbers: bool = False
+    resumes_in_silence: bool = False
 
     def identifier_form(self, attribute: str) -> Optional[IdentifierForm]:
         """Tell how an identifying attribute is written; None if it cannot identify."""
@@ -195,6 +199,8 @@ DS389 = Vendor(
     group_object_class="groupOfNames",
     stock_group_object_class="groupOfNames",
     hides_silently=True,
+    # Without `nsslapd-attribute: nsuniqueid:targetUniqueId` in its Retro Changelog Plugin.
+    resumes_in_silence=True,
     schema_lookup=SchemaLookup.DEFINITIONS,
     schema_file="ldif/389ds/schema.ldif",
     subordinates_attribute="numSubordinates",

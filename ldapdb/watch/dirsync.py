@@ -73,9 +73,8 @@ class DirSync:
             began = self._timer()
             changes, everything = [], False
             for domain in self._domains:
-                is_new = not domain.cookie
                 changes += domain.ask(stream)
-                everything = everything or is_new
+                everything = everything or domain.everything
             yield Batch([] if everything else changes, everything=everything)
             yield from rest_until(began + self._seconds, stream, patience, self._timer)
 
@@ -97,11 +96,13 @@ class _Domain:
         self._last: dict[bytes, tuple[tuple[bytes, ...], ...]] = {}
         self._shared: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
         self._object_security = False
-        self.cookie = b""
+        self._cookie = b""
+        # Whether the last answer was of all content, and not of what had changed.
+        self.everything = True
 
     def forget(self) -> None:
         """Forget how far it was known."""
-        self.cookie = b""
+        self._cookie = b""
         self._known.clear()
         self._last.clear()
         self._shared.clear()
@@ -115,12 +116,13 @@ class _Domain:
             If it is not told to this account.
         """
         changes: list[Change] = []
-        more = True
+        more, self.everything = True, not self._cookie
         while more:
             entries, end = self._answer(stream)
             if end.end.code:
-                if self.cookie:  # from before a restore, or of a server that was replaced
+                if self._cookie:  # from before a restore, or of a server that was replaced
                     self.forget()
+                    self.everything = True
                     continue
                 if not self._object_security:
                     # Without the right to replicate, one is told what any search shows.
@@ -131,11 +133,11 @@ class _Domain:
                     end.end.code, stream.uri, doing, str(self._name), end.end.said
                 )  # fmt: skip
             changes += [change for entry in entries for change in self._changes(entry)]
-            self.cookie, more = end.cookie, end.more
+            self._cookie, more = end.cookie, end.more
         return changes
 
     def _answer(self, stream: Stream) -> tuple[list[Entry], DirSynced]:
-        control = dirsync_request(self.cookie, object_security=self._object_security)
+        control = dirsync_request(self._cookie, object_security=self._object_security)
         number = stream.ask(str(self._name), SUBTREE, _EVERYTHING, self._attributes, control)
         entries: list[Entry] = []
         heard = self._timer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Optional
 
 __all__ = ["Known"]
@@ -31,9 +32,9 @@ class Known:
         """Iterate over the identifiers."""
         return iter(self._names)
 
-    def __contains__(self, identifier: object) -> bool:
-        """Tell whether an entry is known."""
-        return identifier in self._names
+    def hold_all(self, identifiers: AbstractSet[bytes]) -> bool:
+        """Tell whether all of some entries are known."""
+        return self._names.keys() >= identifiers
 
     def put(self, identifier: bytes, name: str) -> Optional[str]:
         """Note what an entry is called now; return what it was called before."""

@@ -134,11 +134,13 @@ class _Content:
         self.refreshing = True
         self._attributes = (*scope.attributes, scope.vendor.subordinates_attribute)
         self._subordinates = scope.vendor.subordinates_attribute.lower()
+        self._doubts_silence = scope.vendor.resumes_in_silence
         self._known = Known()
         self._cookie: Optional[bytes] = None
-        # What has been named since the present phase began, and whether a cookie was sent.
+        # What has been named since the present phase began; whether a cookie was sent, and
+        # anything told since.
         self._named: set[bytes] = set()
-        self._resumed = False
+        self._resumed = self._told = False
 
     def forget(self) -> None:
         """Forget how far it was known."""
@@ -150,7 +152,7 @@ class _Content:
         self.lost = False
         self.refreshing = True
         self._named = set()
-        self._resumed = self._cookie is not None
+        self._resumed, self._told = self._cookie is not None, False
         if not self._resumed:
             self._known.clear()
         control = sync_request(self._cookie)
@@ -159,6 +161,7 @@ class _Content:
     def take(self, said: object) -> None:
         """Take in what the server says."""
         cookie = getattr(said, "cookie", None)
+        self._told = self._told or isinstance(said, (Synced, IdSet))
         if isinstance(said, Synced):
             self._take_entry(said)
         elif isinstance(said, IdSet):
@@ -189,7 +192,6 @@ class _Content:
             return
         self._named.add(said.identifier)
         if said.state is SyncState.PRESENT:
-            self._expect(said.identifier)
             return
         before = self._known.put(said.identifier, said.entry.dn)
         if self.refreshing and not self._resumed:
@@ -210,11 +212,6 @@ class _Content:
                 self._remove(identifier)
             else:
                 self._named.add(identifier)
-                self._expect(identifier)
-
-    def _expect(self, identifier: bytes) -> None:
-        if identifier not in self._known:
-            self._lose()  # it is there, unchanged, and we have never heard of it
 
     def _remove(self, identifier: bytes) -> None:
         before = self._known.pop(identifier)
@@ -227,14 +224,18 @@ class _Content:
         if self._resumed and deletes and not cookie and self._named:
             # slapd takes a cookie that it does not understand for none, sends all content
             # and ends without one.
-            whole = True
+            whole, self._cookie = True, None
         if self._resumed and (whole or not deletes):
             self.changes += [Change(before, None) for before in self._known.keep(self._named)]
-        if not done:
-            return
-        self.everything = self.everything or whole
-        self.refreshing = False
+        silent = self._resumed and self._doubts_silence and not self._told
+        if not self._known.hold_all(self._named):
+            self._lose()  # it is there, unchanged, and we have never heard of it
+        elif done and silent and cookie != self._cookie:
+            self._lose()
         self._named = set()
+        if done:
+            self.everything = self.everything or whole
+            self.refreshing = False
 
     def _lose(self) -> None:
         self.forget()

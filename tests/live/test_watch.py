@@ -21,21 +21,18 @@ from proxy import Hang, Proxy
 
 from ldapdb import LDAPDatabase, errors
 from ldapdb.watch import State
-from support import DIRECTORIES, Directory
+from support import Directory
 from support.contents import Contents
-from support.servers import Column
 from support.waiting import eventually
-from support.watched import watched
+from support.watched import SYNCING, directory, running
+
+__all__ = ["directory", "running"]
 
 pytestmark = pytest.mark.live(
     *("openldap", "389ds", "ad"),
     reason="how a change is noticed does not depend on how policy is written; what it says does, "
     "and has a test on all",
 )
-SYNCING = pytest.mark.live(
-    *("openldap", "389ds"), reason="Active Directory is asked, and does not tell"
-)
-
 IMAGES = ("simphony/mayavi:0.5", "simphony/paraview:1")
 USERS = ("alice", "bob", "carol", "dave")
 POLL_SECONDS = 0.1
@@ -46,41 +43,6 @@ LASTING = {"cache_ttl_seconds": 3600, "cache_negative_ttl_seconds": 3600}
 SOON = 3.0
 
 Rights = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Callable[[str], Directory]]:
-    """Servers that tell of their changes, each started when it is first needed."""
-    with ExitStack() as stack:
-        known: dict[str, Directory] = {}
-
-        def get(vendor: str) -> Directory:
-            if vendor not in known:
-                known[vendor] = stack.enter_context(watched(Column(vendor)))
-            return known[vendor]
-
-        yield get
-
-
-@pytest.fixture
-def directory(
-    request: pytest.FixtureRequest, running: Callable[[str], Directory]
-) -> Iterator[Directory]:
-    """Such a server, with the base tree and nobody in it."""
-    column: Column = request.param
-    shared = running(column.vendor)
-    contents = Contents(shared.server)
-    mine = DIRECTORIES[column.vendor](shared.server, contents, stock=column.stock)
-    mine.add_tree()
-    try:
-        yield mine
-    finally:
-        mine.close()
-        contents.close()
-        again = Contents(shared.server)  # it may have been killed meanwhile
-        again._kept = contents._kept
-        again.sweep()
-        again.close()
 
 
 def follow(directory: Directory, **settings: Any) -> Any:

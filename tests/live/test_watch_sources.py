@@ -1,0 +1,240 @@
+"""How each directory tells of changes: cookies, phases, limits, and what is done without."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
+
+import pytest
+
+from ldapdb import errors
+from ldapdb.connection import Deadline, Stream
+from ldapdb.dn import DN
+from ldapdb.watch import Scope, Source
+from ldapdb.watch.dirsync import DirSync
+from ldapdb.watch.polling import Polling
+from ldapdb.watch.protocol import Batch
+from ldapdb.watch.syncrepl import SyncRepl
+from support import Directory
+from support.servers import Column
+from support.watched import SYNCING, directory, running, watched
+
+__all__ = ["directory", "running"]
+
+pytestmark = pytest.mark.live(
+    *("openldap", "389ds", "ad"),
+    reason="how a change is noticed does not depend on how policy is written",
+)
+
+POLL_SECONDS = 0.1
+
+
+_ALL_MAY_READ = (
+    '(targetattr="*")(version 3.0; acl "all"; allow (read, search, compare) userdn="ldap:///all";)'
+)
+
+
+def scope_of(directory: Directory, **differing: Any) -> Scope:
+    from ldapdb.vendors import VENDORS
+
+    [vendor] = [each for each in VENDORS if each.name == directory.vendor]
+    parts: dict[str, Any] = {
+        "bases": (DN.parse(directory.suffix),),
+        "attributes": ("objectClass", "member", "description"),
+        "deciding": (),
+        "vendor": vendor,
+        "naming_contexts": (DN.parse(directory.suffix),),
+        "controls": frozenset(),
+        "poll_seconds": POLL_SECONDS,
+    }
+    return Scope(**{**parts, **differing})
+
+
+class Follower:
+    """Follows a source on one connection after the other."""
+
+    def __init__(self, directory: Directory, source: Any, **settings: Any) -> None:
+        self._settings = directory.settings(**settings)
+        self.source: Source = source
+        self.changes: list[tuple[Optional[str], Optional[str]]] = []
+        self.everything = False
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[Callable[[Callable[[], object]], None]]:
+        """Catch up, and yield what goes on until something holds."""
+        stream = Stream(self._settings.uri[0], self._settings, Deadline(5))
+        batches = self.source.follow(stream, lambda: 0.05)
+        self.changes, self.everything = [], False
+        try:
+            while not self._take(next(batches)).in_step:
+                pass
+
+            def until(holds: Callable[[], object]) -> None:
+                end = time.monotonic() + 5
+                while not holds():
+                    assert time.monotonic() < end, self.changes
+                    self._take(next(batches))
+
+            yield until
+        finally:
+            stream.close()
+
+    def catch_up(self) -> bool:
+        """Connect and catch up; return whether that took all content."""
+        with self.connected():
+            return self.everything
+
+    def _take(self, batch: Batch) -> Batch:
+        for change in batch.changes:
+            names = change.before, None if change.entry is None else change.entry.dn
+            self.changes.append((_lower(names[0]), _lower(names[1])))
+        self.everything = self.everything or batch.everything
+        return batch
+
+
+def _lower(name: Optional[str]) -> Optional[str]:
+    return None if name is None else name.lower()
+
+
+def source_of(directory: Directory) -> Any:
+    return (DirSync if directory.vendor == "ad" else SyncRepl)(scope_of(directory))
+
+
+def _some_changes(directory: Directory, known: dict[str, str]) -> set[Any]:
+    """Add, change, rename and remove an entry; return what is to be told."""
+    new = directory.person("new")
+    directory.add_members(known["group"], new)
+    renamed = directory.rename_person(known["renamed"], "other")
+    directory.delete(known["removed"])
+    return {
+        (None, new.lower()),
+        (known["group"].lower(), known["group"].lower()),
+        (known["renamed"].lower(), renamed.lower()),
+        (known["removed"].lower(), None),
+    }
+
+
+def _known(directory: Directory) -> dict[str, str]:
+    people = {name: directory.person(name) for name in ("member", "renamed", "removed")}
+    return {**people, "group": directory.group("group", people["member"])}
+
+
+def test_what_changes_between_two_connections_is_told_and_nothing_else(
+    directory: Directory,
+) -> None:
+    """By the cookie, in the second connection's refresh: also of what is gone."""
+    known = _known(directory)
+    follower = Follower(directory, source_of(directory))
+    assert follower.catch_up()
+    expected = _some_changes(directory, known)
+    assert not follower.catch_up()
+    assert expected <= set(follower.changes)
+    others = {name for pair in set(follower.changes) - expected for name in pair}
+    assert others <= {name for pair in expected for name in pair}
+    assert not follower.catch_up()
+    assert follower.changes == []
+
+
+def test_what_changes_meanwhile_is_told(directory: Directory) -> None:
+    known = _known(directory)
+    follower = Follower(directory, source_of(directory))
+    with follower.connected() as until:
+        expected = _some_changes(directory, known)
+        until(lambda: expected <= set(follower.changes))
+
+
+@SYNCING
+def test_after_a_restart_removed_entries_are_missed_by_their_absence(
+    directory: Directory,
+) -> None:
+    """Slapd does not remember what was removed before: it names what is still there."""
+    known = _known(directory)
+    follower = Follower(directory, source_of(directory))
+    follower.catch_up()
+    expected = _some_changes(directory, known)
+    server: Any = directory.server
+    server.halt()
+    server.run()
+    assert follower.catch_up() or expected <= set(follower.changes)
+    assert follower.source._contents[0]._known.hold(directory.users_base)  # type: ignore[attr-defined]  # SyncRepl's
+    names = set(follower.source._contents[0]._known._names.values())  # type: ignore[attr-defined]  # as above
+    assert known["removed"].lower() not in {name.lower() for name in names}
+
+
+def test_a_cookie_that_the_server_does_not_know_means_all_content(directory: Directory) -> None:
+    """389 DS says so (4096), slapd begins anew without a word, Samba refuses the request."""
+    known = _known(directory)
+    follower = Follower(directory, source_of(directory))
+    follower.catch_up()
+    directory.delete(known["removed"])
+    source: Any = follower.source
+    if directory.vendor == "ad":
+        source._domains[0]._cookie = b"nonsense"
+        state = source._domains[0]
+    else:
+        source._contents[0]._cookie = b"nonsense"
+        state = source._contents[0]
+    assert follower.catch_up()
+    names = {name.lower() for name in state._known._names.values()}
+    assert known["group"].lower() in names
+    assert known["removed"].lower() not in names
+    directory.delete(known["group"])
+    assert follower.catch_up() or follower.changes == [(known["group"].lower(), None)]
+    assert known["group"].lower() not in {name.lower() for name in state._known._names.values()}
+
+
+def test_polling_tells_of_all_that_the_better_ways_do(directory: Directory) -> None:
+    """Where neither is there, or the account may not."""
+    known = _known(directory)
+    follower = Follower(directory, Polling(scope_of(directory)))
+    with follower.connected() as until:
+        assert follower.everything
+        expected = _some_changes(directory, known)
+        until(lambda: expected <= set(follower.changes))
+
+
+@SYNCING
+def test_a_server_that_ends_or_stops_halfway_is_told_so(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A size limit ends the content with an error on slapd, and without a word on 389 DS."""
+    monkeypatch.setattr("ldapdb.watch.syncrepl._SILENCE_SECONDS", 1.0)
+    reader = directory.person("reader", attributes={"userPassword": ["secret"]})
+    directory.person("somebody")
+    if directory.vendor == "389ds":
+        directory.change(reader, "replace: nsSizeLimit", "nsSizeLimit: 2")
+        directory.change(directory.users_base, "add: aci", f"aci: {_ALL_MAY_READ}")
+    else:
+        _limit(directory, reader)
+    follower = Follower(directory, source_of(directory), bind_dn=reader, bind_password="secret")
+    with pytest.raises(errors.IncompleteResult, match="limit"):
+        follower.catch_up()
+    if directory.vendor == "389ds":
+        directory.change(directory.users_base, "delete: aci")
+
+
+def _limit(directory: Directory, reader: str) -> None:
+    """Give an account of OpenLDAP's a size limit, as its administrator does."""
+    server: Any = directory.server
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", server.socket_uri]
+    text = (
+        "dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\nadd: olcLimits\n"
+        f'olcLimits: dn.exact="{reader}" size=2\n'
+    )
+    subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+
+
+@pytest.mark.live("389ds", reason="the setting is that server's own")
+def test_a_server_that_takes_up_again_in_silence_is_not_believed() -> None:
+    """Without nsslapd-attribute in its Retro Changelog Plugin it tells of no change then."""
+    with watched(Column("389ds"), changelog=False) as forgetful:
+        follower = Follower(forgetful, source_of(forgetful))
+        follower.catch_up()
+        new = forgetful.person("new")
+        assert follower.catch_up()
+        with follower.connected() as until:
+            forgetful.delete(new)
+            until(lambda: (new.lower(), None) in follower.changes)
