@@ -27,6 +27,7 @@ from benchmarks.data import GRANTS_OF_A_USER
 from benchmarks.directory import CACHE
 from benchmarks.site_model import Site, SiteSize, most
 from benchmarks.site_requests import Recorded, SiteDirectory, record
+from benchmarks.site_tables import connection_kib, tables
 
 __all__ = ["main"]
 
@@ -210,30 +211,6 @@ def _anonymous_bytes(pid: int) -> int:
     return next(int(each.split()[1]) << 10 for each in lines if each.startswith("RssAnon"))
 
 
-def table(result: dict[str, Any]) -> str:
-    """Write what was found as Markdown."""
-    lines = [
-        "| replicas | sessions | searches/s | slapd, of one processor | p50 | p99 | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for found in result["capacity"]:
-        at = found["sweep"][_PARTS.index(1.0)]
-        lines.append(
-            f"| {found['replicas']} | {found['sessions']:,} | {at['searches_a_second']:,.0f} "
-            f"| {at['slapd_cpu']:.0%} | {at['views']['p50'] * 1000:.1f} ms "
-            f"| {at['views']['p99'] * 1000:.1f} ms | measured, on one processor together |"
-        )
-    one = result["capacity"][0]
-    if one["replicas"] == 1:
-        lines += [
-            f"| {each['replicas']} | {each['replicas'] * one['sessions']:,} "
-            f"| {each['replicas'] * one['searches_a_second']:,.0f} | | | "
-            "| computed, a processor each |"
-            for each in result["capacity"][1:]
-        ]
-    return "\n".join(lines)
-
-
 def _about(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         **vars(arguments),
@@ -285,7 +262,8 @@ def main() -> None:
         result["ttl"] = site_ttl.measure(size)
     arguments.result.parent.mkdir(parents=True, exist_ok=True)
     arguments.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(table(result))
+    print(tables(result))
+    print(f"\n{connection_kib(result):.0f} KiB for each connection")
     print(f"\nThe same for machines: {arguments.result}", file=sys.stderr)
 
 

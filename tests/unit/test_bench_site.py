@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from benchmarks import site_tables as tables
 from benchmarks.data import Size, ldif, name_of
 from benchmarks.site_model import (
     Site,
@@ -163,3 +166,74 @@ def test_no_more_sessions_are_tried_than_allowed() -> None:
 
     found = most(carries, 1_000, 700_000)
     assert 700_000 * 0.95 <= found <= max(tried) <= 700_000
+
+
+# --- tables
+
+
+def trial(sessions: int, connections: int, kib: int) -> dict[str, Any]:
+    return {
+        "sessions": sessions,
+        "connections": connections,
+        "slapd_anonymous_bytes": [kib << 10],
+        "searches_a_second": 2_000.4,
+        "slapd_cpu": 0.8,
+        "cpu_seconds_a_search": 0.0004,
+        "views": {"p50": 0.002, "p99": 0.0456},
+    }
+
+
+RESULT: dict[str, Any] = {
+    "about": {"views": 1, "minutes": 60},
+    "capacity": [
+        {
+            "replicas": 1,
+            "sessions": 60_000,
+            "searches_a_second": 1_600.0,
+            "searches_of_a_view": 3,
+            "searches_of_a_start": 6,
+            "trials": [trial(1_000, 1_000, 10_000), trial(60_000, 5_000, 50_000)],
+            "sweep": [trial(30_000, 5_000, 50_000), trial(60_000, 5_000, 50_000)],
+        }
+    ],
+}
+
+
+def test_the_table_has_what_was_measured_at_the_most_sessions() -> None:
+    row = tables.capacity(RESULT).splitlines()[2]
+    assert row == "| 1 | 60,000 | 2,000 | 80% | 0.40 ms | 2.0 ms | 45.6 ms |"
+
+
+def test_sessions_are_computed_for_other_ttls() -> None:
+    """At 60 s a session makes 3 searches in 120 s, and 6 in an hour."""
+    rows = {line.split(" | ")[0]: line for line in tables.planned(RESULT).splitlines()}
+    assert rows["| 60 s"] == "| 60 s | 27 | 60,000 | 180,000 |"
+    assert rows["| 300 s"] == "| 300 s | 10 | 160,000 | 480,000 |"
+
+
+def test_a_connection_takes_what_many_take_more_than_few() -> None:
+    assert tables.connection_kib(RESULT) == 10
+
+
+def test_an_index_that_is_missing_is_named() -> None:
+    found = [
+        {"without": "", "seconds": {"user": 0.0002}},
+        {"without": "member", "seconds": {"user": 0.0234}},
+    ]
+    assert tables.indexes(found).splitlines() == [
+        "| no index of | user |",
+        "| --- | --- |",
+        "| (all are there) | 0.20 ms |",
+        "| `member` | 23.40 ms |",
+    ]
+
+
+def test_counted_and_computed_stand_side_by_side() -> None:
+    rows = tables.ttl([{"ttl": 4, "counted": 35.4, "computed": 36.0}]).splitlines()
+    assert rows[2] == "| 4 s | 35 | 36 |"
+
+
+def test_all_tables_are_printed_that_there_are() -> None:
+    assert tables.tables(RESULT).count("| --- |\n") == 2
+    more = {**RESULT, "ttl": [{"ttl": 4, "counted": 35.4, "computed": 36.0}]}
+    assert tables.tables(more) == f"{tables.tables(RESULT)}\n\n{tables.ttl(more['ttl'])}"
