@@ -127,12 +127,22 @@ class Call:
         )
 
     def search_all(
-        self, base: DN, search_filter: Filter, attributes: Sequence[str], page_size: int
-    ) -> list[Entry]:
+        self,
+        base: DN,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        page_size: int,
+        take: Callable[[list[Entry]], list[T]],
+    ) -> list[T]:
         """Search the subtree of `base` for any number of entries, in pages (RFC 2696).
 
         All pages come from one connection; if it breaks, the search begins anew, so that
         the list is whole or there is none.
+
+        Parameters
+        ----------
+        take : callable
+            What to keep of a page, so that not all entries are in memory at a time.
 
         Raises
         ------
@@ -140,18 +150,17 @@ class Call:
             As :meth:`search`.
         """
 
-        def pages(session: Session, deadline: Deadline) -> list[Entry]:
+        def pages(session: Session, deadline: Deadline) -> list[T]:
             return [
-                entry
+                each
                 for page in self._pages(
                     session, deadline, base, search_filter, attributes, page_size
                 )
-                for entry in page
+                for each in take(page)
             ]
 
-        page = Page(page_size)
-        known = self._known(base, SUBTREE, search_filter, attributes, page)
-        return self._read(pages) if known is None else known
+        known = self._known(base, SUBTREE, search_filter, attributes, Page(page_size))
+        return self._read(pages) if known is None else take(known)
 
     def ask_ahead(self, searches: Sequence[Search]) -> None:
         """Send searches that are sure to come, all in one round trip.

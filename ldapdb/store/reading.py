@@ -6,7 +6,7 @@ import logging
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Optional, TypeVar
 
 from cachetools import LRUCache
@@ -18,7 +18,7 @@ from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.profile import Base
 
-__all__ = ["Warned", "batches", "query", "require_base", "search"]
+__all__ = ["Warned", "batches", "query", "require_base", "search", "search_in_pages"]
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +51,50 @@ def search(
     BaseNotFound
         If the base is not there or hidden, with the setting it comes from.
     """
+    if page_size:
+        return search_in_pages(call, base, search_filter, attributes, page_size, list)
+    with _naming(base):
+        entries = call.search(base.dn, search_filter, attributes)
+    if not entries:
+        _see(call, base)
+    return entries
+
+
+def search_in_pages(
+    call: Call,
+    base: Base,
+    search_filter: Filter,
+    attributes: Sequence[str],
+    page_size: int,
+    take: Callable[[list[Entry]], list[T]],
+) -> list[T]:
+    """Search a base of the settings, and keep what `take` makes of each page.
+
+    Raises
+    ------
+    BaseNotFound
+        As :func:`search`.
+    """
+    with _naming(base):
+        taken = call.search_all(base.dn, search_filter, attributes, page_size, take)
+    if not taken:
+        _see(call, base)
+    return taken
+
+
+@contextmanager
+def _naming(base: Base) -> Iterator[None]:
     try:
-        if page_size:
-            entries = call.search_all(base.dn, search_filter, attributes, page_size)
-        else:
-            entries = call.search(base.dn, search_filter, attributes)
+        yield
     except NoSuchEntry as error:
         raise _not_found(base, error.server, error.result_code) from error
-    if not entries and not base.is_visible and call.root_dse().vendor.hides_silently:
+
+
+def _see(call: Call, base: Base) -> None:
+    """See that a base in which nothing was found is there, once, where that may mean hidden."""
+    if not base.is_visible and not base.is_visible and call.root_dse().vendor.hides_silently:
         require_base(call, base)
         base.is_visible = True
-    return entries
 
 
 def query(

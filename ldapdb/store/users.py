@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
 from ldapdb import filters
@@ -15,7 +14,7 @@ from ldapdb.filters import Filter
 from ldapdb.model import User
 from ldapdb.searching import Search
 from ldapdb.store.profile import Profile
-from ldapdb.store.reading import Warned, batches, query, search
+from ldapdb.store.reading import Warned, batches, query, search, search_in_pages
 from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
@@ -107,16 +106,31 @@ class Users:
 
     def all(self, call: Call) -> list[User]:
         """List all users; those who share a name are left out, with a warning."""
-        named: dict[str, list[User]] = defaultdict(list)
-        entries = self._search(call, self._is_named(), self._profile.page_size)
-        for user in self._warned.readable(entries, self._read):
-            named[user.name.lower()].append(user)
-        for same in named.values():
-            if len(same) > 1:
-                dns = " and ".join(f"'{user.dn}'" for user in same)
-                for user in same:
-                    self._warned.skip(user.dn, f"the name {same[0].name!r} belongs to {dns}")
-        return [same[0] for same in named.values() if len(same) == 1]
+        wanted = filters.all_of(self._profile.users_filter, self._is_named())
+        named: dict[str, User] = {}
+        same: dict[str, dict[DN, User]] = {}
+        for user in self._each(call, wanted):
+            name = user.name.lower()
+            first = named.setdefault(name, user)
+            if first is not user and first.dn != user.dn:  # two bases may hold one entry
+                same.setdefault(name, {first.dn: first})[user.dn] = user
+        for name, users in same.items():
+            del named[name]
+            dns = " and ".join(f"'{dn}'" for dn in users)
+            for dn, user in users.items():
+                self._warned.skip(dn, f"the name {user.name!r} belongs to {dns}")
+        return list(named.values())
+
+    def _each(self, call: Call, wanted: Filter) -> Iterator[User]:
+        """Read all users, a page at a time."""
+
+        def take(page: list[Entry]) -> list[User]:
+            return self._warned.readable(page, self._read)
+
+        for base in self._profile.users:
+            yield from search_in_pages(
+                call, base, wanted, self._attributes, self._profile.page_size, take
+            )
 
     def confirm_nobody(self, call: Call) -> None:
         """See that somebody who was there and is not found has not been hidden with all others.
