@@ -32,6 +32,8 @@ _REFUSED_SECONDS = 900.0
 # A server that is preferred is tried again so often, and no longer: changes wait meanwhile.
 _LOOK_SECONDS = 30.0
 _TRIAL_SECONDS = 0.5
+# What was refused is tried again, at intervals that grow from the above to this.
+_MOST_BETTER_SECONDS = 3600.0
 # The server does not do it, or not for this account.
 _NOT_DONE = (AccessDenied, IncompleteResult, UnexpectedResult)
 
@@ -112,7 +114,8 @@ class Watch:
         self._state = State.DOWN
         self._server = self._mechanism = self._error = ""
         self._changes = self._outages = 0
-        self._look_at = 0.0
+        self._look_at = self._better_at = 0.0
+        self._better_seconds = _LOOK_SECONDS
         self._complained = False
         self._thread = threading.Thread(target=self._run, name="ldapdb-watch", daemon=True)
 
@@ -178,6 +181,9 @@ class Watch:
                 if position + 1 == len(self._sources):
                     raise
                 log.info("%s; changes are watched in another way", error)
+                if not position:
+                    self._better_at = self._timer() + self._better_seconds
+                    self._better_seconds = min(2 * self._better_seconds, _MOST_BETTER_SECONDS)
             else:
                 return
 
@@ -194,7 +200,7 @@ class Watch:
                 if self._closed.is_set():
                     return
                 self._take(batch, source, uri)
-                if self._is_preferred_back(uri):
+                if self._is_preferred_back(uri) or self._is_better_due(source):
                     return
         finally:
             with self._lock:
@@ -202,18 +208,24 @@ class Watch:
             stream.drop()
 
     def _take(self, batch: Batch, source: Source, uri: str) -> None:
-        edge = batch.in_step and (self._state is not State.LIVE or self._server != uri)
+        now = State.LIVE, uri, source.mechanism
+        edge = batch.in_step and now != (self._state, self._server, self._mechanism)
         self._changes += len(batch.changes)
         if edge:
             # What was answered meanwhile may be from a server that knows less than this one.
             batch = Batch(batch.changes, everything=True)
-            self._server, self._mechanism = uri, source.mechanism
-            self._state = State.LIVE
+            self._state, self._server, self._mechanism = now
         self._deliver(batch)
         if edge:
             self._servers.succeeded(uri)
+            if source is self._sources[0]:
+                self._better_seconds = _LOOK_SECONDS
             self._complained = False
             log.info("changes are seen as they happen: %s by %s", uri, source.mechanism)
+
+    def _is_better_due(self, source: Source) -> bool:
+        """Tell whether to try again what was refused: 389 DS tells ten connections at a time."""
+        return source is not self._sources[0] and self._timer() >= self._better_at
 
     def _is_preferred_back(self, uri: str) -> bool:
         """Try servers that are preferred to this one again, now and then."""
