@@ -19,10 +19,11 @@ from ldapdb.interface import ABCDatabase
 from ldapdb.model import Accounting, Application, Policy, User
 from ldapdb.settings import load
 from ldapdb.store import Store
-from ldapdb.watch import WatchInfo
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ldapdb.watch import WatchInfo
 
 try:
     from remoteappmanager.db import exceptions as host_exceptions

@@ -36,6 +36,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
 
     class _Schema(BaseSettings):
+        model_config = SettingsConfigDict(defer_build=True)  # never used by itself
+
         schema: Literal["remoteapp", "stock"] = Field(  # type: ignore[assignment]  # as above
             "remoteapp",
             description="How applications and grants are written: remoteapp, with the classes "
@@ -47,6 +49,7 @@ class Settings(_Schema):
     """What the operator decides. Each description is the reference that the docs print."""
 
     model_config = SettingsConfigDict(
+        defer_build=False,
         env_prefix=ENVIRONMENT_PREFIX,
         extra="forbid",
         frozen=True,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Hashable
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
@@ -28,9 +28,8 @@ from ldapdb.model import (
 )
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.settings import Settings
-from ldapdb.store.caches import Caches
+from ldapdb.store.caches import Caches, fold
 from ldapdb.store.forking import renew_in_children
-from ldapdb.store.invalidation import fold
 from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
@@ -38,8 +37,10 @@ from ldapdb.store.routes import Routes
 from ldapdb.store.schema import LIKELY, require_schema
 from ldapdb.store.tree import create_tree
 from ldapdb.store.watching import Watching
-from ldapdb.watch import WatchInfo
 from ldapdb.wellformed import check_image, check_text
+
+if TYPE_CHECKING:
+    from ldapdb.watch import WatchInfo
 
 __all__ = ["Store"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Optional
 
 from cachetools import LRUCache
@@ -15,7 +17,7 @@ from ldapdb.errors import CertificateRefused, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
 
-__all__ = ["Caches"]
+__all__ = ["Caches", "fold"]
 
 
 class Caches:
@@ -72,9 +74,7 @@ class Caches:
         self.application_list.clear()
         self.entitlements.clear()
 
-    def forget_entries(
-        self, entries: AbstractSet[DN], names: AbstractSet[str], fold: Callable[[str], str]
-    ) -> None:
+    def forget_entries(self, entries: AbstractSet[DN], names: AbstractSet[str]) -> None:
         """Forget users and applications whose entries have changed.
 
         Parameters
@@ -82,10 +82,8 @@ class Caches:
         entries : set of DN
             The names of those entries.
         names : set of str
-            What users of such an entry are called now, folded: somebody may be found by one of
-            them who was not, or not be the only one any more.
-        fold : callable
-            Folds a name in the same way.
+            What users of such an entry are called now, as :func:`fold` has them: somebody may
+            be found by one of them who was not, or not be the only one any more.
         """
 
         def is_user(key: str, user: Optional[User]) -> bool:
@@ -129,3 +127,12 @@ class Caches:
             "applications": self.applications.info(),
             "application_list": self.application_list.info(),
         }
+
+
+@lru_cache(maxsize=20_000)
+def fold(name: str) -> str:
+    """Fold a name at least as much as any directory does that compares names."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(
+        char for char in decomposed if not (char.isspace() or unicodedata.combining(char))
+    )

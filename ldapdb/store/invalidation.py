@@ -21,13 +21,13 @@ whatever is not told apart            everything
 
 from __future__ import annotations
 
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Optional
 
+from ldapdb.connection import RootDSE
 from ldapdb.dn import DN
 from ldapdb.entries import (
     MEMBER_UID,
@@ -39,11 +39,11 @@ from ldapdb.entries import (
 )
 from ldapdb.errors import InvalidValue
 from ldapdb.filters import attributes_of
-from ldapdb.store.caches import Caches
+from ldapdb.store.caches import Caches, fold
 from ldapdb.store.profile import Profile
-from ldapdb.watch import Batch, Change
+from ldapdb.watch import Batch, Change, Scope
 
-__all__ = ["Invalidation", "Touched", "fold"]
+__all__ = ["Invalidation", "Touched", "scope_of"]
 
 # A server that lags behind the watched one may have answered a moment after a change, with what
 # was before it. So what a change touches is forgotten once more, later than servers lag.
@@ -208,7 +208,7 @@ def forget(caches: Caches, touched: Touched) -> None:
         caches.forget_everything()
         return
     # In this order: what somebody may start is made from users and applications.
-    caches.forget_entries(touched.entries, touched.names, fold)
+    caches.forget_entries(touched.entries, touched.names)
     if touched.applications:
         caches.forget_applications()
     elif touched.anybody:
@@ -217,15 +217,6 @@ def forget(caches: Caches, touched: Touched) -> None:
         about = touched.entries | touched.members
         if about:
             caches.entitlements.discard_where(lambda _, held: held.depends_on(about))
-
-
-@lru_cache(maxsize=20_000)
-def fold(name: str) -> str:
-    """Fold a name at least as much as any directory does that compares names."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(
-        char for char in decomposed if not (char.isspace() or unicodedata.combining(char))
-    )
 
 
 def _name(entry: Optional[Entry]) -> Optional[str]:
@@ -258,3 +249,26 @@ def deciding(profile: Profile) -> tuple[str, ...]:
         profile.user_id_attribute,
     )
     return tuple(dict.fromkeys(wanted))
+
+
+def scope_of(profile: Profile, root_dse: RootDSE, poll_seconds: float) -> Scope:
+    """Tell what has to be watched to see all that answers are made from."""
+    bases = [profile.applications, profile.grants, profile.groups, *profile.users]
+    return Scope(
+        bases=tuple(_highest(base.dn for base in bases)),
+        attributes=attributes(profile),
+        deciding=deciding(profile),
+        vendor=root_dse.vendor,
+        naming_contexts=root_dse.naming_contexts,
+        controls=root_dse.controls,
+        poll_seconds=poll_seconds,
+    )
+
+
+def _highest(dns: Iterable[DN]) -> list[DN]:
+    """Leave out names below others."""
+    highest: list[DN] = []
+    for dn in sorted(dns, key=lambda each: len(each.rdns)):
+        if not any(dn.is_under(each) for each in highest):
+            highest.append(dn)
+    return highest

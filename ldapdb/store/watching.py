@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Optional
 
-from ldapdb.connection import Call, RootDSE
-from ldapdb.dn import DN
+from ldapdb.connection import Call
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
-from ldapdb.store.invalidation import Invalidation, attributes, deciding
 from ldapdb.store.profile import Profile
-from ldapdb.watch import Scope, Watch, WatchInfo, sources_for
 
-__all__ = ["Watching", "scope_of"]
+if TYPE_CHECKING:
+    from ldapdb.watch import Watch, WatchInfo
+
+__all__ = ["Watching"]
 
 
 class Watching:
@@ -54,6 +54,10 @@ class Watching:
             self._start(profile, call)
 
     def _start(self, profile: Profile, call: Call) -> None:
+        # Whoever does not watch does not wait for them.
+        from ldapdb.store.invalidation import Invalidation, scope_of  # noqa: PLC0415
+        from ldapdb.watch import Watch, sources_for  # noqa: PLC0415
+
         if not self._is_over and self._watch is None:
             any_class = self._settings.groups_filter is not None
             invalidation = Invalidation(self._caches, profile, self._timer, any_class=any_class)
@@ -73,6 +77,8 @@ class Watching:
 
     def info(self) -> WatchInfo:
         """Return the statistics."""
+        from ldapdb.watch import WatchInfo  # noqa: PLC0415 -- as above
+
         return WatchInfo() if self._watch is None else self._watch.info()
 
     def close(self, *, wait: bool) -> None:
@@ -88,26 +94,3 @@ class Watching:
         inherited, self._watch = self._watch, None
         if inherited is not None:
             inherited.leave_to_parent()
-
-
-def scope_of(profile: Profile, root_dse: RootDSE, poll_seconds: float) -> Scope:
-    """Tell what has to be watched to see all that answers are made from."""
-    bases = [profile.applications, profile.grants, profile.groups, *profile.users]
-    return Scope(
-        bases=tuple(_highest(base.dn for base in bases)),
-        attributes=attributes(profile),
-        deciding=deciding(profile),
-        vendor=root_dse.vendor,
-        naming_contexts=root_dse.naming_contexts,
-        controls=root_dse.controls,
-        poll_seconds=poll_seconds,
-    )
-
-
-def _highest(dns: Iterable[DN]) -> list[DN]:
-    """Leave out names below others."""
-    highest: list[DN] = []
-    for dn in sorted(dns, key=lambda each: len(each.rdns)):
-        if not any(dn.is_under(each) for each in highest):
-            highest.append(dn)
-    return highest
