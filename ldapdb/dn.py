@@ -27,6 +27,8 @@ _LONGEST_SHORT_FORM = 127
 # As most names are: one value an RDN, nothing escaped, no space where it would not count.
 _PLAIN_RDN = r"[A-Za-z][A-Za-z0-9-]*=(?![ #])[^,+\"\\;<>=\ud800-\udfff]+(?<! )"
 _PLAIN = re.compile(rf"{_PLAIN_RDN}(?:,{_PLAIN_RDN})*")
+# Nearly every value there is.
+_NOTHING_TO_ESCAPE = re.compile(r"[a-zA-Z0-9._~:/@-]+(?: [a-zA-Z0-9._~:/@-]+)*")
 _LONGEST_PLAIN = 500  # characters; each RDN takes some of the stack
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 
@@ -205,6 +207,8 @@ def _escape(value: str) -> str:
     The form is the one that every server accepts for every character; control
     characters are escaped too, so that a name never breaks a log line.
     """
+    if _NOTHING_TO_ESCAPE.fullmatch(value):
+        return value
     last = len(value) - 1
     return "".join(
         _hex(char)

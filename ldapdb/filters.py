@@ -27,6 +27,8 @@ __all__ = [
     "starts_with",
 ]
 
+# Nearly every value there is: a name, an image, a DN.
+_NOTHING_TO_ESCAPE = re.compile(r"[a-zA-Z0-9._~:/@,=-]+(?: [a-zA-Z0-9._~:/@,=-]+)*")
 _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
 # The attribute of an item; whatever else stands behind a parenthesis is none.
 _ASKED = re.compile(r"\(([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)[^()=]*=")
@@ -234,6 +236,8 @@ def _escape(value: Union[str, bytes]) -> str:
     """
     if isinstance(value, bytes):
         return _octets(value)
+    if _NOTHING_TO_ESCAPE.fullmatch(value):
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:  # here, where it is no fault of a connection
