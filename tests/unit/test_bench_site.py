@@ -171,7 +171,7 @@ def test_no_more_sessions_are_tried_than_allowed() -> None:
 # --- tables
 
 
-def trial(sessions: int, connections: int, kib: int) -> dict[str, Any]:
+def trial(sessions: int, connections: int, kib: int, p99: float = 0.0456) -> dict[str, Any]:
     return {
         "sessions": sessions,
         "connections": connections,
@@ -179,7 +179,7 @@ def trial(sessions: int, connections: int, kib: int) -> dict[str, Any]:
         "searches_a_second": sessions / 30,
         "slapd_cpu": 0.8,
         "cpu_seconds_a_search": 0.0004,
-        "views": {"p50": 0.002, "p99": 0.0456},
+        "views": {"p50": 0.002, "p99": p99},
     }
 
 
@@ -192,14 +192,17 @@ RESULT: dict[str, Any] = {
             "searches_a_second": 1_600.0,
             "searches_of_a_view": 3,
             "searches_of_a_start": 6,
-            "trials": [trial(1_000, 1_000, 10_000), trial(60_000, 5_000, 50_000)],
-            "sweep": [trial(30_000, 5_000, 50_000), trial(60_000, 5_000, 50_000)],
+            "trials": [
+                trial(1_000, 1_000, 10_000, p99=0.001),
+                trial(60_000, 5_000, 50_000, p99=0.2),
+                trial(60_000, 5_000, 50_000),
+            ],
         }
     ],
 }
 
 
-def test_the_table_has_what_was_measured_at_the_most_sessions() -> None:
+def test_the_table_has_the_best_trial_with_the_most_sessions() -> None:
     row = tables.capacity(RESULT).splitlines()[2]
     assert row == "| 1 | 60,000 | 2,000 | 80% | 0.40 ms | 2.0 ms | 45.6 ms |"
 
