@@ -1,0 +1,107 @@
+"""What is asked for: users, applications, and what a user may start; through the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Optional
+
+from ldapdb.connection import Deadline
+from ldapdb.model import Accounting, Application, Entitlements, User
+from ldapdb.store.caches import fold
+from ldapdb.store.core import Core
+
+__all__ = ["Reads"]
+
+_LONGEST_NAME = 1000  # characters
+
+
+class Reads(Core):
+    """Answers, from memory where they are fresh."""
+
+    def get_user(self, name: str, deadline: Optional[Deadline] = None) -> Optional[User]:
+        """Find a user by name; `deadline` as :meth:`deadline` gives it."""
+        cache = self._caches.users_by_name
+        known = cache.hit(name)
+        if known is not None:
+            return known
+        ends = deadline or self.deadline()
+
+        def load() -> Optional[User]:
+            call = self._directory.call(self._routes.reading(), ends)
+            generation = self._caches.users_by_id.generation()
+            users = self._for(call).users
+            user = users.by_name(call, name)
+            if user is not None:
+                self._caches.users_by_id.put(user.id, user, generation)
+            elif cache.last(name) is not None:
+                users.confirm_nobody(call)
+            return user
+
+        # Anybody may type a name: thousands of megabytes would be kept.
+        return cache.get(name, load, ends.remaining) if len(name) <= _LONGEST_NAME else load()
+
+    def get_user_by_id(self, user_id: int, deadline: Optional[Deadline] = None) -> Optional[User]:
+        """Find a user by id."""
+        cache = self._caches.users_by_id
+        ends = deadline or self.deadline()
+
+        def load() -> Optional[User]:
+            call = self._directory.call(self._routes.reading(), ends)
+            users = self._for(call).users
+            user = users.by_id(call, user_id)
+            if user is None and cache.last(user_id) is not None:
+                users.confirm_nobody(call)
+            return user
+
+        return cache.get(user_id, load, ends.remaining)
+
+    def list_users(self) -> list[User]:
+        """List all users."""
+        call = self._directory.call(self._routes.reading())
+        return self._for(call).users.all(call)
+
+    def list_applications(self, deadline: Optional[Deadline] = None) -> list[Application]:
+        """List all applications, by image."""
+        cache = self._caches.application_list
+        ends = deadline or self.deadline()
+
+        def load() -> tuple[Application, ...]:
+            call = self._directory.call(self._routes.reading_applications(), ends)
+            readers = self._for(call)
+            applications = tuple(readers.applications.all(call))
+            if not applications:
+                self._require_schema(call)
+                if cache.last(None):
+                    readers.applications.confirm_none(call)
+            return applications
+
+        return list(cache.get(None, load, ends.remaining))
+
+    def known_accountings(self, user_id: int) -> Optional[list[Accounting]]:
+        """List what a user may start now, if it is in memory and fresh, and the user is."""
+        known = self._caches.entitlements.hit(user_id)
+        return None if known is None else known.at(self._clock())
+
+    def list_accountings(self, user: User, deadline: Optional[Deadline] = None) -> list[Accounting]:
+        """List what a user may start now."""
+        known = self.known_accountings(user.id)
+        if known is not None:
+            return known
+        cache = self._caches.entitlements
+        ends = deadline or self.deadline()
+
+        def load() -> Entitlements:
+            call = self._directory.call(self._routes.reading_grants(user.id), ends)
+            readers = self._for(call)
+            made_from: set[Hashable] = {fold(user.name)}
+            entitlements = readers.accountant.entitlements(call, user, made_from)
+            if not entitlements:
+                self._require_schema(call)
+                if cache.last(user.id):
+                    readers.grants.confirm_none(call)
+            return Entitlements(entitlements, self._form, made_from)
+
+        def until() -> float:
+            return self._caches.users_by_id.fresh_until(user.id)
+
+        return cache.get(user.id, load, ends.remaining, until).at(self._clock())
