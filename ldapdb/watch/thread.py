@@ -208,15 +208,17 @@ class Watch:
             stream.drop()
 
     def _take(self, batch: Batch, source: Source, uri: str) -> None:
-        now = State.LIVE, uri, source.mechanism
-        edge = batch.in_step and now != (self._state, self._server, self._mechanism)
+        now = uri, source.mechanism
+        is_same = self._state is State.LIVE and now == (self._server, self._mechanism)
+        edge = batch.in_step and not is_same
         self._changes += len(batch.changes)
         if edge:
             # What was answered meanwhile may be from a server that knows less than this one.
             batch = Batch(batch.changes, everything=True)
-            self._state, self._server, self._mechanism = now
         self._deliver(batch)
         if edge:
+            self._server, self._mechanism = now
+            self._state = State.LIVE  # now that nothing from before is left
             self._servers.succeeded(uri)
             if source is self._sources[0]:
                 self._better_seconds = _LOOK_SECONDS
