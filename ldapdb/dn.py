@@ -134,7 +134,7 @@ class DN:
     @cached_property
     def key(self) -> tuple[frozenset[tuple[str, str]], ...]:
         """What decides whether two names are the same."""
-        return tuple(frozenset(ava.key for ava in rdn) for rdn in self.rdns)
+        return (*map(_rdn_key, self.rdns[:1]), *_parent_key(self.rdns[1:]))
 
     def __eq__(self, other: object) -> bool:
         """Compare as a directory does (distinguishedNameMatch, RFC 4517, 4.2.15)."""
@@ -232,8 +232,21 @@ def _prepare(value: str) -> str:
     Character by character, because ``str.lower`` looks around: a capital sigma at the end
     of a word would become another letter than one within it.
     """
-    lower = "".join(map(str.lower, unicodedata.normalize("NFKC", value)))
+    if value.isascii():
+        lower = value.lower()
+    else:
+        lower = "".join(map(str.lower, unicodedata.normalize("NFKC", value)))
     return " ".join(lower.split())
+
+
+def _rdn_key(rdn: RDN) -> frozenset[tuple[str, str]]:
+    return frozenset(ava.key for ava in rdn)
+
+
+@lru_cache(maxsize=1000)
+def _parent_key(rdns: tuple[RDN, ...]) -> tuple[frozenset[tuple[str, str]], ...]:
+    # As with the names themselves: many entries have few parents.
+    return tuple(map(_rdn_key, rdns))
 
 
 def _short_length(content: bytes) -> Optional[bytes]:
