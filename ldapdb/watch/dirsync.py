@@ -99,10 +99,11 @@ class _Domain:
         self._cookie = b""
         # Whether the last answer was of all content, and not of what had changed.
         self.everything = True
+        self._lost = False
 
     def forget(self) -> None:
         """Forget how far it was known."""
-        self._cookie = b""
+        self._cookie, self._lost = b"", False
         self._known.clear()
         self._last.clear()
         self._shared.clear()
@@ -134,6 +135,10 @@ class _Domain:
                 )  # fmt: skip
             changes += [change for entry in entries for change in self._changes(entry)]
             self._cookie, more = end.cookie, end.more
+            if self._lost:
+                # Those below an entry that was renamed are not told of: all is asked for anew.
+                self.forget()
+                more = self.everything = True
         return changes
 
     def _answer(self, stream: Stream) -> tuple[list[Entry], DirSynced]:
@@ -167,6 +172,8 @@ class _Domain:
             self._last.pop(identifier, None)
             return [Change(self._known.pop(identifier), None)]
         before = self._known.put(identifier, entry.dn)
+        if before not in (None, entry.dn) and self._known.hold(str(before)):
+            self._lost = True
         return [Change(before, self._whole(identifier, entry))]
 
     def _whole(self, identifier: bytes, entry: Entry) -> Entry:

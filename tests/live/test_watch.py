@@ -121,13 +121,6 @@ def _disable(site: Site) -> None:
         site.directory.unit("gone", parent=site.directory.groups_base)
 
 
-def _move_branch(site: Site) -> None:
-    """Move people with the branch that they are in: servers tell of the branch alone."""
-    branch = site.directory.unit("new")
-    dave = site.directory.person("dave", parent=branch)
-    site.directory.granted("branch", images=IMAGES[:1], members=[dave])
-
-
 CHANGES: dict[str, Callable[[Site], object]] = {
     "a member leaves a grant": lambda it: it.directory.remove_member(
         it.direct, it.people["alice"]
@@ -157,7 +150,6 @@ CHANGES: dict[str, Callable[[Site], object]] = {
     "a user is added": lambda it: it.directory.person("dave"),
     "a user is renamed": lambda it: it.directory.rename_person(it.people["alice"], "dave"),
     "a user is disabled": _disable,
-    "a branch comes with people": _move_branch,
 }  # fmt: skip
 
 

@@ -186,6 +186,50 @@ def test_a_cookie_that_the_server_does_not_know_means_all_content(directory: Dir
     assert known["group"].lower() not in {name.lower() for name in state._known._names.values()}
 
 
+@SYNCING
+@pytest.mark.parametrize("how", ["comes", "goes", "is renamed"])
+def test_a_branch_that_moves_makes_all_content_be_read_anew(directory: Directory, how: str) -> None:
+    """Servers tell of the branch alone, and not of those below it, whose names change too."""
+    inside, outside = directory.users_base, directory.groups_base
+    branch = directory.unit("branch", parent=outside if how == "comes" else inside)
+    directory.person("mover", parent=branch)
+    follower = Follower(directory, SyncRepl(scope_of(directory, bases=(DN.parse(inside),))))
+    with follower.connected() as until:
+        if how == "is renamed":
+            directory.move(branch, "ou=renamed")
+        else:
+            directory.move(branch, "ou=branch", inside if how == "comes" else outside)
+        with pytest.raises(StopIteration):  # it asks for a new connection
+            until(lambda: False)
+        assert follower.everything
+    assert follower.catch_up()
+    known: Any = follower.source
+    names = {name.lower() for name in known._contents[0]._known._names.values()}
+    people = {name for name in names if name.startswith("uid=mover")}
+    assert (
+        people
+        == {
+            "comes": {f"uid=mover,ou=branch,{inside}".lower()},
+            "goes": set(),
+            "is renamed": {f"uid=mover,ou=renamed,{inside}".lower()},
+        }[how]
+    )
+
+
+@pytest.mark.live("ad", reason="others tell of it in a way of their own")
+def test_a_renamed_branch_makes_a_domain_be_read_anew(directory: Directory) -> None:
+    branch = directory.unit("branch")
+    directory.person("mover", parent=branch)
+    follower = Follower(directory, source_of(directory))
+    assert follower.catch_up()
+    directory.move(branch, "ou=renamed")
+    assert follower.catch_up()
+    known: Any = follower.source
+    names = {name.lower() for name in known._domains[0]._known._names.values()}
+    [mover] = [name for name in names if name.startswith("cn=mover")]
+    assert mover == f"cn=mover,ou=renamed,{directory.users_base}".lower()
+
+
 def test_polling_tells_of_all_that_the_better_ways_do(directory: Directory) -> None:
     """Where neither is there, or the account may not."""
     known = _known(directory)
