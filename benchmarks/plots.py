@@ -59,7 +59,7 @@ def draw_site(result: dict[str, Any], path: Path) -> None:
     lower.set_xlabel("sessions (thousands)")
     upper.set_title(
         f"One slapd, {about['users']:,} users, TTL {about['ttl']:g} s, "
-        f"{about['views']:g} page view(s) a minute",
+        f"{about['views']:g} page a minute",
         fontsize="medium",
     )
     _finish(figure, (upper, lower), path)

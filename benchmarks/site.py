@@ -108,7 +108,7 @@ class Trial:
                 break
             if len(made) >= _ATTEMPTS and made[-1]["slapd_cpu"] > _IDLE:
                 break
-        return min(made, key=_lateness)
+        return min((each for each in self.made if each["sessions"] == sessions), key=_lateness)
 
     def carries(self, sessions: int) -> bool:
         """Tell whether pages come in time."""
@@ -195,7 +195,7 @@ def _capacity(site: Site, size: SiteSize, replicas: int, seconds: float) -> dict
                 raise RuntimeError(f"{_FIRST_SESSIONS} sessions are too many already")
             print(f"{replicas} × slapd: {carried:,} sessions", file=sys.stderr)
             sweep = [trial.settled(round(part * carried)) for part in _PARTS]
-        database = (servers[0].database / "data.mdb").stat().st_size
+        database = (servers[0].database / "data.mdb").stat().st_blocks * 512
     return {
         "replicas": replicas,
         "sessions": carried,
