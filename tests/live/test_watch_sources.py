@@ -13,13 +13,14 @@ import pytest
 from ldapdb import errors
 from ldapdb.connection import Deadline, Stream
 from ldapdb.dn import DN
-from ldapdb.watch import Scope, Source
+from ldapdb.watch import Change, Scope, Source, State, Watch
 from ldapdb.watch.dirsync import DirSync
 from ldapdb.watch.polling import Polling
 from ldapdb.watch.protocol import Batch
 from ldapdb.watch.syncrepl import SyncRepl
 from support import Directory
 from support.servers import Column
+from support.waiting import eventually
 from support.watched import SYNCING, directory, running, watched
 
 __all__ = ["directory", "running"]
@@ -282,3 +283,65 @@ def test_a_server_that_takes_up_again_in_silence_is_not_believed() -> None:
         with follower.connected() as until:
             forgetful.delete(new)
             until(lambda: (new.lower(), None) in follower.changes)
+
+
+class Stub:
+    """A source that yields what a test wants, whatever the server says."""
+
+    mechanism = "stub"
+
+    def __init__(self, *follows: list[Any]) -> None:
+        self._follows = list(follows)
+
+    def follow(self, stream: Stream, patience: Callable[[], float]) -> Iterator[Batch]:
+        for each in self._follows.pop(0) if self._follows else []:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+        while True:
+            stream.receive(patience())
+            yield Batch()
+
+
+def _delivered(directory: Directory, *follows: list[Any], broken: int = -1) -> list[Batch]:
+    """Return what a watch makes of batches; it fails to take one of them in."""
+    taken: list[Batch] = []
+
+    def deliver(batch: Batch) -> None:
+        taken.append(batch)
+        if len(taken) - 1 == broken:
+            raise ZeroDivisionError
+
+    watch = Watch(directory.settings(), [Stub(*follows)], deliver, lambda: 0.01)
+    watch.start()
+    try:
+        # Unasked batches at the end say that all before has been taken.
+        assert eventually(lambda: taken[-3:] == [Batch()] * 3 and watch.server is not None)
+        assert watch.info().state is State.LIVE
+    finally:
+        watch.close()
+    return [each for each in taken if each != Batch()]
+
+
+ONE, TWO = (Batch([Change(each, None)]) for each in ("cn=a", "cn=b"))
+GONE = errors.DirectoryUnavailable("gone")
+
+
+@SYNCING
+def test_all_is_forgotten_when_changes_are_seen_again(directory: Directory) -> None:
+    """However exact a source is, what was answered meanwhile may be another server's."""
+    early = Batch(ONE.changes, in_step=False)
+    assert _delivered(directory, [early, TWO, ONE, GONE], [TWO]) == [
+        early,
+        Batch(TWO.changes, everything=True),
+        ONE,
+        Batch(TWO.changes, everything=True),
+    ]
+
+
+@SYNCING
+@pytest.mark.filterwarnings("error")
+def test_a_change_that_cannot_be_taken_in_is_an_outage_and_no_end(directory: Directory) -> None:
+    """Whatever fails, the thread lives on, and nothing from before is believed."""
+    taken = _delivered(directory, [TWO, ONE], [TWO], broken=1)
+    assert taken[-1] == Batch(TWO.changes, everything=True)

@@ -1,0 +1,201 @@
+"""What a change makes the caches forget: precisely where it can be, all in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import pytest
+
+from ldapdb.connection import RootDSE
+from ldapdb.dn import DN
+from ldapdb.entries import Entry
+from ldapdb.model import Application, Entitlements, User
+from ldapdb.settings import load
+from ldapdb.store.caches import Caches, fold
+from ldapdb.store.invalidation import Invalidation, attributes, deciding
+from ldapdb.store.profile import Profile
+from ldapdb.vendors import ACTIVE_DIRECTORY, OPENLDAP
+from ldapdb.watch import Batch, Change
+
+SUFFIX = "dc=example,dc=org"
+ALICE, BOB = (f"uid={name},ou=people,{SUFFIX}" for name in ("alice", "bob"))
+STAFF, GRANT, ANOTHER = (f"cn={name},ou=groups,{SUFFIX}" for name in ("staff", "grant", "other"))
+APPLICATION = f"cn=app,ou=applications,{SUFFIX}"
+ALL = {"users", "ids", "none", "alice", "bob", "applications", "list"}
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Memory:
+    """Caches in which all is held that a change may concern."""
+
+    def __init__(self, *, vendor: Any = OPENLDAP, **settings: Any) -> None:
+        self.clock = Clock()
+        whole = load(uri=["ldap://127.0.0.1"], base_dn=SUFFIX, **settings)
+        self.caches = Caches(whole, self.clock)
+        dse = RootDSE(vendor, (DN.parse(SUFFIX),), DN(()), frozenset(), "ldap://127.0.0.1")
+        self.profile = Profile.make(whole, dse)
+        self.invalidation = Invalidation(
+            self.caches, self.profile, self.clock, any_class=whole.groups_filter is not None
+        )
+        self.fill()
+
+    def fill(self) -> None:
+        caches = self.caches
+        for number, (name, dn) in enumerate({"alice": ALICE, "bob": BOB}.items()):
+            user = User(number, name, DN.parse(dn))
+            caches.users_by_name.get(name, lambda user=user: user)  # type: ignore[misc]  # a default
+            caches.users_by_id.get(number, lambda user=user: user)  # type: ignore[misc]  # as above
+        caches.users_by_name.get("carol", lambda: None)
+        application = Application(1, "a/b", DN.parse(APPLICATION))
+        caches.applications.get("a/b", lambda: application)
+        caches.application_list.get(None, lambda: (application,))
+        of_alice = {DN.parse(each) for each in (ALICE, STAFF, GRANT, APPLICATION)} | {"alice"}
+        caches.entitlements.get(0, lambda: Entitlements([], None, of_alice))
+        caches.entitlements.get(1, lambda: Entitlements([], None, {DN.parse(BOB), "bob"}))
+
+    def forgotten(self) -> set[str]:
+        """Tell what is not held any more, and hold it again."""
+        caches = self.caches
+        held = {
+            "users": caches.users_by_name.last("alice"),
+            "ids": caches.users_by_id.last(0),
+            "alice": caches.entitlements.last(0),
+            "bob": caches.entitlements.last(1),
+            "applications": caches.applications.last("a/b"),
+            "list": caches.application_list.last(None),
+        }
+        gone = {name for name, value in held.items() if value is None}
+        names = caches.users_by_name
+        if names.info().size == sum(names.last(each) is not None for each in ("alice", "bob")):
+            gone.add("none")
+        self.fill()
+        return gone
+
+    def change(self, before: Optional[str], entry: Optional[Entry]) -> set[str]:
+        self.invalidation.take(Batch([Change(before, entry)]))
+        return self.forgotten()
+
+
+def entry(dn: str, **values: Sequence[str]) -> Entry:
+    return Entry(
+        dn, {name.lower(): [each.encode() for each in some] for name, some in values.items()}
+    )
+
+
+def group(dn: str, *members: str, **values: Sequence[str]) -> Entry:
+    return entry(dn, **{"objectClass": ["groupOfNames"], "member": members, **values})
+
+
+def person(dn: str, name: str) -> Entry:
+    return entry(dn, objectClass=["person"], uid=[name])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "gone"),
+    [
+        (ALICE, person(ALICE, "alice"), {"users", "ids", "none", "alice"}),
+        (ALICE, None, {"users", "ids", "alice"}),
+        (ALICE, person(f"uid=x,{SUFFIX}", "x"), {"users", "ids", "none", "alice"}),
+        (None, person(f"uid=x,{SUFFIX}", "x"), {"none"}),
+        # Somebody else has her name now, or a form of it.
+        (None, person(f"uid=x,{SUFFIX}", "ALICE "), {"users", "none"}),
+        (STAFF, group(STAFF, f"cn=x,{SUFFIX}"), {"alice"}),
+        (STAFF, group(f"cn=x,{SUFFIX}", f"cn=y,{SUFFIX}"), {"alice"}),
+        (STAFF, None, {"alice"}),
+        (ANOTHER, group(ANOTHER, BOB.upper()), {"bob"}),
+        (ANOTHER, group(ANOTHER, STAFF, BOB), {"alice", "bob"}),
+        (None, group(ANOTHER, f"cn=x,{SUFFIX}", "nonsense"), set()),
+        (APPLICATION, None, {"alice", "applications", "list"}),
+        (None, entry(f"cn=x,{SUFFIX}", objectClass=["remoteAppApplication"], uid=[]),
+         {"alice", "bob", "applications", "list"}),
+        # Nobody sees who is in it: what anybody may start is forgotten.
+        (ANOTHER, group(ANOTHER), {"alice", "bob"}),
+        (ANOTHER, group(ANOTHER, *(f"cn={n},{SUFFIX}" for n in range(1001))), {"alice", "bob"}),
+        (ANOTHER, entry(ANOTHER, objectClass=["groupOfURLs"]), {"alice", "bob"}),
+        (ANOTHER, entry(ANOTHER), {"alice", "bob"}),
+        (None, entry(ANOTHER, objectClass=["x", "remoteAppGrant"]), {"alice", "bob"}),
+        # Nobody knows what it was.
+        (None, None, ALL),
+        ("nonsense", None, ALL),
+        # What is nothing of this.
+        (None, entry(f"ou=x,{SUFFIX}", objectClass=["organizationalUnit"]), set()),
+    ],
+)  # fmt: skip
+def test_a_change_makes_forgotten_what_it_concerns(
+    before: Optional[str], now: Optional[Entry], gone: set[str]
+) -> None:
+    assert Memory().change(before, now) == gone
+
+
+def test_a_part_of_the_members_is_none() -> None:
+    values = {"objectclass": [b"group"], "member;range=0-1499": [ALICE.encode()], "member": []}
+    assert Memory(vendor=ACTIVE_DIRECTORY).change(ANOTHER, Entry(ANOTHER, values)) == {
+        *("alice", "bob"),
+    }
+
+
+def test_members_by_name_are_compared_as_loosely_as_any_directory_does() -> None:
+    memory = Memory(group_member_attribute="memberUid")
+    joined = entry(ANOTHER, objectClass=["posixGroup"], memberUid=["Alice"])
+    assert memory.change(ANOTHER, joined) == {"alice"}
+    assert fold("Stra\u00dfe \u00c9") == fold("strasse e\u0301") == "strassee"
+
+
+def test_where_the_settings_say_what_a_group_is_any_entry_may_be_one() -> None:
+    odd = entry(f"ou=x,{SUFFIX}", objectClass=["organizationalUnit"])
+    assert Memory(groups_filter="(ou=*)").change(None, odd) == {"alice", "bob"}
+    user = person(f"uid=x,{SUFFIX}", "x")
+    assert Memory(groups_filter="(ou=*)").change(None, user) == {"none"}
+
+
+def test_a_line_that_cannot_be_read_may_say_anything() -> None:
+    memory = Memory(schema="stock")
+    bad = entry(ANOTHER, objectClass=["x"], description=["remoteapp application image=a/b bogus=1"])
+    assert memory.change(None, bad) == {"alice", "bob", "applications", "list"}
+
+
+def test_what_a_change_concerns_is_forgotten_once_more() -> None:
+    """A server that lags behind the watched one may have answered with what was before."""
+    memory = Memory()
+    assert memory.change(STAFF, group(STAFF, BOB)) == {"alice", "bob"}
+    assert 0 < memory.invalidation.patience() <= 1
+    memory.clock.now += 4.9
+    assert 0 < memory.invalidation.patience() <= 0.2
+    memory.invalidation.take(Batch())
+    assert memory.forgotten() == set()
+    memory.clock.now += 0.2
+    assert memory.invalidation.patience() == 0
+    memory.invalidation.take(Batch())
+    assert memory.forgotten() == {"alice", "bob"}
+    memory.clock.now += 60
+    memory.invalidation.take(Batch())
+    assert memory.forgotten() == set()
+
+
+def test_a_storm_takes_no_more_memory_than_a_breeze() -> None:
+    """All is forgotten once more, at its end, instead of each change by itself."""
+    memory = Memory()
+    for _ in range(3000):
+        memory.clock.now += 0.001
+        memory.invalidation.take(Batch([Change(ANOTHER, group(ANOTHER, BOB))]))
+    assert len(memory.invalidation._recent) <= 1001
+    memory.forgotten()
+    memory.clock.now += 5.1
+    memory.invalidation.take(Batch())
+    assert memory.forgotten() == ALL
+
+
+def test_what_is_asked_for_is_all_that_decides() -> None:
+    profile = Memory(vendor=ACTIVE_DIRECTORY).profile
+    asked = {name.lower() for name in (*attributes(profile), *deciding(profile))}
+    assert asked >= {"objectclass", "samaccountname", "member", "useraccountcontrol"}
+    assert asked >= {"remoteappimage", "remoteappallowhome", "primarygroupid"}
+    stock = Memory(schema="stock").profile
+    assert "description" in attributes(stock)
