@@ -88,6 +88,12 @@ class Grants:
         """List all readable grants."""
         return self._search(call, self._notation.carrying(GRANT_CLASS))
 
+    def of_image(self, call: Call, image: str) -> list[Entry]:
+        """Find the entries that grant an image, whether or not all that they say can be read."""
+        of_image = self._notation.of_images(GRANT_CLASS, [image])
+        found = self._entries(call, of_image)
+        return [entry for entry in found if image in entry.values(IMAGE)]
+
     def confirm_none(self, call: Call) -> None:
         """See that a user who had grants and has none has not lost them for want of rights.
 

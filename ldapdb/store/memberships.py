@@ -14,9 +14,10 @@ from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant,
 from ldapdb.errors import AccessDenied, BaseNotFound, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
+from ldapdb.searching import Search
 from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Base, Profile
-from ldapdb.store.reading import Warned, batches, require_base, search
+from ldapdb.store.reading import Warned, batches, query, require_base, search
 from ldapdb.store.users import rdn_filter
 
 __all__ = ["Members", "Memberships"]
@@ -111,7 +112,7 @@ class Memberships:
                     new.append(dn)
             return new
 
-        primary = take(self._primary_group(call, user))
+        primary = take(self.primary_group(call, user))
         frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
         if rule is not None:
             frontier += self._holding(primary, rule)
@@ -126,15 +127,37 @@ class Memberships:
             frontier = self._holding(found) if goes_on else []
         return Reach(tuple(self._grants.readable(grants.values())), frozenset(groups - {user.dn}))
 
-    def _primary_group(self, call: Call, user: User) -> list[Entry]:
+    def primary_group(self, call: Call, user: User) -> list[Entry]:
         """Find the group that a user of Active Directory is in by number."""
         if user.primary_group is None:
             return []
         return self._of_members(call, [filters.equal(OBJECT_SID, user.primary_group)])
 
+    def naming(self, call: Call, attribute: str, value: str) -> list[Entry]:
+        """Find the groups and grants that name a member in an attribute: no group in between."""
+        return self._of_members(call, [_is_member(attribute, value, None)])
+
+    def asking(self, attribute: str, value: str) -> list[Search]:
+        """List the searches that :meth:`naming` begins with."""
+        if self._profile.strict_groups or len(self._bases) > 1:
+            return []
+        wanted = filters.all_of(
+            self._is_member_entry, filters.any_of(_is_member(attribute, value, None))
+        )
+        return [query(self._bases[0], wanted, self._profile.notation.attributes)]
+
     def members(self, call: Call, dns: Iterable[DN]) -> Members:
         """Read the members of the groups and grants among some DNs."""
         members = Members()
+        for each in self.members_of_each(call, dns).values():
+            members.dns |= each.dns
+            members.names |= each.names
+            members.groups |= each.groups
+        return members
+
+    def members_of_each(self, call: Call, dns: Iterable[DN]) -> dict[DN, Members]:
+        """Read the members of each of the groups and grants among some DNs."""
+        found: dict[DN, Members] = {}
         attributes = (*self._profile.member_attributes, MEMBER_UID)
         if self._profile.vendor.primary_groups:
             attributes += (OBJECT_SID,)
@@ -143,8 +166,8 @@ class Memberships:
             for entry in self._in_bases(call, wanted, attributes):
                 dn = self._name(entry)
                 if dn is not None and dn in batch:
-                    self._read_members(call, entry, dn, members)
-        return members
+                    self._read_members(call, entry, dn, found.setdefault(dn, Members()))
+        return found
 
     def _holding(self, groups: Iterable[DN], rule: Optional[str] = None) -> list[Filter]:
         return [

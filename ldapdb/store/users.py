@@ -163,15 +163,19 @@ class Users:
                 ]  # fmt: skip
         return users
 
-    def by_names(self, call: Call, names: Iterable[str]) -> list[User]:
+    def by_names(self, call: Call, names: Iterable[str], *, logging_in: bool = False) -> list[User]:
         """Find the users of some names, as groups have them in memberUid.
 
-        Whatever users_filter says of them, as in :meth:`by_dns`.
+        Parameters
+        ----------
+        logging_in : bool
+            Whether users_filter counts. Otherwise it does not, as in :meth:`by_dns`.
         """
+        find = self._search if logging_in else self._in_bases
         users: list[User] = []
         for batch in batches(names):
             wanted = (filters.equal(each, name) for name in batch for each in self._names)
-            entries = self._in_bases(call, filters.any_of(*wanted), self._profile.page_size)
+            entries = find(call, filters.any_of(*wanted), self._profile.page_size)
             for entry in entries:
                 users += self._quietly(entry)
         return users
