@@ -1,8 +1,10 @@
 """DirSync: Active Directory tells what has changed since the last time it was asked.
 
 It is asked for whole domains, because it takes no other base, and tells of removed entries by a
-name in which they are marked as deleted. Of a changed entry it tells only the attributes that
-have changed; which classes and names it has is remembered here.
+name in which they are marked as deleted. To an account without the right to replicate it does
+not tell of those, so that at times all there is is compared with what there was. Of a changed
+entry it tells only the attributes that have changed; which classes and names it has is
+remembered here.
 
 References
 ----------
@@ -24,7 +26,7 @@ from ldapdb.entries import MEMBER, Entry
 from ldapdb.errors import DirectoryUnavailable
 from ldapdb.searching import SUBTREE, Reference
 from ldapdb.watch.known import Known
-from ldapdb.watch.polling import rest_until
+from ldapdb.watch.polling import next_comparison, pages, rest_until, value
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
 
 __all__ = ["DirSync"]
@@ -69,12 +71,17 @@ class DirSync:
             self._server = stream.uri
             for domain in self._domains:
                 domain.forget()
+        compare_at = self._timer()
         while True:
             began = self._timer()
             changes, everything = [], False
             for domain in self._domains:
                 changes += domain.ask(stream)
                 everything = everything or domain.everything
+            if began >= compare_at:
+                for domain in self._domains:
+                    changes += domain.compare(stream)
+                compare_at = next_comparison(began, self._timer(), self._seconds)
             yield Batch([] if everything else changes, everything=everything)
             yield from rest_until(began + self._seconds, stream, patience, self._timer)
 
@@ -140,6 +147,16 @@ class _Domain:
                 self.forget()
                 more = self.everything = True
         return changes
+
+    def compare(self, stream: Stream) -> list[Change]:
+        """Look what is not there any more, where removed entries are hidden from the account."""
+        if not self._object_security:
+            return []
+        seen = {value(entry, _GUID) for entry in pages(stream, self._name, _EVERYTHING, (_GUID,))}
+        gone = [each for each in self._known if each not in seen]
+        for each in gone:
+            self._last.pop(each, None)
+        return [Change(self._known.pop(each), None) for each in gone]
 
     def _answer(self, stream: Stream) -> tuple[list[Entry], DirSynced]:
         control = dirsync_request(self._cookie, object_security=self._object_security)

@@ -24,7 +24,7 @@ from ldapdb.syntaxes import format_time, parse_time
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
 
-__all__ = ["Polling", "rest_until"]
+__all__ = ["Polling", "next_comparison", "pages", "rest_until", "value"]
 
 _EVERYTHING = filters.present("objectClass")
 _PAGE = 500
@@ -69,8 +69,7 @@ class Polling:
             changes = [] if everything else self._changed(stream)
             if began >= full_at:
                 changes += self._compared(stream)
-                ended = self._timer()
-                full_at = ended + max(_SHARE * (ended - began), self._scope.poll_seconds)
+                full_at = next_comparison(began, self._timer(), self._scope.poll_seconds)
             yield Batch([] if everything else changes, everything=everything)
             everything = False
             yield from rest_until(
@@ -83,7 +82,7 @@ class Polling:
         attributes = (*self._scope.attributes, self._identifier, self._stamp)
         changes, told = [], {}
         for entry in self._search(stream, since, attributes):
-            version = _value(entry, self._identifier), _value(entry, self._stamp)
+            version = value(entry, self._identifier), value(entry, self._stamp)
             told[version] = self._told.get(version, 0) + 1
             if told[version] <= 2:  # noqa: PLR2004 -- see _told
                 changes.append(Change(self._put(entry), entry))
@@ -94,7 +93,7 @@ class Polling:
         """Compare all there is with what there was."""
         changes, seen = [], set()
         for entry in self._search(stream, _EVERYTHING, (self._identifier, self._stamp)):
-            identifier, stamp = _value(entry, self._identifier), _value(entry, self._stamp)
+            identifier, stamp = value(entry, self._identifier), value(entry, self._stamp)
             seen.add(identifier)
             is_same = self._stamps.get(identifier) == stamp
             before = self._put(entry)
@@ -106,8 +105,8 @@ class Polling:
         return changes
 
     def _put(self, entry: Entry) -> Optional[str]:
-        identifier = _value(entry, self._identifier)
-        self._stamps[identifier] = _value(entry, self._stamp)
+        identifier = value(entry, self._identifier)
+        self._stamps[identifier] = value(entry, self._stamp)
         return self._known.put(identifier, entry.dn)
 
     def _since(self) -> Filter:
@@ -126,9 +125,14 @@ class Polling:
     def _search(self, stream: Stream, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
         """Search all bases in pages; entries without an identifier are not for us to see."""
         for base in self._scope.bases:
-            for entry in _pages(stream, base, wanted, attributes):
-                if _value(entry, self._identifier):
+            for entry in pages(stream, base, wanted, attributes):
+                if value(entry, self._identifier):
                     yield entry
+
+
+def next_comparison(began: float, ended: float, poll_seconds: float) -> float:
+    """Tell when to compare again, so that it takes a twentieth of the time at the most."""
+    return ended + max(_SHARE * (ended - began), poll_seconds)
 
 
 def rest_until(
@@ -141,7 +145,14 @@ def rest_until(
         yield Batch()
 
 
-def _pages(stream: Stream, base: DN, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
+def pages(stream: Stream, base: DN, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
+    """Search a subtree in pages (RFC 2696).
+
+    Raises
+    ------
+    IncompleteResult, AccessDenied
+        If the server does not send all.
+    """
     cookie, is_last = b"", False
     while not is_last:
         deadline = Deadline(_ANSWER_SECONDS)
@@ -154,6 +165,7 @@ def _pages(stream: Stream, base: DN, wanted: Filter, attributes: Sequence[str]) 
         cookie, is_last = end.cookie, not end.cookie
 
 
-def _value(entry: Entry, attribute: str) -> bytes:
+def value(entry: Entry, attribute: str) -> bytes:
+    """Return an attribute's value, empty if it has none."""
     values = entry.attributes.get(attribute.lower(), ())
     return bytes(values[0]) if values else b""

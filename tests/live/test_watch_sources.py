@@ -231,6 +231,23 @@ def test_a_renamed_branch_makes_a_domain_be_read_anew(directory: Directory) -> N
     assert mover == f"cn=mover,ou=renamed,{directory.users_base}".lower()
 
 
+@pytest.mark.live("ad", reason="others show removed entries to nobody")
+def test_an_account_without_rights_to_replicate_misses_nothing_either(
+    directory: Directory,
+) -> None:
+    """Removed entries are hidden from it: they are found by comparing."""
+    known = _known(directory)
+    reader = directory.person("reader")
+    server: Any = directory.server
+    server.tool("samba-tool", "user", "setpassword", "reader", "--newpassword=Secret-1")
+    settings = {"bind_dn": reader, "bind_password": "Secret-1"}
+    follower = Follower(directory, source_of(directory), **settings)
+    with follower.connected() as until:
+        expected = _some_changes(directory, known)
+        until(lambda: expected <= set(follower.changes))
+    assert follower.source._domains[0]._object_security  # type: ignore[attr-defined]  # DirSync's
+
+
 def test_polling_tells_of_all_that_the_better_ways_do(directory: Directory) -> None:
     """Where neither is there, or the account may not."""
     known = _known(directory)

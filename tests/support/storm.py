@@ -47,7 +47,6 @@ class Storm:
             directory.granted(name, images=[_IMAGE], members=[keeper]) for name in self.names
         ]
         self._has = [False] * people
-        self._next = 0
         self.made = 0
 
     @contextlib.contextmanager
@@ -80,32 +79,22 @@ class Storm:
                 thread.join(20)
 
     def rage(self, rate: int, seconds: int) -> None:
-        """Make so many changes a second, as far as the server can, by programs beside us."""
+        """Make so many changes a second, as far as the server can, by a program beside us."""
         for _ in range(seconds):
             ends = time.monotonic() + 1
-            threads = [
-                threading.Thread(target=self.directory.server.ldapmodify, args=(text,))
-                for text in self._changes(rate)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            self.made += rate
+            self.directory.server.ldapmodify("".join(map(self._change, range(rate))))
             time.sleep(max(ends - time.monotonic(), 0))
 
-    def _changes(self, count: int) -> list[str]:
-        """Write so many changes in turn, for two programs that share no entry."""
-        texts: list[list[str]] = [[], []]
-        for _ in range(count):
-            number = self._next = (self._next + 1) % len(self.names)
-            what = "delete" if self._has[number] else "add"
-            self._has[number] = not self._has[number]
-            texts[number % 2].append(
-                f"dn: {self._grants[number]}\nchangetype: modify\n"
-                f"{what}: member\nmember: {self._dns[number]}\n\n"
-            )
-        return ["".join(text) for text in texts]
+    def _change(self, _: int) -> str:
+        """Write the next change."""
+        number = self.made % len(self.names)
+        what = "delete" if self._has[number] else "add"
+        self._has[number] = not self._has[number]
+        self.made += 1
+        return (
+            f"dn: {self._grants[number]}\nchangetype: modify\n"
+            f"{what}: member\nmember: {self._dns[number]}\n\n"
+        )
 
     def _toggle(self, contents: Contents, number: int) -> None:
         what = "delete" if self._has[number] else "add"
