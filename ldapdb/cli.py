@@ -10,18 +10,18 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import click
 
 from ldapdb import __version__
+from ldapdb.commands import example, opened_store, with_json
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
 from ldapdb.model import Policy, mapping_id
 from ldapdb.output import accounting_fields, in_words, policy_fields, print_json, print_table
-from ldapdb.settings import ENVIRONMENT_PREFIX, Settings, load
-from ldapdb.store import Store
+from ldapdb.settings import ENVIRONMENT_PREFIX, Settings
 
 __all__ = ["main", "run"]
 
@@ -59,15 +59,6 @@ def _exit_code(error: LDAPDBError) -> int:
     return _MISUSED if isinstance(error, (SettingsError, InvalidValue)) else _FAILED
 
 
-def _example(text: str) -> str:
-    return f"Example: {text}"
-
-
-def _with_json(command: Callable[..., Any]) -> Callable[..., Any]:
-    option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-    return option(command)
-
-
 def _with_policy(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that state a policy, spelled as the host's tool spells them."""
     options = (
@@ -102,7 +93,7 @@ def _with_policy(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_example("ldapdb --config-file /etc/ldapdb.toml user show alice"),
+    epilog=example("ldapdb --config-file /etc/ldapdb.toml user show alice"),
 )
 @click.option(
     "--config-file",
@@ -119,24 +110,14 @@ def main(context: click.Context, config_file: Optional[Path], verbose: int) -> N
     context.obj = config_file
 
 
-@contextlib.contextmanager
-def _store() -> Iterator[Store]:
-    config_file: Optional[Path] = click.get_current_context().find_root().obj
-    store = Store(load(config_file=config_file))
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-@main.command(epilog=_example("ldapdb init"))
-@_with_json
+@main.command(epilog=example("ldapdb init"))
+@with_json
 def init(*, as_json: bool) -> None:
     """Make the entries that applications and grants are kept below.
 
     The schema must be loaded first, by the directory's own tools; see ldif/README.md.
     """
-    with _store() as store:
+    with opened_store() as store:
         made = [str(dn) for dn in store.create_tree()]
     if as_json:
         print_json({"created": made})
@@ -146,8 +127,8 @@ def init(*, as_json: bool) -> None:
     click.echo(f"created {len(made)} entries" if made else "all is there already", err=True)
 
 
-@main.command("settings", epilog=_example("ldapdb settings"))
-@_with_json
+@main.command("settings", epilog=example("ldapdb settings"))
+@with_json
 def list_settings(*, as_json: bool) -> None:
     """List all settings with their defaults."""
     rows = [
@@ -162,18 +143,18 @@ def list_settings(*, as_json: bool) -> None:
         print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, plain=False)
 
 
-@main.group(epilog=_example("ldapdb user list --show-apps"))
+@main.group(epilog=example("ldapdb user list --show-apps"))
 def user() -> None:
     """See users. They belong to the directory and are never changed."""
 
 
-@user.command("list", epilog=_example("ldapdb user list --show-apps"))
+@user.command("list", epilog=example("ldapdb user list --show-apps"))
 @click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
 @click.option("--show-apps", is_flag=True, help="Print what each user may start.")
-@_with_json
+@with_json
 def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
     """List the users."""
-    with _store() as store:
+    with opened_store() as store:
         users = sorted(store.list_users(), key=lambda each: each.name)
         apps = {each.id: store.list_accountings(each) if show_apps else [] for each in users}
     if as_json:
@@ -197,13 +178,13 @@ def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
         print_table(("USER", "ID"), rows_of_users, plain=no_decoration)
 
 
-@user.command("show", epilog=_example("ldapdb user show alice"))
+@user.command("show", epilog=example("ldapdb user show alice"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, default=True, hidden=True)
 def show_user(*, name: str, as_json: bool) -> None:
     """Show what the host would be told of a user, as JSON."""
     del as_json  # this command has no other form
-    with _store() as store:
+    with opened_store() as store:
         found = store.get_user(name)
         if found is None:
             click.echo(f"ldapdb: the user {name!r} is not in the directory", err=True)
@@ -219,12 +200,12 @@ def show_user(*, name: str, as_json: bool) -> None:
     )
 
 
-@main.group(epilog=_example("ldapdb app list"))
+@main.group(epilog=example("ldapdb app list"))
 def app() -> None:
     """See, register and grant applications."""
 
 
-@app.command("create", epilog=_example("ldapdb app create simphony/mayavi:0.5 --no-verify"))
+@app.command("create", epilog=example("ldapdb app create simphony/mayavi:0.5 --no-verify"))
 @click.argument("image")
 @click.option(
     "--verify/--no-verify",
@@ -232,12 +213,12 @@ def app() -> None:
     show_default=True,
     help="See first that the local Docker engine has the image.",
 )
-@_with_json
+@with_json
 def create_application(*, image: str, verify: bool, as_json: bool) -> None:
     """Register an image and print the application's id."""
     if verify:
         _verify_image(image)
-    with _store() as store:
+    with opened_store() as store:
         created = store.create_application(image)
     if as_json:
         print_json({"image": created.image, "id": created.id, "dn": str(created.dn)})
@@ -267,12 +248,12 @@ def _verify_image(image: str) -> None:
         ) from error
 
 
-@app.command("remove", epilog=_example("ldapdb app remove simphony/mayavi:0.5"))
+@app.command("remove", epilog=example("ldapdb app remove simphony/mayavi:0.5"))
 @click.argument("image")
-@_with_json
+@with_json
 def remove_application(*, image: str, as_json: bool) -> None:
     """Remove an application and all its grants."""
-    with _store() as store:
+    with opened_store() as store:
         known = any(each.image == image for each in store.list_applications())
         store.remove_application(image)
     if as_json:
@@ -281,12 +262,12 @@ def remove_application(*, image: str, as_json: bool) -> None:
         click.echo(f"{image} was not registered", err=True)
 
 
-@app.command("list", epilog=_example("ldapdb app list --json"))
+@app.command("list", epilog=example("ldapdb app list --json"))
 @click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
-@_with_json
+@with_json
 def list_applications(*, no_decoration: bool, as_json: bool) -> None:
     """List the applications."""
-    with _store() as store:
+    with opened_store() as store:
         applications = store.list_applications()
     if as_json:
         print_json([{"image": a.image, "id": a.id, "dn": str(a.dn)} for a in applications])
@@ -295,14 +276,14 @@ def list_applications(*, no_decoration: bool, as_json: bool) -> None:
         print_table(("IMAGE", "ID"), rows, plain=no_decoration)
 
 
-@app.command("grant", epilog=_example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
+@app.command("grant", epilog=example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
 @click.argument("image")
 @click.argument("user_name", metavar="USER")
 @_with_policy
-@_with_json
+@with_json
 def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
     """Give a user an application and print the mapping id."""
-    with _store() as store:
+    with opened_store() as store:
         granted = store.grant(image, user_name, policy)
     if as_json:
         print_json(
@@ -312,17 +293,17 @@ def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
         click.echo(granted)
 
 
-@app.command("revoke", epilog=_example("ldapdb app revoke simphony/mayavi:0.5 alice --revoke-all"))
+@app.command("revoke", epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice --revoke-all"))
 @click.argument("image")
 @click.argument("user_name", metavar="USER")
 @click.option("--revoke-all", is_flag=True, help="Whatever the policy.")
 @_with_policy
-@_with_json
+@with_json
 def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_json: bool) -> None:
     """Take an application from a user: under the policy given, or under all."""
     if revoke_all and policy != Policy():
         raise click.UsageError("--revoke-all takes no policy; drop it or the policy's options")
-    with _store() as store:
+    with opened_store() as store:
         found = store.get_user(user_name)
         held = store.list_accountings(found) if found else []
         revoked = [policy]
@@ -340,7 +321,7 @@ def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_j
         click.echo(f"{user_name} did not have {image} under that policy", err=True)
 
 
-@main.command(epilog=_example("ldapdb demo --keep"))
+@main.command(epilog=example("ldapdb demo --keep"))
 @click.option("--keep", is_flag=True, help="Leave the directory running until Ctrl-C.")
 @click.option(
     "--json", "as_json", is_flag=True, help="With --keep: print where it is, and nothing else."
