@@ -241,6 +241,8 @@ class _Operation(Generic[T]):
         said = "; ".join(map(str, failures))
         if self._failures:
             log.error("no server is left to ask: %s", said)
+        elif not failures:
+            said = "they had failed, and one has come back this moment; try again"
         else:  # nobody was asked; the log has it from the call that asked
             said = f"{said}; it is tried again in the background"
         if len(failures) == 1:
