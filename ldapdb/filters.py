@@ -278,7 +278,7 @@ def _check(text: str, at: int, depth: int) -> int:
         if item is None:
             raise ValueError(f"{text!r} is not a filter: expected attribute=value at position {at}")
         if "**" in item.group():  # RFC 4515: between two asterisks there is something
-            raise ValueError(f"{text!r} is not a filter: two asterisks in a row after position {at}")
+            raise ValueError(f"{text!r} is not a filter: two asterisks after position {at}")
         at = item.end()
     if text[at : at + 1] != ")":
         raise ValueError(f"{text!r} is not a filter: expected ')' at position {at}")
