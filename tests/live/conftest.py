@@ -15,6 +15,9 @@ from support.matrix import Matrix
 from support.quirks import Quirks
 from support.servers import Column
 from support.shared import Servers
+from support.watched import running
+
+__all__ = ["running"]
 
 _HERE = Path(__file__).resolve().parent
 _STANDIN = _HERE.parent / "standin"

@@ -24,9 +24,9 @@ from ldapdb.watch import State
 from support import Directory
 from support.contents import Contents
 from support.waiting import eventually
-from support.watched import SYNCING, directory, running
+from support.watched import SYNCING, directory
 
-__all__ = ["directory", "running"]
+__all__ = ["directory"]
 
 pytestmark = pytest.mark.live(
     *("openldap", "389ds", "ad"),
@@ -319,11 +319,11 @@ def test_nothing_is_asked_while_nothing_changes(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But whether the other end is there."""
-    monkeypatch.setattr("ldapdb.watch.pulse.PULSE_SECONDS", 1.5)
+    monkeypatch.setattr("ldapdb.watch.pulse.PULSE_SECONDS", 0.8)
     time.sleep(LINGERS_SECONDS)
     database = follow(directory, counted=True)
     with directory.operations() as seen:
-        time.sleep(5)
+        time.sleep(2.8)
     assert seen == ["SRCH"] * 3
     assert is_live(database)
 
@@ -359,7 +359,7 @@ def test_after_a_kill_during_changes_all_is_known(directory: Directory) -> None:
     server: Any = directory.server
     database = follow(directory, connect_timeout_seconds=2)
     stack = ExitStack()
-    for _ in range(1 if directory.vendor == "ad" else 3):
+    for _ in range(1 if directory.vendor == "ad" else 2):
         with toggling(site):
             rights(database)
             time.sleep(0.1)

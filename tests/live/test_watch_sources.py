@@ -21,9 +21,9 @@ from ldapdb.watch.syncrepl import SyncRepl
 from support import Directory
 from support.servers import Column
 from support.waiting import eventually
-from support.watched import SYNCING, directory, running, watched
+from support.watched import SYNCING, directory, watched
 
-__all__ = ["directory", "running"]
+__all__ = ["directory"]
 
 pytestmark = pytest.mark.live(
     *("openldap", "389ds", "ad"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ldapdb import LDAPDatabase
+from ldapdb.errors import DirectoryUnavailable
 from ldapdb.watch import State
 from support.contents import Contents
 from support.directory import Directory
@@ -113,7 +114,10 @@ class Storm:
 
     def is_known(self, database: Any, truth: dict[str, bool]) -> bool:
         """Tell whether the database says of everybody what is so."""
-        return {name: self.has(database, name) for name in self.names} == truth
+        try:
+            return {name: self.has(database, name) for name in self.names} == truth
+        except DirectoryUnavailable:
+            return False
 
     def revocations(self, database: Any, count: int) -> list[float]:
         """Return the seconds from the answer to a change until the database knows of it."""

@@ -91,7 +91,7 @@ def watched(column: Column, *, changelog: bool = True) -> Iterator[Directory]:
             contents.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running() -> Iterator[Callable[[str], Directory]]:
     """Servers that tell of their changes, each started when it is first needed."""
     with ExitStack() as stack:
