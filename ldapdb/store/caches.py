@@ -49,6 +49,8 @@ class Caches:
         self.application_list: Cache[None, tuple[Application, ...]] = Cache(
             lifetimes, 1, timer, outage
         )
+        # Held only while changes are seen: a page of all users is rare, and a long answer.
+        self.user_list: Cache[None, tuple[User, ...]] = Cache(lifetimes, 1, timer, outage)
         # What a mapping id that was handed out stands for. The id is a pure function of it,
         # so it never goes out of date; it only spares a search through all grants.
         self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
@@ -104,6 +106,7 @@ class Caches:
         """Forget all answers."""
         self.users_by_name.clear()
         self.users_by_id.clear()
+        self.user_list.clear()
         self.forget_applications()
 
     def renew_after_fork(self) -> None:
@@ -115,6 +118,7 @@ class Caches:
             self.entitlements,
             self.applications,
             self.application_list,
+            self.user_list,
         ):
             cache.renew_after_fork()
 
@@ -126,6 +130,7 @@ class Caches:
             "accountings": self.entitlements.info(),
             "applications": self.applications.info(),
             "application_list": self.application_list.info(),
+            "user_list": self.user_list.info(),
         }
 
 

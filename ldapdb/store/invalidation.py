@@ -63,8 +63,8 @@ class Touched:
 
     Attributes
     ----------
-    everything, applications, anybody : bool
-        Whether all is to be forgotten; all applications; what anybody may start.
+    everything, applications, anybody, users : bool
+        Whether all is to be forgotten; all applications; what anybody may start; who there is.
     entries : set of DN
         Entries that have changed, by the names of before and after.
     members : set of DN or str
@@ -76,6 +76,7 @@ class Touched:
     everything: bool = False
     applications: bool = False
     anybody: bool = False
+    users: bool = False
     entries: set[DN] = field(default_factory=set)
     members: set[Hashable] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -85,6 +86,7 @@ class Touched:
         self.everything = self.everything or other.everything
         self.applications = self.applications or other.applications
         self.anybody = self.anybody or other.anybody
+        self.users = self.users or other.users
         self.entries |= other.entries
         self.members |= other.members
         self.names |= other.names
@@ -153,6 +155,7 @@ class Invalidation:
             return Touched(everything=True)  # a name that cannot be read might be anybody's
         if change.entry is None:
             touched.everything = change.before is None  # nobody knows what is gone
+            touched.users = True
         else:
             self._look_into(change.entry, touched)
         return touched
@@ -171,8 +174,11 @@ class Invalidation:
             grants = is_grant(said)
         except InvalidValue:
             touched.applications = grants = True
-        if grants or self._may_be_group(entry, names):
+        is_group = grants or self._may_be_group(entry, names)
+        if is_group:
             self._look_at_members(entry, touched)
+        # An entry that is nothing known may have been a user until it lost its name.
+        touched.users = bool(names) or not (is_group or touched.applications)
 
     def _may_be_group(self, entry: Entry, names: list[str]) -> bool:
         """Tell whether an entry may have members, seen or not."""
@@ -209,6 +215,8 @@ def forget(caches: Caches, touched: Touched) -> None:
         return
     # In this order: what somebody may start is made from users and applications.
     caches.forget_entries(touched.entries, touched.names)
+    if touched.users:
+        caches.user_list.clear()
     if touched.applications:
         caches.forget_applications()
     elif touched.anybody:

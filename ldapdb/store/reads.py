@@ -56,9 +56,20 @@ class Reads(Core):
         return cache.get(user_id, load, ends.remaining)
 
     def list_users(self) -> list[User]:
-        """List all users."""
-        call = self._directory.call(self._routes.reading())
-        return self._for(call).users.all(call)
+        """List all users; from memory while changes are seen and nobody has changed."""
+        cache = self._caches.user_list
+
+        def load() -> tuple[User, ...]:
+            call = self._directory.call(self._routes.reading())
+            return tuple(self._for(call).users.all(call))
+
+        if self._watching.server() is None:
+            cache.clear()
+            return list(load())
+        users = cache.get(None, load)
+        if len(users) > self.settings.cache_max_entries:
+            cache.clear()
+        return list(users)
 
     def list_applications(self, deadline: Optional[Deadline] = None) -> list[Application]:
         """List all applications, by image."""

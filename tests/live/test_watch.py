@@ -391,3 +391,23 @@ def test_whoever_is_one_too_many_polls_until_there_is_room(
         each.close()
     assert eventually(lambda: database.watch_info().mechanism == "content synchronisation")
     assert database.watch_info().outages == 0
+
+
+@SYNCING
+def test_a_list_of_all_users_is_there_until_one_changes(directory: Directory) -> None:
+    """An administrator's page of many users does not stop the host each time it is looked at."""
+    site = Site(directory)
+    database = follow(directory, counted=True)
+    everybody = database.list_users()
+    with directory.operations() as seen:
+        assert database.list_users() == everybody
+        CHANGES["a member leaves a grant"](site)
+        time.sleep(0.1)
+        assert database.list_users() == everybody
+    assert seen == []
+    CHANGES["a user is added"](site)
+    assert eventually(lambda: len(database.list_users()) == len(everybody) + 1, SOON)
+    small = follow(directory, counted=True, cache_max_entries=2)
+    with directory.operations() as seen:
+        assert len(small.list_users()) == len(small.list_users()) == len(everybody) + 1
+    assert len(seen) == 2

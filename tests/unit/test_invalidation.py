@@ -22,7 +22,7 @@ SUFFIX = "dc=example,dc=org"
 ALICE, BOB = (f"uid={name},ou=people,{SUFFIX}" for name in ("alice", "bob"))
 STAFF, GRANT, ANOTHER = (f"cn={name},ou=groups,{SUFFIX}" for name in ("staff", "grant", "other"))
 APPLICATION = f"cn=app,ou=applications,{SUFFIX}"
-ALL = {"users", "ids", "none", "alice", "bob", "applications", "list"}
+ALL = {"users", "ids", "none", "alice", "bob", "applications", "list", "everybody"}
 
 
 class Clock:
@@ -56,6 +56,7 @@ class Memory:
         application = Application(1, "a/b", DN.parse(APPLICATION))
         caches.applications.get("a/b", lambda: application)
         caches.application_list.get(None, lambda: (application,))
+        caches.user_list.get(None, lambda: (User(0, "alice", DN.parse(ALICE)),))
         of_alice = {DN.parse(each) for each in (ALICE, STAFF, GRANT, APPLICATION)} | {"alice"}
         caches.entitlements.get(0, lambda: Entitlements([], None, of_alice))
         caches.entitlements.get(1, lambda: Entitlements([], None, {DN.parse(BOB), "bob"}))
@@ -70,6 +71,7 @@ class Memory:
             "bob": caches.entitlements.last(1),
             "applications": caches.applications.last("a/b"),
             "list": caches.application_list.last(None),
+            "everybody": caches.user_list.last(None),
         }
         gone = {name for name, value in held.items() if value is None}
         names = caches.users_by_name
@@ -100,19 +102,19 @@ def person(dn: str, name: str) -> Entry:
 @pytest.mark.parametrize(
     ("before", "now", "gone"),
     [
-        (ALICE, person(ALICE, "alice"), {"users", "ids", "none", "alice"}),
-        (ALICE, None, {"users", "ids", "alice"}),
-        (ALICE, person(f"uid=x,{SUFFIX}", "x"), {"users", "ids", "none", "alice"}),
-        (None, person(f"uid=x,{SUFFIX}", "x"), {"none"}),
+        (ALICE, person(ALICE, "alice"), {"everybody", "users", "ids", "none", "alice"}),
+        (ALICE, None, {"everybody", "users", "ids", "alice"}),
+        (ALICE, person(f"uid=x,{SUFFIX}", "x"), {"everybody", "users", "ids", "none", "alice"}),
+        (None, person(f"uid=x,{SUFFIX}", "x"), {"everybody", "none"}),
         # Somebody else has her name now, or a form of it.
-        (None, person(f"uid=x,{SUFFIX}", "ALICE "), {"users", "none"}),
+        (None, person(f"uid=x,{SUFFIX}", "ALICE "), {"everybody", "users", "none"}),
         (STAFF, group(STAFF, f"cn=x,{SUFFIX}"), {"alice"}),
         (STAFF, group(f"cn=x,{SUFFIX}", f"cn=y,{SUFFIX}"), {"alice"}),
-        (STAFF, None, {"alice"}),
+        (STAFF, None, {"everybody", "alice"}),
         (ANOTHER, group(ANOTHER, BOB.upper()), {"bob"}),
         (ANOTHER, group(ANOTHER, STAFF, BOB), {"alice", "bob"}),
         (None, group(ANOTHER, f"cn=x,{SUFFIX}", "nonsense"), set()),
-        (APPLICATION, None, {"alice", "applications", "list"}),
+        (APPLICATION, None, {"everybody", "alice", "applications", "list"}),
         (None, entry(f"cn=x,{SUFFIX}", objectClass=["remoteAppApplication"], uid=[]),
          {"alice", "bob", "applications", "list"}),
         # Nobody sees who is in it: what anybody may start is forgotten.
@@ -125,7 +127,7 @@ def person(dn: str, name: str) -> Entry:
         (None, None, ALL),
         ("nonsense", None, ALL),
         # What is nothing of this.
-        (None, entry(f"ou=x,{SUFFIX}", objectClass=["organizationalUnit"]), set()),
+        (None, entry(f"ou=x,{SUFFIX}", objectClass=["organizationalUnit"]), {"everybody"}),
     ],
 )  # fmt: skip
 def test_a_change_makes_forgotten_what_it_concerns(
@@ -152,7 +154,7 @@ def test_where_the_settings_say_what_a_group_is_any_entry_may_be_one() -> None:
     odd = entry(f"ou=x,{SUFFIX}", objectClass=["organizationalUnit"])
     assert Memory(groups_filter="(ou=*)").change(None, odd) == {"alice", "bob"}
     user = person(f"uid=x,{SUFFIX}", "x")
-    assert Memory(groups_filter="(ou=*)").change(None, user) == {"none"}
+    assert Memory(groups_filter="(ou=*)").change(None, user) == {"everybody", "none"}
 
 
 def test_a_line_that_cannot_be_read_may_say_anything() -> None:
