@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 import click
 
-from ldapdb import __version__
+from ldapdb import __version__, cli_watch
 from ldapdb.commands import example, opened_store, with_json
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
 from ldapdb.model import Policy, mapping_id
@@ -319,6 +319,9 @@ def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_j
         print_json({"user": user_name, "image": image, "revoked": ids})
     elif not revoked:
         click.echo(f"{user_name} did not have {image} under that policy", err=True)
+
+
+main.add_command(cli_watch.watch)
 
 
 @main.command(epilog=example("ldapdb demo --keep"))

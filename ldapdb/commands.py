@@ -27,10 +27,10 @@ def with_json(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def opened_store() -> Iterator[Store]:
-    """Open the store that the settings name, for one command."""
+def opened_store(**settings: Any) -> Iterator[Store]:
+    """Open the store that the settings name, for one command; what is given goes first."""
     config_file: Optional[Path] = click.get_current_context().find_root().obj
-    store = Store(load(config_file=config_file))
+    store = Store(load(config_file=config_file, **settings))
     try:
         yield store
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Optional
 
 from ldapdb.connection import Deadline
-from ldapdb.model import Accounting, Application, Entitlements, User
+from ldapdb.model import Accounting, Application, Entitlement, Entitlements, User
 from ldapdb.store.caches import fold
 from ldapdb.store.core import Core
 
@@ -98,6 +98,14 @@ class Reads(Core):
         known = self.known_accountings(user.id)
         if known is not None:
             return known
+        return self._entitlements(user, deadline).at(self._clock())
+
+    def list_entitlements(self, user: User) -> list[Entitlement]:
+        """List what a user may start now, and the grants that it comes from."""
+        now = self._clock()
+        return [each for each in self._entitlements(user, None).all if each.holds(now)]
+
+    def _entitlements(self, user: User, deadline: Optional[Deadline]) -> Entitlements:
         cache = self._caches.entitlements
         ends = deadline or self.deadline()
 
@@ -115,4 +123,4 @@ class Reads(Core):
         def until() -> float:
             return self._caches.users_by_id.fresh_until(user.id)
 
-        return cache.get(user.id, load, ends.remaining, until).at(self._clock())
+        return cache.get(user.id, load, ends.remaining, until)

@@ -60,6 +60,8 @@ class WatchInfo:
         How.
     changes : int
         Changed entries that it has told of.
+    refreshes : int
+        How often all was forgotten, because something may have been missed.
     outages : int
         How often changes were not seen any more.
     error : str
@@ -70,6 +72,7 @@ class WatchInfo:
     server: str = ""
     mechanism: str = ""
     changes: int = 0
+    refreshes: int = 0
     outages: int = 0
     error: str = ""
 
@@ -113,7 +116,7 @@ class Watch:
         self._stream: Optional[Stream] = None
         self._state = State.DOWN
         self._server = self._mechanism = self._error = ""
-        self._changes = self._outages = 0
+        self._changes = self._refreshes = self._outages = 0
         self._look_at = self._better_at = 0.0
         self._better_seconds = _LOOK_SECONDS
         self._complained = False
@@ -135,6 +138,7 @@ class Watch:
             server=self._server,
             mechanism=self._mechanism,
             changes=self._changes,
+            refreshes=self._refreshes,
             outages=self._outages,
             error=self._error,
         )
@@ -211,11 +215,13 @@ class Watch:
         now = uri, source.mechanism
         is_same = self._state is State.LIVE and now == (self._server, self._mechanism)
         edge = batch.in_step and not is_same
-        self._changes += len(batch.changes)
         if edge:
             # What was answered meanwhile may be from a server that knows less than this one.
             batch = Batch(batch.changes, everything=True)
         self._deliver(batch)
+        # Whoever sees these grow finds nothing from before any more.
+        self._changes += len(batch.changes)
+        self._refreshes += batch.everything
         if edge:
             self._server, self._mechanism = now
             self._state = State.LIVE  # now that nothing from before is left

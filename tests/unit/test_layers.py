@@ -38,7 +38,17 @@ PURE = (
     "cache",
 )
 SHELL = ("settings", "connection", "watch", "store")
-EDGES = ("interface", "database", "embedded", "demo", "output", "commands", "cli", "__main__")
+EDGES = (
+    "interface",
+    "database",
+    "embedded",
+    "demo",
+    "output",
+    "commands",
+    "cli_watch",
+    "cli",
+    "__main__",
+)
 ORDER = (*PURE, *SHELL, *EDGES)
 
 # All that the pure core needs of other people's code. No socket, no time, no environment.
@@ -67,7 +77,7 @@ PURE_NEEDS = {
 # Who alone may import what.
 RESERVED = {
     "cachetools": {"cache", "store"},
-    "click": {"cli", "commands", "output", "__main__"},
+    "click": {"cli", "cli_watch", "commands", "output", "__main__"},
     "docker": {"cli"},
     "gssapi": {"connection"},
     "ldap3": {"connection"},
@@ -79,7 +89,7 @@ RESERVED = {
     "select": {"connection"},
     "socket": {"connection", "embedded"},
     "ssl": {"connection"},
-    "subprocess": {"embedded"},
+    "subprocess": {"cli_watch", "embedded"},
 }
 
 
