@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 import click
 
-from ldapdb import __version__, cli_watch
+from ldapdb import __version__, cli_watch, cli_why
 from ldapdb.commands import example, opened_store, with_json
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
 from ldapdb.model import Policy, mapping_id
@@ -322,6 +322,8 @@ def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_j
 
 
 main.add_command(cli_watch.watch)
+main.add_command(cli_why.explain)
+main.add_command(cli_why.who)
 
 
 @main.command(epilog=example("ldapdb demo --keep"))

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from ldapdb.model import Accounting, Policy
+from ldapdb.store.reading import one_line
 
-__all__ = ["accounting_fields", "in_words", "policy_fields", "print_json", "print_table"]
+__all__ = [
+    "Node",
+    "accounting_fields",
+    "in_words",
+    "policy_fields",
+    "print_json",
+    "print_table",
+    "print_tree",
+]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A line, and those below it.
+
+    Parameters
+    ----------
+    text : str
+        What it says.
+    below : sequence of Node
+        What explains it.
+    """
+
+    text: str
+    below: Sequence[Node] = ()
 
 
 def print_json(value: Any) -> None:
@@ -30,8 +58,29 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, plain:
         return
     table = Table(*columns, box=box.SIMPLE)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # what is in brackets in a name is no style
     Console().print(table)
+
+
+def print_tree(title: str, nodes: Iterable[Node]) -> None:
+    """Print a tree: drawn for a terminal, by two spaces a level for a program."""
+    if not sys.stdout.isatty():
+        for line in _indented(Node(title, tuple(nodes)), 0):
+            click.echo(line)
+        return
+    Console().print(_drawn(Node(title, tuple(nodes))))
+
+
+def _indented(node: Node, depth: int) -> Iterator[str]:
+    yield "  " * depth + one_line(node.text)
+    for each in node.below:
+        yield from _indented(each, depth + 1)
+
+
+def _drawn(node: Node) -> Tree:
+    tree = Tree(Text(one_line(node.text)))
+    tree.children += [_drawn(each) for each in node.below]
+    return tree
 
 
 def policy_fields(policy: Policy) -> dict[str, Any]:

@@ -15,6 +15,7 @@ __all__ = [
     "parse_identifier",
     "parse_integer",
     "parse_time",
+    "said_time",
     "sibling_sid",
     "write_identifier",
 ]
@@ -165,6 +166,12 @@ def parse_time(text: str) -> Fraction:
         raise ValueError(f"{text!r} is not a time: {error}") from None
     part = Fraction(int(fraction or 0), 10 ** len(fraction or ""))
     return int(moment.timestamp()) + part * unit - offset
+
+
+def said_time(moment: float) -> str:
+    """Write a time for people: seconds since the epoch, as UTC."""
+    utc = datetime.fromtimestamp(int(moment), tz=timezone.utc)
+    return f"{utc.year:04}-{utc:%m-%d %H:%M:%S} UTC"  # %Y does not pad everywhere
 
 
 def format_time(moment: float) -> str:

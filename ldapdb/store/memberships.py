@@ -14,7 +14,7 @@ from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant,
 from ldapdb.errors import AccessDenied, BaseNotFound, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
-from ldapdb.searching import Search
+from ldapdb.searching import NO_ATTRIBUTES, Search
 from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import Warned, batches, query, require_base, search
@@ -145,6 +145,15 @@ class Memberships:
             self._is_member_entry, filters.any_of(_is_member(attribute, value, None))
         )
         return [query(self._bases[0], wanted, self._profile.notation.attributes)]
+
+    def groups_among(self, call: Call, dns: Iterable[DN]) -> list[DN]:
+        """Find out which of some DNs are groups or grants."""
+        found = []
+        for batch in batches(dns):
+            wanted = filters.any_of(*map(rdn_filter, batch))
+            names = map(self._name, self._in_bases(call, wanted, NO_ATTRIBUTES))
+            found += [dn for dn in names if dn is not None and dn in batch]
+        return found
 
     def members(self, call: Call, dns: Iterable[DN]) -> Members:
         """Read the members of the groups and grants among some DNs."""

@@ -18,7 +18,7 @@ from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.profile import Base
 
-__all__ = ["Warned", "batches", "query", "require_base", "search", "search_in_pages"]
+__all__ = ["Warned", "batches", "one_line", "query", "require_base", "search", "search_in_pages"]
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _naming(base: Base) -> Iterator[None]:
 
 def _see(call: Call, base: Base) -> None:
     """See that a base in which nothing was found is there, once, where that may mean hidden."""
-    if not base.is_visible and not base.is_visible and call.root_dse().vendor.hides_silently:
+    if not base.is_visible and call.root_dse().vendor.hides_silently:
         require_base(call, base)
         base.is_visible = True
 
@@ -126,7 +126,7 @@ def _account(call: Call) -> str:
     with suppress(LDAPDBError):  # it is for another error's text
         who = call.who_am_i()
         if who is not None:
-            name = _one_line(who.removeprefix("dn:").strip())
+            name = one_line(who.removeprefix("dn:").strip())
             return f"this account ({name or 'nobody, anonymous'})"
     return "this account"
 
@@ -154,7 +154,7 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield whole[start : start + _BATCH]
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Make one short line of what may be anybody's text: a line break would forge another."""
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
@@ -181,7 +181,7 @@ class Warned:
 
     def skip(self, dn: object, reason: object) -> None:
         """Warn that an entry is left out."""
-        key = _one_line(str(dn)), _one_line(str(reason))
+        key = one_line(str(dn)), one_line(str(reason))
         with self._lock:
             if key in self._said:
                 return

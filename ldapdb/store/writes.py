@@ -10,7 +10,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied, NotFound, ReadOnly
 from ldapdb.model import Application, Policy, User, Window, mapping_id
 from ldapdb.store.core import READ_ONLY
-from ldapdb.store.reads import Reads
+from ldapdb.store.explaining import Explaining
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
 
@@ -19,7 +19,7 @@ __all__ = ["Store"]
 _MAPPING_ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Store(Reads):
+class Store(Explaining):
     """Users, applications and grants of one directory; see :class:`~ldapdb.store.core.Core`.
 
     What decides about a change is read from the directory, never from memory.

@@ -15,7 +15,13 @@ import ldapdb
 
 PARENT = Path(ldapdb.__file__).parents[1]
 # Needs libraries that the host does not have.
-ADMINISTRATORS = {"ldapdb.cli", "ldapdb.cli_watch", "ldapdb.commands", "ldapdb.__main__"}
+ADMINISTRATORS = {
+    "ldapdb.cli",
+    "ldapdb.cli_watch",
+    "ldapdb.cli_why",
+    "ldapdb.commands",
+    "ldapdb.__main__",
+}
 EDGES = {"ldapdb.database", "ldapdb.demo", "ldapdb.embedded"}
 MODULES = sorted(
     module.name

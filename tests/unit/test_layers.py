@@ -46,6 +46,7 @@ EDGES = (
     "output",
     "commands",
     "cli_watch",
+    "cli_why",
     "cli",
     "__main__",
 )
@@ -77,7 +78,7 @@ PURE_NEEDS = {
 # Who alone may import what.
 RESERVED = {
     "cachetools": {"cache", "store"},
-    "click": {"cli", "cli_watch", "commands", "output", "__main__"},
+    "click": {"cli", "cli_watch", "cli_why", "commands", "output", "__main__"},
     "docker": {"cli"},
     "gssapi": {"connection"},
     "ldap3": {"connection"},
