@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -246,6 +247,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Play a site, and print what its servers carry."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or else servers would stay
     site = Site(arguments.views, arguments.ttl, arguments.minutes)
     size = SiteSize(arguments.users, arguments.applications)
     if arguments.sessions is not None:
