@@ -77,6 +77,10 @@ class Directory:
         """
         self._pool.close(wait=wait)
 
+    def note_answer(self, uri: str) -> None:
+        """Take a server back that has answered elsewhere, before it is tried again."""
+        self._pool.note_answer(uri)
+
     def renew_after_fork(self) -> None:
         """Start anew: the connections belong to the process that made them."""
         inherited, self._pool = self._pool, Pool(self._settings, self._timer)

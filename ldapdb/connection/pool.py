@@ -171,6 +171,15 @@ class Pool:
 
     # --- failed servers
 
+    def note_answer(self, uri: str) -> None:
+        """Take a server back that has answered elsewhere."""
+        with self._tried:
+            self._why.pop(uri, None)
+            recovered = self._servers.succeeded(uri)
+            self._tried.notify_all()
+        if recovered:
+            log.info("the directory at %s answers again", uri)
+
     def note_failure(self, uri: str, error: LDAPDBError) -> None:
         """Leave a server alone until it answers in the background.
 

@@ -62,7 +62,7 @@ class Core:
         self._readers: Optional[Readers] = None
         self._schema_seen = False
         self._caches = Caches(settings, timer)
-        self._watching = Watching(settings, self._caches, timer)
+        self._watching = Watching(settings, self._caches, timer, self._directory.note_answer)
         self._routes = Routes(settings, timer, self._watching.server)
         renew_in_children(self)
 

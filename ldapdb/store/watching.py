@@ -36,9 +36,18 @@ class Watching:
         What forgets.
     timer : callable
         Seconds of a monotonic clock.
+    note_answer : callable
+        Told of each server that answers.
     """
 
-    def __init__(self, settings: Settings, caches: Caches, timer: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        caches: Caches,
+        timer: Callable[[], float],
+        note_answer: Callable[[str], None],
+    ) -> None:
+        self._note_answer = note_answer
         self._settings = settings
         self._caches = caches
         self._timer = timer
@@ -68,6 +77,7 @@ class Watching:
                 invalidation.take,
                 invalidation.patience,
                 self._timer,
+                self._note_answer,
             )
             self._watch.start()
 

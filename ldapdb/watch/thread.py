@@ -27,6 +27,7 @@ __all__ = ["State", "Watch", "WatchInfo"]
 
 log = logging.getLogger(__name__)
 
+_LONGEST_WAIT_SECONDS = 1.0
 # Directories lock accounts for a password that is refused again and again.
 _REFUSED_SECONDS = 900.0
 # A server that is preferred is tried again so often, and no longer: changes wait meanwhile.
@@ -95,6 +96,8 @@ class Watch:
         Seconds until `deliver` wants to be called, with an empty batch if nothing happens.
     timer : callable
         Seconds of a monotonic clock.
+    connected : callable, optional
+        Told of each server that has accepted a connection and a log-in.
     """
 
     def __init__(
@@ -104,12 +107,15 @@ class Watch:
         deliver: Callable[[Batch], None],
         patience: Patience,
         timer: Callable[[], float] = time.monotonic,
+        connected: Optional[Callable[[str], None]] = None,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._deliver = deliver
         self._patience = patience
         self._timer = timer
+        self._connected = connected
+        self._tried_at = timer()
         self._servers = Servers(random.random)
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -166,8 +172,13 @@ class Watch:
             due = self._servers.ready(uris) or self._servers.due(now)
             if not due:
                 next_due = self._servers.next_due() or now
-                self._closed.wait(max(next_due - now, 0.001))
-                continue
+                # Nobody waits for it, but what it does not see is good for a TTL.
+                latest = self._tried_at + _LONGEST_WAIT_SECONDS
+                if now < latest:
+                    self._closed.wait(max(min(next_due, latest) - now, 0.001))
+                    continue
+                due = list(uris)
+            self._tried_at = now
             try:
                 self._follow(due[0])
             except LDAPDBError as error:
@@ -200,6 +211,8 @@ class Watch:
                 if self._closed.is_set():
                     return
                 self._stream = stream
+            if self._connected is not None:
+                self._connected(uri)
             for batch in source.follow(stream, self._patience):
                 if self._closed.is_set():
                     return
