@@ -142,7 +142,7 @@ class Cache(Generic[K, V]):
         """
         with self._lock:
             held = self._held.get(key)
-            if held is None or self._timer() >= held.fresh_until:
+            if held is None or held.value is None or self._timer() >= held.fresh_until:
                 return None
             self._hits += 1
             return held.value
@@ -216,10 +216,10 @@ class Cache(Generic[K, V]):
             return None if held is None else held.value
 
     def fresh_until(self, key: K) -> float:
-        """Return when the answer for a key is out of date, on the timer's clock."""
+        """Return when the answer for a key is out of date, on the timer's clock; None is none."""
         with self._lock:
             held = self._held.get(key)
-            return self._timer() if held is None else held.fresh_until
+            return self._timer() if held is None or held.value is None else held.fresh_until
 
     def generation(self) -> int:
         """Return a number to hand to :meth:`put`, taken before the value is asked for."""

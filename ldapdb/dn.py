@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Optional
 
 __all__ = ["AVA", "DN", "RDN", "common_ancestor"]
@@ -82,6 +82,7 @@ class AVA:
 
 
 RDN = tuple[AVA, ...]
+Key = tuple[frozenset[tuple[str, str]], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +132,18 @@ class DN:
         """Return the text in a form that names the type."""
         return f"DN({str(self)!r})"
 
-    @cached_property
-    def key(self) -> tuple[frozenset[tuple[str, str]], ...]:
-        """What decides whether two names are the same."""
-        return (*map(_rdn_key, self.rdns[:1]), *_parent_key(self.rdns[1:]))
+    @property
+    def key(self) -> Key:
+        """What decides whether two names are the same; computed once.
+
+        Not by `functools.cached_property`: before Python 3.12 it holds a lock meanwhile, and a
+        child that is forked in such a moment would wait for it for ever.
+        """
+        known: Optional[Key] = self.__dict__.get("_key")
+        if known is None:
+            known = (*map(_rdn_key, self.rdns[:1]), *_parent_key(self.rdns[1:]))
+            self.__dict__["_key"] = known
+        return known
 
     def __eq__(self, other: object) -> bool:
         """Compare as a directory does (distinguishedNameMatch, RFC 4517, 4.2.15)."""
@@ -244,7 +253,7 @@ def _rdn_key(rdn: RDN) -> frozenset[tuple[str, str]]:
 
 
 @lru_cache(maxsize=1000)
-def _parent_key(rdns: tuple[RDN, ...]) -> tuple[frozenset[tuple[str, str]], ...]:
+def _parent_key(rdns: tuple[RDN, ...]) -> Key:
     # As with the names themselves: many entries have few parents.
     return tuple(map(_rdn_key, rdns))
 

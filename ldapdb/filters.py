@@ -1,7 +1,7 @@
 """Search filters that escape by construction (RFC 4515).
 
 Nothing else in ldapdb writes a filter. A value can only enter through :func:`equal`,
-:func:`matches` or :func:`starts_with`, which escape it; text that an administrator wrote
+:func:`matches`, :func:`starts_with` or :func:`at_least`, which escape it; text that an administrator wrote
 enters through :func:`parse`, which checks its grammar.
 """
 
@@ -231,8 +231,8 @@ def _escape(value: Union[str, bytes]) -> str:
     """Escape an assertion value.
 
     Bytes are escaped throughout. In text, beyond what RFC 4515 demands, spaces of all
-    kinds at the ends are escaped, because ldap3 2.9.1 strips a filter's values, and what
-    would end a line of the log or steer a terminal.
+    kinds at the ends are escaped, which a reader of the log would not see, and what would
+    end a line of it or steer a terminal.
     """
     if isinstance(value, bytes):
         return _octets(value)

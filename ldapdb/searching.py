@@ -28,6 +28,7 @@ __all__ = [
     "Reference",
     "Search",
     "read_answer",
+    "read_any_answer",
     "search_request",
 ]
 
@@ -186,14 +187,31 @@ def read_answer(
     BrokenAnswer
         If it is none, or answers something else.
     """
-    tag, start, end = messages.operation(octets, start, stop, message_id)
+    number, answer = read_any_answer(octets, start, stop)
+    if number != message_id:
+        raise BrokenAnswer("an answer to something else")
+    return answer
+
+
+def read_any_answer(
+    octets: bytes, start: int, stop: int
+) -> tuple[int, Union[Entry, Reference, End]]:
+    """Read a message that answers one of several searches; return that one's number, too.
+
+    Raises
+    ------
+    BrokenAnswer
+        If it is none.
+    """
+    number, at = messages.number_of(octets, start, stop)
+    tag, start, end = ber.head(octets, at, stop)
     cookie = _read_controls(octets, end, stop) if end != stop else b""
     if tag == _ENTRY:
-        return _read_entry(octets, start, end)
+        return number, _read_entry(octets, start, end)
     if tag == _END:
-        return _read_end(octets, start, end, cookie)
+        return number, _read_end(octets, start, end, cookie)
     if tag == _REFERENCE:
-        return Reference(_strings(octets, start, end))
+        return number, Reference(_strings(octets, start, end))
     raise BrokenAnswer(f"a message of kind {tag:#04x}")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from ldapdb.connection.answers import EVERYTHING, RootDSE, part_of, partial, search_error
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS, result_error
-from ldapdb.connection.session import Answer, Session
+from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_CLASS, Entry, Modification
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
@@ -174,12 +174,16 @@ class Call:
         DirectoryUnavailable
             If no server answered.
         """
-
-        def together(session: Session, deadline: Deadline) -> list[Answer]:
-            return session.search_together(deadline, searches)
-
-        answers = self._read(together)
-        for search, (entries, elsewhere, end) in zip(searches, answers):
+        began = time.perf_counter()
+        answers = self._read(lambda session, deadline: session.search_together(deadline, searches))
+        milliseconds = (time.perf_counter() - began) * 1000
+        for search, (entries, referred, end) in zip(searches, answers):
+            log.debug(
+                "search base=%s scope=%s filter=%s: %d entries, result code %d, %d in %.1f ms",
+                search.base, search.scope, search.search_filter, len(entries), end.code,
+                len(searches), milliseconds,
+            )  # fmt: skip
+            elsewhere = any(not self._is_of_no_matter(uri) for uri in referred)
             if end.code == SUCCESS and not elsewhere and not end.cookie:
                 self._ahead[search] = entries
             elif end.code == NO_SUCH_OBJECT:

@@ -26,7 +26,7 @@ def simple_bind(settings: Settings) -> bytes:
     if settings.authentication != "simple":
         return bind_request("", "")
     password = settings.password()
-    if not password.isascii():
+    if not (password.isascii() and password.isprintable()):
         from ldapdb.connection.library import prepared  # noqa: PLC0415 -- slow to import
 
         password = prepared(password)

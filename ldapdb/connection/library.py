@@ -101,7 +101,7 @@ def _log_in(settings: Settings, uri: str, deadline: Deadline) -> Mapping[str, An
 
 
 def prepared(password: str) -> str:
-    """Bring a password that is not of ASCII into the form that it has on the wire (RFC 4013).
+    """Bring a password that is not of printable ASCII into its form on the wire (RFC 4013).
 
     Raises
     ------

@@ -17,8 +17,8 @@ from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
-from ldapdb.messages import UNBIND, Result, message, number_of, read_result
-from ldapdb.searching import End, Page, Reference, Search, read_answer, search_request
+from ldapdb.messages import UNBIND, Result, message, read_result
+from ldapdb.searching import End, Page, Reference, Search, read_any_answer, search_request
 from ldapdb.settings import Settings
 
 __all__ = ["Answer", "Session"]
@@ -68,12 +68,9 @@ class Session:
             if settings.start_tls and uri.startswith("ldap://"):
                 self._start_tls(deadline)
             self._bind(deadline)
-        except LDAPDBError as error:
+        except BaseException as error:  # noqa: BLE001 -- an interrupt, too: what was sent has the password
             self.drop()
             raise _bare(error)  # noqa: B904 -- the same one
-        except BaseException:
-            self.drop()
-            raise
 
     @property
     def heard(self) -> bool:
@@ -158,17 +155,8 @@ class Session:
         page: Optional[Page],
     ) -> Answer:
         """Search; return the entries, the URIs of other servers, and the answer's end."""
-        self._socket.deadline = deadline
-        self._socket.heard = False
-        number = next(self._numbers)
-        try:
-            self._socket.sendall(
-                search_request(number, base, scope, search_filter, attributes, page)
-            )
-            return self._answer(number)
-        except WIRE_ERRORS as error:
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("broke off", error) from error
+        search = Search(base, scope, search_filter, tuple(attributes), page)
+        return self.search_together(deadline, (search,))[0]
 
     def search_together(self, deadline: Deadline, searches: Sequence[Search]) -> list[Answer]:
         """Send several searches at once; return what :meth:`search` would of each.
@@ -192,10 +180,9 @@ class Session:
         found: dict[int, tuple[list[Entry], list[str]]] = {each: ([], []) for each in open_numbers}
         ended: dict[int, Answer] = {}
         for octets, start, stop in self._socket.messages():
-            number, _ = number_of(octets, start, stop)
+            number, answer = read_any_answer(octets, start, stop)
             if number not in open_numbers:
                 raise BrokenAnswer("an answer to something else")
-            answer = read_answer(octets, start, stop, number)
             if isinstance(answer, Entry):
                 found[number][0].append(answer)
             elif isinstance(answer, Reference):
@@ -207,21 +194,6 @@ class Session:
                 if stop != len(octets):
                     raise BrokenAnswer("something after the end of an answer")
                 return ended
-        raise ConnectionError("closed before the answer's end")
-
-    def _answer(self, number: int) -> Answer:
-        entries: list[Entry] = []
-        elsewhere: list[str] = []
-        for octets, start, stop in self._socket.messages():
-            answer = read_answer(octets, start, stop, number)
-            if isinstance(answer, Entry):
-                entries.append(answer)
-            elif isinstance(answer, Reference):
-                elsewhere += answer.uris
-            elif stop == len(octets):
-                return entries, elsewhere, answer
-            else:
-                raise BrokenAnswer("something after the end of an answer")
         raise ConnectionError("closed before the answer's end")
 
     def is_usable(self, now: float) -> bool:

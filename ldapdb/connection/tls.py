@@ -140,8 +140,8 @@ def secure(plain: socket.socket, settings: Settings, uri: str, deadline: Deadlin
 def tls_error(uri: str, error: BaseException) -> Optional[LDAPDBError]:
     """Say what a failure means that TLS has a name for; None if it has none.
 
-    Since TLS 1.3 a server refuses our certificate after the handshake, where ldap3 keeps
-    no more of the error than its text.
+    Since TLS 1.3 a server refuses our certificate after the handshake, where ldap3, which
+    logs in by SASL, keeps no more of the error than its text.
     """
     reason = _REASON.search(str(error))
     meaning = _REASONS.get(reason[1]) if reason else None

@@ -76,7 +76,9 @@ class Core:
         """
         call = self._directory.call(self._routes.reading())
         base = Search(str(DN.parse(self.settings.base_dn)), BASE, EVERYTHING, NO_ATTRIBUTES)
-        likely = [] if self.settings.schema == "stock" else [LIKELY]
+        settings = self.settings
+        is_likely = settings.schema != "stock" and settings.vendor in ("auto", "openldap")
+        likely = [LIKELY] if is_likely else []
         call.ask_ahead([ROOT_DSE, base, *likely])
         require_base(call, self._for(call).profile.base)
         self._require_schema(call)

@@ -133,6 +133,18 @@ def test_the_proxy_counts_what_the_servers_own_log_tells_of(private: Private) ->
     assert seen == logged
 
 
+@pytest.mark.parametrize("users_base", ["given", "the whole domain"])
+def test_a_grant_takes_two_round_trips(peopled: Directory, users_base: str) -> None:
+    """Also where a search of all users refers to other parts, as Active Directory's domain does."""
+    settings = {"users_base": peopled.suffix} if users_base == "the whole domain" else {}
+    database = peopled.open(counted=True, **settings)
+    database.grant_access(IMAGE, "alice", True, False, None)
+    with peopled.operations() as seen:
+        database.grant_access(IMAGE, "carol", True, False, None)
+    assert seen == ["SRCH", "SRCH", "SRCH", "MOD"]
+    assert seen.trips == 2
+
+
 def _in_another_order(answers: list[bytes]) -> bytes:
     """Let the last answer come first; the messages of each stay in their order."""
     by_number: dict[int, list[bytes]] = {}

@@ -152,6 +152,21 @@ def _silent(private: Private, _: pytest.MonkeyPatch) -> None:
         )
 
 
+def _interrupted(private: Private, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who loses patience while a log-in is under way."""
+
+    def lose_patience(*_: object) -> None:
+        raise RuntimeError("ldapdb.open was interrupted")
+
+    before = signal.signal(signal.SIGALRM, lose_patience)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        _silent(private, monkeypatch)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _garbled(private: Private, _: pytest.MonkeyPatch) -> None:
     """A server that answers a log-in with what is no LDAP."""
     import threading
@@ -201,6 +216,7 @@ _SCENES = (
     _bad_toml,
     _environment,
     _silent,
+    _interrupted,
     _garbled,
     _outage,
 )
@@ -217,7 +233,7 @@ def test_no_password_is_in_what_is_logged_or_reported(
     """Whatever goes wrong, and with the variables of every call of ldapdb's and below."""
     caplog.set_level(logging.DEBUG)
     # The caller's own variables have what it gave; what is looked at begins with the call.
-    with pytest.raises((errors.LDAPDBError, ValueError)) as caught:
+    with pytest.raises((errors.LDAPDBError, ValueError, RuntimeError)) as caught:
         scene(marked, monkeypatch)
     error = caught.value
     _begin_at_ldapdb(error)

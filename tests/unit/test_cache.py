@@ -690,6 +690,24 @@ def test_a_hit_is_counted_and_nothing_else_is(
     assert cache.info() == CacheInfo(hits=1, misses=1, size=1)
 
 
+def test_that_somebody_is_not_there_is_counted_once(
+    cache: Cache[str, Optional[str]], directory: Directory
+) -> None:
+    directory.value = None
+    assert cache.get("k", directory.load) is None
+    assert cache.hit("k") is None
+    assert cache.get("k", directory.load) is None
+    assert cache.info() == CacheInfo(hits=1, misses=1, size=1)
+
+
+def test_nothing_lasts_for_as_long_as_somebody_is_known_not_to_be_there(
+    cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
+) -> None:
+    directory.value = None
+    cache.get("k", directory.load)
+    assert cache.fresh_until("k") == clock.now
+
+
 def test_an_answer_lasts_no_longer_than_what_it_was_made_from(
     cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
 ) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ldapdb.dn import AVA, DN, common_ancestor
+from ldapdb import dn as names
+from ldapdb.dn import AVA, DN, RDN, common_ancestor
 
 # Text that UTF-8 can write, rich in what RFC 4514 escapes and in what people have in names.
 SPECIALS = st.sampled_from('+,\\"#;=*()<>/ \0\n\r\t\x7f\x85\u2028') | st.sampled_from("ÄöüßéŁİı")
@@ -312,3 +317,30 @@ def test_a_name_may_be_deep(depth: int) -> None:
     name = DN.parse(",".join(["cn=x"] * depth))
     assert len(name.rdns) == depth
     assert DN.parse(str(name)) == name
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_compares_names_though_a_thread_of_its_parent_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`functools.cached_property` would make it wait for ever before Python 3.12."""
+    begun, may_end, compute = threading.Event(), threading.Event(), names._rdn_key
+
+    def slow(rdn: RDN) -> frozenset[tuple[str, str]]:
+        if threading.current_thread() is thread:
+            begun.set()
+            may_end.wait(20)
+        return compute(rdn)
+
+    thread = threading.Thread(target=lambda: DN.parse("cn=parent").key)
+    monkeypatch.setattr(names, "_rdn_key", slow)
+    thread.start()
+    assert begun.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        os._exit(0 if DN.parse("cn=child") == DN.parse("CN=Child") else 1)
+    _, status = os.waitpid(child, 0)
+    may_end.set()
+    thread.join()
+    assert status == 0
