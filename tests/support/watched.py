@@ -13,7 +13,7 @@ from support import DIRECTORIES, Directory
 from support.contents import Contents
 from support.servers import Column, OpenLDAP, server_class
 
-__all__ = ["SYNCING", "SyncingOpenLDAP", "directory", "running", "watched"]
+__all__ = ["SYNCING", "SyncingOpenLDAP", "directory", "running", "server_that_tells", "watched"]
 
 SYNCING = pytest.mark.live(
     *("openldap", "389ds"), reason="Active Directory is asked, and does not tell"
@@ -61,7 +61,8 @@ def _ds389(**settings: Any) -> Any:
     return Syncing(plugins=_PLUGINS, **settings)
 
 
-def _server(column: Column, *, changelog: bool) -> Any:
+def server_that_tells(column: Column, *, changelog: bool = True) -> Any:
+    """Make a server that tells of its changes."""
     if column.vendor == "openldap":
         return SyncingOpenLDAP(schema=not column.stock)
     if column.vendor == "389ds" and changelog:
@@ -80,7 +81,7 @@ def watched(column: Column, *, changelog: bool = True) -> Iterator[Directory]:
     changelog : bool
         Whether 389 DS can take it up again.
     """
-    with _server(column, changelog=changelog) as server:
+    with server_that_tells(column, changelog=changelog) as server:
         contents = Contents(server)
         directory = DIRECTORIES[column.vendor](server, contents, stock=column.stock)
         try:
