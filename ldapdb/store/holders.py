@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import MEMBER_UID, PRIMARY_GROUP_ID
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, PRIMARY_GROUP_ID
 from ldapdb.errors import AmbiguousName, NoSuchEntry
 from ldapdb.model import Grant, Policy, User
 from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.explaining import Holder, Link, Reason, Way, Who
 from ldapdb.store.memberships import Members
+from ldapdb.store.reading import require_base
 from ldapdb.store.sources import Sources, servers_of
 from ldapdb.store.ways import MOST_WAYS, links, longest_way
 from ldapdb.store.why import in_time, not_registered, unreadable
@@ -46,6 +47,8 @@ class Holders:
     def find(self, call: Call, now: float) -> Who:
         """Find them, by name and policy; `now` in seconds since the epoch."""
         sources = self._sources
+        for base in (self._profile.groups, self._profile.grants):
+            require_base(call, base)  # one search from above both does not tell that one is gone
         application = sources.applications.by_images(call, [self._image]).get(self._image)
         entries = sources.grants.of_image(call, self._image)
         grants = [each for each in sources.grants.readable(entries) if self._image in each.images]
@@ -176,29 +179,29 @@ class Holders:
 
     def _dangling(self, call: Call, users: set[DN]) -> list[Reason]:
         """Name the members that stand for nobody, and say why."""
-        rest = [dn for dn in self._above if dn not in users and dn not in self._members]
-        groups = set(self._sources.memberships.groups_among(call, rest))
         reasons = []
-        for dn in rest:
-            holder = next(iter(self._above[dn]))
-            kind, what = "dangling", ""
-            if dn not in groups:
-                what = self._what(call, dn)
-            elif dn.is_under(self._profile.groups.dn):
-                kind, what = "not-nested", "a group in a group, and nested_groups is false"
-            else:
-                kind, what = "outside", "a group that is not below groups_base"
-            text = f"the member '{dn}' of '{holder}' is {what}"
-            reasons.append(Reason(kind, text, str(holder)))
+        for dn, holders in self._above.items():
+            if dn not in users and dn not in self._members:
+                holder = next(iter(holders))
+                kind, what = self._what(call, dn)
+                text = f"the member '{dn}' of '{holder}' is {what}"
+                reasons.append(Reason(kind, text, str(holder)))
         return reasons
 
-    def _what(self, call: Call, dn: DN) -> str:
+    def _what(self, call: Call, dn: DN) -> tuple[str, str]:
+        profile = self._profile
+        groups = filters.any_of(profile.groups_filter, profile.notation.carrying(GRANT_CLASS))
         try:
+            if call.read(dn, NO_ATTRIBUTES, groups)[1]:
+                if not dn.is_under(profile.groups.dn):
+                    return "outside", "a group that is not below groups_base"
+                return "not-nested", "a group in a group, and nested_groups is false"
             is_there = bool(call.read(dn, NO_ATTRIBUTES)[1])
         except NoSuchEntry:
-            return "no entry"
-        # Only some servers say that there is none to whom they may not tell.
-        return "no user and no group" if is_there else "no entry that this account can see"
+            return "dangling", "no entry"
+        # Not every server says that there is none to whom it may not tell.
+        none = "no user and no group" if is_there else "no entry that this account can see"
+        return "dangling", none
 
 
 def _holder(

@@ -47,6 +47,7 @@ from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.explaining import Explanation, Reason, Right, Way
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Base, Profile
+from ldapdb.store.reading import require_base
 from ldapdb.store.sources import Sources, is_readable, servers_of
 from ldapdb.store.users import Users
 from ldapdb.store.ways import MOST_WAYS, Graph, longest_way, walk
@@ -181,6 +182,10 @@ class Explainer:
         now: float,
     ) -> list[Reason]:
         """List what reaches him and gives him nothing; if nothing does, what does not."""
+        if not told:
+            # Groups and grants are searched from above both, which does not tell that one is gone.
+            for base in (self._profile.groups, self._profile.grants):
+                require_base(call, base)
         grants = self._sources.grants.readable(graph.grants.values())
         concerning = [each for each in grants if self._image in (None, *each.images)]
         images = {image for grant in concerning for image in grant.images}
