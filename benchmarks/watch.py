@@ -19,7 +19,7 @@ from support.watched import watched
 
 __all__ = ["main"]
 
-_PEOPLE = 100
+_PEOPLE = 20
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def _kills(storm: Storm, database: Any, count: int) -> None:
     took = sorted(storm.killed(database, 0.2) for _ in range(count))
     if took:
         print(
-            f"  {count} kills: as a full read says after p50 {statistics.median(took):.2f} s, "
+            f"  {count} kills: as a full read says, after p50 {statistics.median(took):.2f} s, "
             f"max {took[-1]:.2f} s",
             flush=True,
         )
