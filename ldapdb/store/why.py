@@ -199,7 +199,7 @@ class Explainer:
                 reasons += in_time(each.grants, now)
         reasons += unreadable(self._sources, graph.grants.values(), self._image)
         if self._image is not None:
-            reasons += self._otherwise(call, user, self._image, now)
+            reasons += self._otherwise(call, user, self._image, graph, now)
             if not concerning:
                 reasons += self._without_grant(call, user, self._image, graph)
         if not reasons and not entitlements:
@@ -235,11 +235,13 @@ class Explainer:
         )
         return Reason("not-a-member", text, str(dn))
 
-    def _otherwise(self, call: Call, user: User, image: str, now: float) -> Iterator[Reason]:
+    def _otherwise(
+        self, call: Call, user: User, image: str, graph: Graph, now: float
+    ) -> Iterator[Reason]:
         """Try what other settings would give him."""
         nested = replace(self._profile, nested_groups=True, in_chain_rule=None)
         if not self._profile.nested_groups:
-            for way in self._by(call, nested, user, image, now):
+            for way in self._by(call, nested, user, image, graph, now):
                 text = (
                     f"nested_groups is false, and he is in '{way.grant.dn}' by way of {_via(way)}"
                 )
@@ -249,7 +251,7 @@ class Explainer:
         if context is not None and context != self._profile.groups.dn:
             everywhere = replace(nested, groups=Base(context, "groups_base"))
             with suppress(LDAPDBError):  # what the settings do not ask for may be forbidden
-                for way in self._by(call, everywhere, user, image, now):
+                for way in self._by(call, everywhere, user, image, graph, now):
                     text = (
                         f"he is in '{way.grant.dn}' by way of {_via(way)}, and not all of these "
                         f"groups are below groups_base '{self._profile.groups.dn}'"
@@ -258,14 +260,18 @@ class Explainer:
                     return
 
     def _by(
-        self, call: Call, profile: Profile, user: User, image: str, now: float
+        self, call: Call, profile: Profile, user: User, image: str, graph: Graph, now: float
     ) -> tuple[Way, ...]:
-        """List the ways that there would be by another profile."""
+        """List the ways to further grants that there would be by another profile."""
         memberships = Memberships(profile, self._sources.grants, self._sources.noted)
-        graph = walk(call, profile, memberships, self._sources.noted, user)
-        grants = self._sources.grants.readable(graph.grants.values())
-        holding = [each for each in grants if image in each.images and each.window.contains(now)]
-        return graph.ways(user.dn, holding)
+        other = walk(call, profile, memberships, self._sources.noted, user)
+        further = [entry for dn, entry in other.grants.items() if dn not in graph.grants]
+        holding = [
+            each
+            for each in self._sources.grants.readable(further)
+            if image in each.images and each.window.contains(now)
+        ]
+        return other.ways(user.dn, holding)
 
     def _context(self, call: Call) -> Optional[DN]:
         """Return the naming context of groups_base."""
