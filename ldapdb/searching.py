@@ -20,15 +20,19 @@ from ldapdb.filters import Filter
 
 __all__ = [
     "BASE",
+    "END_TAG",
     "LEVEL",
     "NO_ATTRIBUTES",
     "SUBTREE",
     "End",
+    "Opened",
     "Page",
     "Reference",
     "Search",
+    "open_answer",
     "read_answer",
     "read_any_answer",
+    "read_opened",
     "search_request",
 ]
 
@@ -36,7 +40,7 @@ __all__ = [
 BASE, LEVEL, SUBTREE = 0, 1, 2
 NO_ATTRIBUTES = ("1.1",)  # section 4.5.1.8
 
-_REQUEST, _ENTRY, _END, _REFERENCE = 0x63, 0x64, 0x65, 0x73
+_REQUEST, _ENTRY, END_TAG, _REFERENCE = 0x63, 0x64, 0x65, 0x73
 _CONTROLS, _REFERRALS, _BOOLEAN = 0xA0, 0xA3, 0x01
 _REFERRALS_AT = 3
 _PAGED_RESULTS = b"1.2.840.113556.1.4.319"  # RFC 2696
@@ -203,15 +207,68 @@ def read_any_answer(
     BrokenAnswer
         If it is none.
     """
+    opened = open_answer(octets, start, stop)
+    return opened.number, read_opened(opened)
+
+
+class Opened(NamedTuple):
+    """A message of which no more is known than what it answers, and whether it is the last.
+
+    Parameters
+    ----------
+    octets : bytes
+        Where it is in.
+    number : int
+        Of the request.
+    tag : int
+        Of the operation.
+    start, end : int
+        Where the operation's content begins, and where it ends.
+    stop : int
+        Where the message ends.
+    """
+
+    octets: bytes
+    number: int
+    tag: int
+    start: int
+    end: int
+    stop: int
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether it is an entry, by which an answer is not over."""
+        return self.tag == _ENTRY
+
+
+def open_answer(octets: bytes, start: int, stop: int) -> Opened:
+    """Look at what a message is.
+
+    Raises
+    ------
+    BrokenAnswer
+        If it is none.
+    """
     number, at = messages.number_of(octets, start, stop)
-    tag, start, end = ber.head(octets, at, stop)
+    return Opened(octets, number, *ber.head(octets, at, stop), stop)
+
+
+def read_opened(opened: Opened) -> Union[Entry, Reference, End]:
+    """Read the rest of a message that answers a search.
+
+    Raises
+    ------
+    BrokenAnswer
+        If it does not.
+    """
+    octets, _, tag, start, end, stop = opened
     cookie = _read_controls(octets, end, stop) if end != stop else b""
     if tag == _ENTRY:
-        return number, _read_entry(octets, start, end)
-    if tag == _END:
-        return number, _read_end(octets, start, end, cookie)
+        return _read_entry(octets, start, end)
+    if tag == END_TAG:
+        return _read_end(octets, start, end, cookie)
     if tag == _REFERENCE:
-        return number, Reference(_strings(octets, start, end))
+        return Reference(_strings(octets, start, end))
     raise BrokenAnswer(f"a message of kind {tag:#04x}")
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Optional, Protocol, TypeVar, Union
 from urllib.parse import unquote, urlsplit
 
 from ldapdb.connection.answers import EVERYTHING, RootDSE, part_of, partial, search_error
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS, result_error
-from ldapdb.connection.session import Session
+from ldapdb.connection.session import Answer, Session
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_CLASS, Entry, Modification
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
@@ -103,7 +104,7 @@ class Call:
             entries = self._read(
                 lambda session, deadline: self._search(
                     session, deadline, dn, BASE, search_filter, attributes, None
-                )[0]
+                )
             )
         return self.asked[-1], entries
 
@@ -123,7 +124,7 @@ class Call:
         return self._read(
             lambda session, deadline: self._search(
                 session, deadline, base, SUBTREE, search_filter, attributes, None
-            )[0],
+            ),
         )
 
     def search_all(
@@ -151,13 +152,9 @@ class Call:
         """
 
         def pages(session: Session, deadline: Deadline) -> list[T]:
-            return [
-                each
-                for page in self._pages(
-                    session, deadline, base, search_filter, attributes, page_size
-                )
-                for each in take(page)
-            ]
+            found = self._pages(session, deadline, base, search_filter, attributes, page_size)
+            with contextlib.closing(found):
+                return [each for page in found for each in take(page)]
 
         known = self._known(base, SUBTREE, search_filter, attributes, Page(page_size))
         return self._read(pages) if known is None else take(known)
@@ -207,7 +204,7 @@ class Call:
         # By a page of one and not by a size limit, which Active Directory does not heed.
         return self._read(
             lambda session, deadline: bool(
-                self._search(session, deadline, base, scope, search_filter, (), Page(1))[0]
+                self._search(session, deadline, base, scope, search_filter, (), Page(1))
             ),
         )
 
@@ -241,20 +238,13 @@ class Call:
         search_filter: Filter,
         attributes: Sequence[str],
         page_size: int,
-    ) -> Iterator[list[Entry]]:
-        cookie, is_last = b"", False
-        while not is_last:
-            page, cookie = self._search(
-                session,
-                deadline,
-                base,
-                SUBTREE,
-                search_filter,
-                attributes,
-                Page(page_size, cookie),
-            )
-            is_last = not cookie
-            yield page
+    ) -> Generator[list[Entry], None, None]:
+        search = Search(str(base), SUBTREE, search_filter, tuple(attributes), Page(page_size))
+        with contextlib.closing(session.pages(deadline, search)) as pages:
+            began = time.perf_counter()
+            for answer in pages:
+                yield self._entries(session, base, SUBTREE, search_filter, answer, began)
+                began = time.perf_counter()
 
     def _search(
         self,
@@ -265,11 +255,24 @@ class Call:
         search_filter: Filter,
         attributes: Sequence[str],
         page: Optional[Page],
-    ) -> tuple[list[Entry], bytes]:
+    ) -> list[Entry]:
         began = time.perf_counter()
-        entries, referred, end = session.search(
+        answer = session.search(
             deadline, str(base), scope, search_filter, attributes or NO_ATTRIBUTES, page
         )
+        return self._entries(session, base, scope, search_filter, answer, began)
+
+    def _entries(
+        self,
+        session: Session,
+        base: DN,
+        scope: int,
+        search_filter: Filter,
+        answer: Answer,
+        began: float,
+    ) -> list[Entry]:
+        """Return the entries of an answer that is whole."""
+        entries, referred, end = answer
         if end.code == _REFERRAL:
             raise partial(session.uri, base, end.referrals)
         if end.code != SUCCESS:
@@ -281,7 +284,7 @@ class Call:
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
         )  # fmt: skip
-        return entries, end.cookie
+        return entries
 
     def _is_of_no_matter(self, referral: str) -> bool:
         """Tell whether a referral leads to a part in which no user or group is kept.
@@ -330,7 +333,7 @@ class Call:
             found: list[bytes] = []
             wanted: Optional[str] = attribute
             while wanted is not None:
-                entries = self._search(session, deadline, dn, BASE, EVERYTHING, (wanted,), None)[0]
+                entries = self._search(session, deadline, dn, BASE, EVERYTHING, (wanted,), None)
                 values, following = part_of(entries, attribute)
                 if values is None and found:
                     raise IncompleteResult(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Optional, TypeVar
 
 from ldapdb.ber import BrokenAnswer
@@ -18,7 +19,18 @@ from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.messages import UNBIND, Result, message, read_result
-from ldapdb.searching import End, Page, Reference, Search, read_any_answer, search_request
+from ldapdb.searching import (
+    END_TAG,
+    End,
+    Opened,
+    Page,
+    Reference,
+    Search,
+    open_answer,
+    read_any_answer,
+    read_opened,
+    search_request,
+)
 from ldapdb.settings import Settings
 
 __all__ = ["Answer", "Session"]
@@ -158,6 +170,57 @@ class Session:
         search = Search(base, scope, search_filter, tuple(attributes), page)
         return self.search_together(deadline, (search,))[0]
 
+    def pages(self, deadline: Deadline, search: Search) -> Generator[Answer, None, None]:
+        """Search in pages (RFC 2696); yield what :meth:`search` would return of each.
+
+        A page is taken off the wire whole and the next one is asked for before it is read, so
+        that server and client work at the same time, and the server never waits for room to
+        write. Whoever does not take all pages closes this, which ends the connection.
+        """
+        self._socket.deadline = deadline
+        self._socket.heard = False
+        asked: Optional[int] = None
+        try:
+            asked = self._send(search)
+            while asked is not None:
+                opened, end = self._page(asked)
+                asked = None
+                # What comes with a part that is elsewhere is not wanted, as a rule.
+                if end.code == SUCCESS and end.cookie and all(map(_IS_ENTRY, opened)):
+                    asked = self._send(_following(search, end))
+                entries, elsewhere = _read(opened)
+                yield entries, elsewhere, end
+                if asked is None and end.cookie:
+                    asked = self._send(_following(search, end))
+        except WIRE_ERRORS as error:
+            deadline.remaining()  # a socket's time-out is the deadline's
+            raise self._broken("broke off", error) from error
+        finally:
+            if asked is not None:
+                self.drop()
+
+    def _send(self, search: Search) -> int:
+        number = next(self._numbers)
+        self._socket.sendall(search_request(number, *search))
+        return number
+
+    def _page(self, number: int) -> tuple[list[Opened], End]:
+        """Receive a page; return the messages in it, and the last of them."""
+        opened = []
+        for octets, start, stop in self._socket.messages():
+            each = open_answer(octets, start, stop)
+            if each.number != number:
+                raise BrokenAnswer("an answer to something else")
+            if each.tag != END_TAG:
+                opened.append(each)
+                continue
+            if stop != len(octets):
+                raise BrokenAnswer("something after the end of an answer")
+            end = read_opened(each)
+            assert isinstance(end, End)  # noqa: S101 -- for mypy: so says its tag
+            return opened, end
+        raise ConnectionError("closed before the answer's end")
+
     def search_together(self, deadline: Deadline, searches: Sequence[Search]) -> list[Answer]:
         """Send several searches at once; return what :meth:`search` would of each.
 
@@ -240,6 +303,26 @@ class Session:
         return tls_error(self.uri, error) or DirectoryUnavailable(
             f"the directory at {self.uri} {what}: {error}", server=self.uri
         )
+
+
+_IS_ENTRY = operator.attrgetter("is_entry")
+
+
+def _following(search: Search, end: End) -> Search:
+    assert search.page is not None  # noqa: S101 -- for mypy: only pages follow each other
+    return search._replace(page=search.page._replace(cookie=end.cookie))
+
+
+def _read(opened: list[Opened]) -> tuple[list[Entry], list[str]]:
+    entries: list[Entry] = []
+    elsewhere: list[str] = []
+    for each in opened:
+        answer = read_opened(each)
+        if isinstance(answer, Entry):
+            entries.append(answer)
+        elif isinstance(answer, Reference):
+            elsewhere += answer.uris
+    return entries, elsewhere
 
 
 def _bind(library: Any) -> tuple[Any, ...]:

@@ -186,3 +186,24 @@ def test_an_answer_is_heard_and_silence_is_not(private: Private) -> None:
     finally:
         private.server.signal(signal.SIGCONT)
         session.drop()
+
+
+def test_pages_that_nobody_takes_end_the_connection(private: Private) -> None:
+    """The next page is under way, and whoever used the connection next would be sent it."""
+    from ldapdb import filters
+    from ldapdb.connection.deadline import Deadline
+    from ldapdb.connection.session import Session
+    from ldapdb.searching import SUBTREE, Page, Search
+
+    for number in range(7):
+        private.person(f"person{number}")
+    everybody = Search(private.suffix, SUBTREE, filters.present("uid"), ("uid",), Page(2))
+    session = Session(private.server.uri, private.settings(), Deadline(5))
+    taken = [len(entries) for entries, _, _ in session.pages(Deadline(5), everybody)]
+    assert taken == [2, 2, 2, 1]
+    assert session.is_usable(session.used_at)
+    pages = session.pages(Deadline(5), everybody)
+    assert len(next(pages)[0]) == 2
+    pages.close()
+    assert not session.is_usable(session.used_at)
+    assert session._socket.fileno() == -1
