@@ -20,6 +20,7 @@ from ldapdb import errors
 from ldapdb.store import Store
 from ldapdb.store.explaining import Way
 from support import Directory
+from support.openldap import Another
 from support.policy import Said
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
@@ -306,6 +307,21 @@ def test_members_that_are_nobody_are_named(directory: Directory, opened: Opened)
     assert {str(reason.dn).lower() for reason in found.reasons} == {grant.lower()}
 
 
+@pytest.mark.live("openldap", "389ds", reason="Active Directory lets nobody share a name")
+def test_who_shares_a_name_may_not(directory: Directory, opened: Opened) -> None:
+    """The host finds neither of them by it, and so the list does not say that they may."""
+    alice = directory.person("alice")
+    twin = directory.person("alice", parent=directory.unit("Sales"))
+    directory.application(IMAGE)
+    directory.granted("staff", images=[IMAGE], members=[alice, twin])
+    found = opened().who(IMAGE)
+    assert {str(each.user.dn).lower() for each in found.holders} == set(lower(alice, twin))
+    assert not found.is_anybody
+    assert all("belongs to 2 entries" in each.obstacle for each in found.holders)
+    with pytest.raises(errors.AmbiguousName):
+        opened().explain("alice", IMAGE)
+
+
 @pytest.mark.slow
 @pytest.mark.live("openldap", reason="how pages are read is tried on all by the other suites")
 def test_a_large_group_is_read_whole(directory: Directory, opened: Opened) -> None:
@@ -328,13 +344,16 @@ def test_a_grant_hands_nothing_on_that_is_no_group(directory: Directory, opened:
     directory.application(OTHER)
     inner = directory.granted("inner", images=[IMAGE], members=[alice])
     directory.granted("outer", images=[OTHER], members=[inner])
+    directory.granted("home", images=[IMAGE], members=[inner], home="TRUE")
     for groups_base, handed_on in ((directory.groups_base, False), (directory.suffix, True)):
         store = opened(groups_base=groups_base)
         assert store.explain("alice", IMAGE).is_allowed
         assert store.explain("alice", OTHER).is_allowed is handed_on
-        assert store.who(IMAGE).is_anybody
+        reasons = [] if handed_on else ["not-a-member", "outside"]
+        assert sorted(kinds(store.explain("alice", OTHER))) == reasons
+        homes = {each.policy.allow_home for each in store.who(IMAGE).holders}
+        assert homes == ({False, True} if handed_on else {False})
         assert store.who(OTHER).is_anybody is handed_on
-        assert len(store.explain("alice").rights) == 1 + handed_on
 
 
 @by_rule
@@ -526,7 +545,7 @@ def test_what_cannot_be_read_is_an_error_and_no_explanation(
     assert through.who(IMAGE).is_anybody
     asks = (lambda: through.explain("alice", IMAGE), lambda: through.who(IMAGE))
     directory.proxy().seconds_a_byte = 0.005
-    for ask in asks:  # each answer alone is in time
+    for ask in asks:
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             ask()
@@ -538,6 +557,17 @@ def test_what_cannot_be_read_is_an_error_and_no_explanation(
             ask()
     with pytest.raises(errors.InvalidValue):
         opened().explain("alice", "NO IMAGE")
+
+
+@pytest.mark.live("openldap", reason="how a missing schema is seen is tried on all elsewhere")
+def test_a_missing_schema_is_no_no(another_directory: Another) -> None:
+    with another_directory(schema=False) as directory:
+        directory.person("alice")
+        store = Store(directory.settings())
+        for ask in (lambda: store.explain("alice", IMAGE), lambda: store.who(IMAGE)):
+            with pytest.raises(errors.SchemaMissing):
+                ask()
+        store.close()
 
 
 # --- the commands
