@@ -30,7 +30,7 @@ def test_a_revocation_is_seen_at_once(directory: Directory) -> None:
     with storm.watching() as database:
         took = sorted(storm.revocations(database, 10 if directory.vendor == "ad" else 100))
     if directory.vendor == "ad":
-        assert took[-1] < 2 * POLL_SECONDS
+        assert took[-1] < POLL_SECONDS + 1  # and the time that Samba takes to answer
     else:
         assert statistics.median(took) < 0.01
         assert took[-2] < 0.1

@@ -74,7 +74,7 @@ class Follower:
                 pass
 
             def until(holds: Callable[[], object]) -> None:
-                end = time.monotonic() + 5
+                end = time.monotonic() + 20  # comparing may wait twenty times what it takes
                 while not holds():
                     assert time.monotonic() < end, self.changes
                     self._take(next(batches))
