@@ -108,10 +108,16 @@ class Holders:
         found: dict[DN, tuple[User, dict[DN, str]]] = {}
         for user in users.by_dns(call, dns):
             found[user.dn] = user, dict(self._above[user.dn])
+        # Whose names may be a user's, written in another way.
+        named = {
+            holder: {name.lower() for name in members.names}
+            for holder, members in self._members.items()
+            if members.names
+        }
         names = {name for members in self._members.values() for name in members.names}
         for user in users.by_names(call, names):
-            for holder, members in self._members.items():
-                if self._is_named(call, user, holder, members):
+            for holder, like in named.items():
+                if user.name.lower() in like and self._is_named(call, user, holder):
                     found.setdefault(user.dn, (user, {}))[1].setdefault(holder, MEMBER_UID)
         sids = {sid: dn for dn, members in self._members.items() for sid in members.groups}
         for user in users.by_primary_groups(call, list(sids)):
@@ -120,12 +126,10 @@ class Holders:
                 found.setdefault(user.dn, (user, {}))[1].setdefault(group, PRIMARY_GROUP_ID)
         return found
 
-    def _is_named(self, call: Call, user: User, holder: DN, members: Members) -> bool:
+    def _is_named(self, call: Call, user: User, holder: DN) -> bool:
         """Tell whether memberUid names a user; where cases differ, the directory decides."""
-        if user.name in members.names:
+        if user.name in self._members[holder].names:
             return True
-        if user.name.lower() not in {name.lower() for name in members.names}:
-            return False
         is_member = filters.equal(MEMBER_UID, user.name)
         return bool(call.read(holder, NO_ATTRIBUTES, is_member)[1])
 
