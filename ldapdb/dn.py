@@ -14,7 +14,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Optional
+from typing import NamedTuple, Optional
 
 __all__ = ["AVA", "DN", "RDN", "common_ancestor"]
 
@@ -55,8 +55,7 @@ _SYNONYMS = {
 }
 
 
-@dataclass(frozen=True)
-class AVA:
+class AVA(NamedTuple):
     """An attribute type and value, the smallest part of a DN (RFC 4514, section 2.3).
 
     Parameters
