@@ -20,7 +20,7 @@ READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast soak fuzz bench bench-site bench-operations lint wheel test-wheel matrix clean distclean
+.PHONY: help demo test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel test-wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -59,6 +59,9 @@ bench-site: ## Play a site's sessions at a slapd, find how many it carries, draw
 	@bash .ci/prepare peers && . ./.cache/env.sh && PATH="$$PWD/.cache/peers-venv/bin:$$PATH" && \
 	    export PATH && PYTHONPATH=tests python -m benchmarks.site --users $(BENCH_USERS) $(BENCH_ARGS) && \
 	    python -m benchmarks.plots
+
+bench-watch: ## Measure how soon changes are seen, and that none is missed
+	@$(READY_ALL) && PYTHONPATH=tests python -m benchmarks.watch $(BENCH_ARGS)
 
 bench-operations: ## Count what each call sends, and fail if it is more than before
 	@$(READY) && PYTHONPATH=tests python -m benchmarks --operations

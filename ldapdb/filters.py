@@ -1,8 +1,8 @@
 """Search filters that escape by construction (RFC 4515).
 
 Nothing else in ldapdb writes a filter. A value can only enter through :func:`equal`,
-:func:`matches`, :func:`starts_with` or :func:`at_least`, which escape it; text that an administrator wrote
-enters through :func:`parse`, which checks its grammar.
+:func:`matches`, :func:`starts_with` or :func:`at_least`, which escape it; text that an
+administrator wrote enters through :func:`parse`, which checks its grammar.
 """
 
 from __future__ import annotations

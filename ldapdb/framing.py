@@ -1,9 +1,10 @@
 """Answers as they come from a server: whole messages, looked at before anybody reads them.
 
-So may ldap3, which reads those to log-ins by SASL. ldap3 2.9.1 believes what an answer says of its own lengths: a number of a million digits
-keeps it busy for minutes, sequences in sequences overflow its stack, and an element that is
-longer or shorter than it says turns into a value or is dropped without a word. A message
-that is not exactly as RFC 4511 has it is no answer.
+ldap3, which still reads those to log-ins by SASL, believes in its release 2.9.1 what an answer
+says of its own lengths: a number of a million digits keeps it busy for minutes, sequences in
+sequences overflow its stack, and an element that is longer or shorter than it says turns into a
+value or is dropped without a word. A message that is not exactly as RFC 4511 has it is no
+answer.
 
 This module opens no connection.
 """
