@@ -174,6 +174,15 @@ def test_an_entry_has_its_state(
     )
 
 
+def test_a_control_without_a_value_is_of_no_matter() -> None:
+    """Its value is optional (RFC 4511, section 4.1.11)."""
+    said = value(STATE_VALUE, state=1, entryUUID=bytes(16), cookie=None)
+    others = ber.sequence(ber.element(b"1.2.3"))
+    state = ber.sequence(ber.element(STATE.encode()), ber.element(said))
+    whole = ber.sequence(ber.integer(NUMBER), entry(), ber.sequence(others, state, tag=0xA0))
+    assert read(whole) == Synced(Entry("cn=a", {}), SyncState.ADD, bytes(16), None)
+
+
 @given(cookie=COOKIES, done=st.none() | st.booleans(), deletes=st.booleans())
 def test_a_phase_ends(cookie: Optional[bytes], done: Optional[bool], deletes: bool) -> None:
     said = value(PHASE, cookie=cookie, refreshDone=done)

@@ -72,6 +72,14 @@ def read(octets: bytes) -> Any:
     return read_answer(octets, 0, len(octets), NUMBER)
 
 
+def test_a_message_tells_what_it_is_before_it_is_read() -> None:
+    found = wire.open_answer(entry("cn=a", {"cn": [b"a"]}), 0, len(entry("cn=a", {"cn": [b"a"]})))
+    assert (found.number, found.is_entry) == (NUMBER, True)
+    last = wire.open_answer(end(), 0, len(end()))
+    assert (last.tag, last.is_entry) == (wire.END_TAG, False)
+    assert wire.read_opened(last) == read(end())
+
+
 @pytest.mark.parametrize(
     "text",
     [
