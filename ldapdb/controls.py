@@ -17,7 +17,7 @@ from typing import Optional, Union
 from ldapdb import ber
 from ldapdb.ber import BrokenAnswer, Element
 from ldapdb.entries import Entry
-from ldapdb.searching import End, Reference, read_answer
+from ldapdb.searching import End, Reference, open_answer, read_answer, read_opened
 
 __all__ = [
     "DIRSYNC",
@@ -246,15 +246,16 @@ def read_sync(octets: bytes, start: int, stop: int) -> tuple[int, SyncMessage]:
     BrokenAnswer
         If it is none.
     """
-    number, (tag, first, last) = _envelope(octets, start, stop)
-    if tag == _INTERMEDIATE:
-        return number, _read_info(_info_value(octets, first, last))
-    if tag == _EXTENDED:
+    opened = open_answer(octets, start, stop)
+    number = opened.number
+    if opened.tag == _INTERMEDIATE:
+        return number, _read_info(_info_value(octets, opened.start, opened.end))
+    if opened.tag == _EXTENDED:
         raise BrokenAnswer("a goodbye")
-    answer = read_answer(octets, start, stop, number)
+    answer = read_opened(opened)
     if isinstance(answer, Reference):
         return number, answer
-    controls = _controls(octets, last, stop)
+    controls = _controls(octets, opened.end, stop)
     if isinstance(answer, End):
         done = controls.get(_SYNC_DONE)
         cookie, deletes = (None, False) if done is None else _read_done(done)
@@ -276,8 +277,8 @@ def read_dirsync(
     answer = read_answer(octets, start, stop, message_id)
     if not isinstance(answer, End):
         return answer
-    _, (_, _, last) = _envelope(octets, start, stop)
-    value = _controls(octets, last, stop).get(DIRSYNC.encode())
+    end_of_result = open_answer(octets, start, stop).end
+    value = _controls(octets, end_of_result, stop).get(DIRSYNC.encode())
     if value is None:
         return DirSynced(answer, more=False, cookie=b"")
     parts = _sequence(value)
@@ -285,17 +286,6 @@ def read_dirsync(
         raise BrokenAnswer("a DirSync control that is not one")
     (_, begin, end), _, (_, first, last) = parts
     return DirSynced(answer, more=ber.number(value, begin, end) != 0, cookie=value[first:last])
-
-
-def _envelope(octets: bytes, start: int, stop: int) -> tuple[int, Element]:
-    """Read a message's number, and the head of what is in it."""
-    tag, at, end = ber.head(octets, start, stop)
-    if tag != ber.SEQUENCE or end != stop:
-        raise BrokenAnswer("what is no message")
-    tag, first, last = ber.head(octets, at, stop)
-    if tag != ber.INTEGER:
-        raise BrokenAnswer("a message without a number")
-    return ber.number(octets, first, last), ber.head(octets, last, stop)
 
 
 def _controls(octets: bytes, start: int, stop: int) -> dict[bytes, bytes]:
