@@ -210,7 +210,7 @@ class Cache(Generic[K, V]):
             return held.value
 
     def last(self, key: K) -> Optional[V]:
-        """Return the last answer, however old; None if there is none."""
+        """Return the last answer, however old; None if there is none, or it was discarded."""
         with self._lock:
             held = self._held.get(key)
             return None if held is None else held.value
@@ -250,7 +250,9 @@ class Cache(Generic[K, V]):
             self._flights.pop(key, None)
 
     def discard_where(self, concerned: Callable[[K, V], bool]) -> None:
-        """Forget the answers that are concerned, and all that are being loaded now.
+        """Let the answers that are concerned be out of date, and all that are being loaded now.
+
+        None of them is served again, but that there was one is remembered: see :meth:`last`.
 
         Parameters
         ----------
@@ -265,7 +267,11 @@ class Cache(Generic[K, V]):
             held = {key: Bounded.__getitem__(self._held, key).value for key in self._held}
             for key, value in held.items():
                 if concerned(key, value):
-                    del self._held[key]
+                    self._held[key] = _Held(value, -math.inf, -math.inf)
+
+    def outdate(self) -> None:
+        """Let all answers be out of date, as :meth:`discard_where` does."""
+        self.discard_where(lambda *_: True)
 
     def clear(self) -> None:
         """Forget all answers, also those that are being loaded now."""
@@ -283,7 +289,9 @@ class Cache(Generic[K, V]):
     def info(self) -> CacheInfo:
         """Return the statistics."""
         with self._lock:
-            return CacheInfo(self._hits, self._misses, self._stale, self._failures, len(self._held))
+            held = (Bounded.__getitem__(self._held, key) for key in self._held)
+            size = sum(each.stale_until > -math.inf for each in held)
+            return CacheInfo(self._hits, self._misses, self._stale, self._failures, size)
 
     def _load(
         self,

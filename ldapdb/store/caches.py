@@ -103,11 +103,11 @@ class Caches:
         )
 
     def forget_everything(self) -> None:
-        """Forget all answers."""
-        self.users_by_name.clear()
-        self.users_by_id.clear()
-        self.user_list.clear()
-        self.forget_applications()
+        """Let all answers be out of date; that there were some is remembered."""
+        for cache in (self.users_by_name, self.users_by_id, self.user_list, self.entitlements):
+            cache.outdate()
+        self.applications.outdate()
+        self.application_list.outdate()
 
     def renew_after_fork(self) -> None:
         """Drop what belongs to threads that a forked child does not have."""

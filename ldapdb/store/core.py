@@ -60,7 +60,7 @@ class Core:
         self._directory = Directory(settings, timer)
         self._warned = Warned()
         self._readers: Optional[Readers] = None
-        self._schema_seen = False
+        self._schema_seen = self._users_seen = False
         self._caches = Caches(settings, timer)
         self._watching = Watching(settings, self._caches, timer, self._directory.note_answer)
         self._routes = Routes(settings, timer, self._watching.server)

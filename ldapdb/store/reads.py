@@ -61,7 +61,12 @@ class Reads(Core):
 
         def load() -> tuple[User, ...]:
             call = self._directory.call(self._routes.reading())
-            return tuple(self._for(call).users.all(call))
+            readers = self._for(call).users
+            users = tuple(readers.all(call))
+            if not users and self._users_seen:
+                readers.confirm_nobody(call)
+            self._users_seen = bool(users)
+            return users
 
         if self._watching.server() is None:
             cache.clear()

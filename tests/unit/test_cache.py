@@ -677,6 +677,26 @@ def test_a_forgotten_answer_does_not_bridge_an_outage(
 # -- answers that come along ----------------------------------------------------------------
 
 
+def _where(cache: Cache[str, Any]) -> None:
+    cache.discard_where(lambda key, _: key == "k")
+
+
+@pytest.mark.parametrize("outdate", [_where, Cache.outdate])
+def test_what_a_change_made_old_is_never_served_and_not_forgotten(
+    cache: Cache[str, Optional[str]], directory: Directory, outdate: Callable[[Any], None]
+) -> None:
+    """That there was something tells an account without rights from an empty directory."""
+    cache.get("k", directory.load)
+    outdate(cache)
+    assert (cache.hit("k"), cache.peek("k"), cache.last("k")) == (None, None, "old")
+    assert cache.info().size == 0
+    directory.error = _down()
+    with pytest.raises(DirectoryUnavailable):
+        cache.get("k", directory.load)
+    cache.discard("k")
+    assert cache.last("k") is None
+
+
 def test_a_hit_is_counted_and_nothing_else_is(
     cache: Cache[str, Optional[str]], clock: Clock, directory: Directory
 ) -> None:
@@ -915,7 +935,7 @@ def test_what_something_concerns_is_forgotten_and_the_rest_is_not(
         return "from before"
 
     assert cache.get("d", meanwhile) == "from before"
-    assert [cache.last(key) for key in "abcd"] == ["old", None, None, None]
+    assert [cache.peek(key) for key in "abcd"] == ["old", None, None, None]
 
 
 def test_looking_which_are_concerned_is_no_use_of_them(clock: Clock) -> None:
