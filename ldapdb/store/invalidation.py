@@ -48,6 +48,8 @@ __all__ = ["Invalidation", "Touched", "scope_of"]
 # A server that lags behind the watched one may have answered a moment after a change, with what
 # was before it. So what a change touches is forgotten once more, later than servers lag.
 _LAG_SECONDS = 5.0
+# Attributes that say in which groups or roles somebody is.
+_OF_GROUPS = frozenset({"memberof", "ismemberof", "nsrole", "tokengroups"})
 _TICK_SECONDS = 1.0
 # Changes that wait to be forgotten once more, one by one.
 _MOST_RECENT = 1000
@@ -114,6 +116,10 @@ class Invalidation:
         self._any_class = any_class
         self._profile = profile
         self._timer = timer
+        # Servers compute who is in which group; a change of a group changes no user's entry.
+        self._by_groups = any(
+            each.lower() in _OF_GROUPS for each in attributes_of(profile.users_filter)
+        )
         self._recent: deque[tuple[float, Touched]] = deque()
 
     def take(self, batch: Batch) -> None:
@@ -154,7 +160,8 @@ class Invalidation:
         except ValueError:
             return Touched(everything=True)  # a name that cannot be read might be anybody's
         if change.entry is None:
-            touched.everything = change.before is None  # nobody knows what is gone
+            # Nobody knows what is gone, or it may have been a group.
+            touched.everything = change.before is None or self._by_groups
             touched.users = True
         else:
             self._look_into(change.entry, touched)
@@ -162,6 +169,9 @@ class Invalidation:
 
     def _look_into(self, entry: Entry, touched: Touched) -> None:
         """Tell what an entry is now, and what it is thus about."""
+        if not entry.attributes:  # found by comparing, which reads none
+            touched.everything = True
+            return
         names = [
             bytes(value).decode(errors="replace")
             for attribute in self._profile.user_name_attributes
@@ -177,6 +187,7 @@ class Invalidation:
         is_group = grants or self._may_be_group(entry, names)
         if is_group:
             self._look_at_members(entry, touched)
+            touched.everything = self._by_groups
         # An entry that is nothing known may have been a user until it lost its name.
         touched.users = bool(names) or not (is_group or touched.applications)
 
