@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ldapdb.watch import Watch, WatchInfo
 
 __all__ = ["Watching"]
+
+log = logging.getLogger(__name__)
 
 
 class Watching:
@@ -71,7 +74,7 @@ class Watching:
             any_class = self._settings.groups_filter is not None
             invalidation = Invalidation(self._caches, profile, self._timer, any_class=any_class)
             scope = scope_of(profile, call.root_dse(), self._settings.watch_poll_seconds)
-            self._watch = Watch(
+            watch = Watch(
                 self._settings,
                 sources_for(scope),
                 invalidation.take,
@@ -79,7 +82,12 @@ class Watching:
                 self._timer,
                 self._note_answer,
             )
-            self._watch.start()
+            try:
+                watch.start()
+            except RuntimeError as error:  # the system gives us no thread; the next call asks again
+                log.warning("changes are not seen for now: %s", error)
+            else:
+                self._watch = watch
 
     def server(self) -> Optional[str]:
         """Return the server whose changes are seen now; None if none are."""

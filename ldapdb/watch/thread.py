@@ -82,7 +82,7 @@ class Watch:
     """Follows the changes of a directory in a daemon thread, on a connection of its own.
 
     Where the connection breaks it is made anew, from server to server in their order and at
-    growing intervals, and goes on where it was.
+    short intervals, and goes on where it was.
 
     Parameters
     ----------
@@ -218,11 +218,20 @@ class Watch:
                     return
                 self._take(batch, source, uri)
                 if self._is_preferred_back(uri) or self._is_better_due(source):
-                    return
+                    break
+        except _NOT_DONE:
+            self._look_away()
+            raise
         finally:
             with self._lock:
                 self._stream = None
             stream.drop()
+        self._look_away()
+
+    def _look_away(self) -> None:
+        """Say that nobody looks until somebody does again; what is answered meanwhile is old."""
+        if self._state is State.LIVE:
+            self._state = State.DOWN
 
     def _take(self, batch: Batch, source: Source, uri: str) -> None:
         now = uri, source.mechanism
@@ -257,6 +266,10 @@ class Watch:
         for preferred in self._settings.uri[: self._settings.uri.index(uri)]:
             try:
                 Stream(preferred, self._settings, Deadline(_TRIAL_SECONDS, self._timer)).close()
+            except CredentialsRefused as error:  # again and again, it would lock the account
+                log.warning("%s; changes are seen by %s meanwhile", error, uri)
+                self._look_at = now + _REFUSED_SECONDS
+                return False
             except LDAPDBError as error:
                 log.debug("%s", error)
                 self._servers.failed(preferred, now)
