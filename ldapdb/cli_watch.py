@@ -12,6 +12,7 @@ import click
 
 from ldapdb.commands import example, opened_store, with_json
 from ldapdb.output import policy_fields
+from ldapdb.settings import environment_for_others
 
 if TYPE_CHECKING:
     from ldapdb.store.rights import RightChange
@@ -20,6 +21,8 @@ __all__ = ["watch"]
 
 # With changes seen as they happen, what has not changed is not read again for an hour, and
 # there is room for everybody.
+# Others wait for the one that is stopped.
+_PROGRAM_SECONDS = 60
 _SETTINGS = {"watch": True, "cache_ttl_seconds": 3600, "cache_max_entries": 1_000_000}
 
 
@@ -27,9 +30,10 @@ _SETTINGS = {"watch": True, "cache_ttl_seconds": 3600, "cache_max_entries": 1_00
 @click.option(
     "--exec",
     "program",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, executable=True, path_type=Path),
     help="Run a program for each change, one after the other, with the arguments granted or "
-    "revoked, user, image and mapping id, and the change as JSON on its standard input.",
+    "revoked, user, image and mapping id, and the change as JSON on its standard input. It has "
+    "a minute, sees no password of ours, and prints to the standard error.",
 )
 @with_json
 def watch(*, program: Optional[Path], as_json: bool) -> None:
@@ -56,9 +60,15 @@ def _run(program: Path, change: RightChange) -> None:
     arguments = [fields["change"], change.user.name, change.image, change.mapping_id]
     try:
         done = subprocess.run(  # noqa: S603 -- the program that the administrator named
-            [str(program.absolute()), *arguments], input=json.dumps(fields), text=True, check=False
+            [str(program.absolute()), *arguments],
+            input=json.dumps(fields),
+            stdout=2,  # what is printed here may be read as JSON
+            env=environment_for_others(),
+            text=True,
+            timeout=_PROGRAM_SECONDS,
+            check=False,
         )
-    except OSError as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         click.echo(f"ldapdb: {program} cannot be run: {error}", err=True)
         return
     if done.returncode:

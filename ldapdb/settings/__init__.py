@@ -8,6 +8,6 @@ value and the remedy, and never a password: the host shows nothing but its log.
 
 from ldapdb.settings.loading import load
 from ldapdb.settings.model import Settings
-from ldapdb.settings.sources import ENVIRONMENT_PREFIX
+from ldapdb.settings.sources import ENVIRONMENT_PREFIX, environment_for_others
 
-__all__ = ["ENVIRONMENT_PREFIX", "Settings", "load"]
+__all__ = ["ENVIRONMENT_PREFIX", "Settings", "environment_for_others", "load"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,7 +13,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConf
 from ldapdb.errors import SettingsError
 from ldapdb.settings.private import check_private
 
-__all__ = ["CONFIG_FILE", "ENVIRONMENT_PREFIX", "refuse_unknown", "toml_source"]
+__all__ = [
+    "CONFIG_FILE",
+    "ENVIRONMENT_PREFIX",
+    "environment_for_others",
+    "refuse_unknown",
+    "toml_source",
+]
 
 ENVIRONMENT_PREFIX = "LDAPDB_"
 CONFIG_FILE = "config_file"
@@ -67,3 +74,9 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
     if "bind_password" in source.toml_data:
         check_private(config_file, "config_file, which has bind_password,")
     return source
+
+
+def environment_for_others() -> dict[str, str]:
+    """Return the environment for programs that others wrote: without our password."""
+    secret = f"{ENVIRONMENT_PREFIX}BIND_PASSWORD"
+    return {name: value for name, value in os.environ.items() if name.upper() != secret}

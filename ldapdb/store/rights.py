@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ldapdb.dn import DN
-from ldapdb.errors import DirectoryUnavailable
+from ldapdb.errors import AmbiguousName, DirectoryUnavailable, LDAPDBError
 from ldapdb.model import Entitlement, Policy, User
 from ldapdb.store.reads import Reads
 from ldapdb.watch import State
 
 __all__ = ["RightChange", "Rights", "follow"]
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
 # Time limits begin and end without a change in the directory.
@@ -87,7 +89,10 @@ class Rights:
 
     def _known(self, user: User) -> User:
         # What somebody may start is kept no longer than who he is.
-        return self._store.get_user_by_id(user.id) or user
+        try:
+            return self._store.get_user_by_id(user.id) or user
+        except AmbiguousName:  # what he may start is told all the same
+            return user
 
 
 def follow(store: Reads) -> Iterator[list[RightChange]]:
@@ -113,8 +118,13 @@ def follow(store: Reads) -> Iterator[list[RightChange]]:
         if info.state is not State.LIVE or not is_due or began < ready:
             time.sleep(_LOOK_SECONDS)
             continue
-        with contextlib.suppress(DirectoryUnavailable):  # it is down, which the watch will see
+        try:
             changes = rights.look()
+        except DirectoryUnavailable:
+            pass  # it is down, which the watch will see
+        except LDAPDBError as error:
+            log.warning("who may start what cannot be told for now: %s", error)
+        else:
             seen = now
             yield changes
         ended = time.monotonic()

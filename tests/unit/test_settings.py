@@ -938,3 +938,14 @@ def test_a_private_file_that_is_gone_is_a_mistake_and_no_outage(tmp_path: Path) 
     """A key or a keytab may vanish while the process runs."""
     with pytest.raises(SettingsError, match=r"client_key_file .*No such file"):
         check_private(tmp_path / "gone.key", "client_key_file")
+
+
+def test_other_programs_get_no_password_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ldapdb.settings import environment_for_others
+
+    monkeypatch.setenv("LDAPDB_BIND_PASSWORD", "secret")
+    monkeypatch.setenv("ldapdb_bind_password", "secret")
+    monkeypatch.setenv("LDAPDB_URI", "ldap://one")
+    given = environment_for_others()
+    assert given["LDAPDB_URI"] == "ldap://one"
+    assert "secret" not in given.values()
