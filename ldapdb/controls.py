@@ -32,7 +32,6 @@ __all__ = [
     "dirsync_request",
     "read_dirsync",
     "read_sync",
-    "show_deleted",
     "sync_request",
 ]
 
@@ -41,7 +40,6 @@ _SYNC_STATE = b"1.3.6.1.4.1.4203.1.9.1.2"
 _SYNC_DONE = b"1.3.6.1.4.1.4203.1.9.1.3"
 _SYNC_INFO = b"1.3.6.1.4.1.4203.1.9.1.4"
 DIRSYNC = "1.2.840.113556.1.4.841"
-_SHOW_DELETED = "1.2.840.113556.1.4.417"
 
 _REFRESH_AND_PERSIST = 3
 _OBJECT_SECURITY = 1
@@ -208,18 +206,9 @@ def dirsync_request(cookie: bytes, *, object_security: bool) -> bytes:
     return _control(DIRSYNC, value)
 
 
-def show_deleted() -> bytes:
-    """Write the control that shows Active Directory's deleted entries as well."""
-    return _control(_SHOW_DELETED, None)
-
-
-def _control(oid: str, value: Optional[bytes]) -> bytes:
+def _control(oid: str, value: bytes) -> bytes:
     """Write a critical control (RFC 4511, section 4.1.11)."""
-    return ber.sequence(
-        ber.element(oid.encode()),
-        ber.element(_TRUE, _BOOLEAN),
-        b"" if value is None else ber.element(value),
-    )
+    return ber.sequence(ber.element(oid.encode()), ber.element(_TRUE, _BOOLEAN), ber.element(value))
 
 
 # --- reading

@@ -25,7 +25,6 @@ from ldapdb.controls import (
     dirsync_request,
     read_dirsync,
     read_sync,
-    show_deleted,
     sync_request,
 )
 from ldapdb.entries import Entry
@@ -279,8 +278,6 @@ def test_a_dirsync_request_is_as_microsoft_has_it(object_security: bool) -> None
     assert str(control["controlType"]) == DIRSYNC
     wanted, _ = decoder.decode(bytes(control["controlValue"]), asn1Spec=DIRSYNC_VALUE)
     assert (int(wanted["flags"]), bytes(wanted["cookie"])) == (int(object_security), b"x")
-    control, _ = decoder.decode(show_deleted(), asn1Spec=rfc4511.Control())
-    assert str(control["controlType"]) == "1.2.840.113556.1.4.417"
 
 
 def test_a_dirsync_answer_tells_whether_there_is_more() -> None:
