@@ -165,6 +165,13 @@ BROKEN = {
     "no attribute": message(
         ber.sequence(ber.element(b""), ber.sequence(ber.element(b"cn" * 3)), tag=ENTRY)
     ),
+    "an attribute without a set": message(
+        ber.sequence(
+            ber.element(b""),
+            ber.sequence(ber.sequence(ber.element(b"cn"), ber.element(b"x"))),
+            tag=ENTRY,
+        )
+    ),
     "an attribute twice": message(
         ber.sequence(ber.element(b""), ber.sequence(ATTRIBUTE, ATTRIBUTE), tag=ENTRY)
     ),
