@@ -81,6 +81,8 @@ def test_a_program_is_run_for_each_change(directory: Directory, tmp_path: Path) 
     alice = directory.person("alice")
     directory.application(IMAGE)
     grant = directory.granted("lab", images=[IMAGE], members=[alice], licence="SECRET")
+    # When the last grant of all goes, a warning asks whether that can be.
+    directory.granted("other", images=[IMAGE], members=[directory.person("bob")])
     [held] = directory.open().get_accounting_for_user(directory.open().get_user(user_name="alice"))
     with watching(directory, "--json", "--exec", str(program)) as process:
         directory.delete(grant)
