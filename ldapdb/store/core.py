@@ -19,7 +19,7 @@ from ldapdb.store.profile import Profile
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.routes import Routes
-from ldapdb.store.schema import LIKELY, require_schema
+from ldapdb.store.schema import likely_searches, require_schema
 from ldapdb.store.watching import Watching
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ class Core:
         """
         call = self._directory.call(self._routes.reading())
         base = Search(str(DN.parse(self.settings.base_dn)), BASE, EVERYTHING, NO_ATTRIBUTES)
-        settings = self.settings
-        is_likely = settings.schema != "stock" and settings.vendor in ("auto", "openldap")
-        likely = [LIKELY] if is_likely else []
-        call.ask_ahead([ROOT_DSE, base, *likely])
+        schema = likely_searches(self.settings.vendor) if self.settings.schema != "stock" else []
+        call.ask_ahead([ROOT_DSE, base, *schema])
         require_base(call, self._for(call).profile.base)
         self._require_schema(call)
 

@@ -10,9 +10,9 @@ from ldapdb.dn import DN
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
 from ldapdb.errors import NoSuchEntry, SchemaMissing
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
-from ldapdb.vendors import SchemaLookup
+from ldapdb.vendors import VENDORS, SchemaLookup
 
-__all__ = ["LIKELY", "require_schema"]
+__all__ = ["likely_searches", "require_schema"]
 
 _CLASSES = (APPLICATION_CLASS, GRANT_CLASS)
 _DEFINITIONS = "objectClasses"
@@ -45,8 +45,21 @@ def require_schema(call: Call) -> None:
 # objectIdentifierFirstComponentMatch (RFC 4517, 4.2.26): the entry is found by what it
 # defines, and its 80 kB of definitions stay where they are.
 _BOTH = filters.all_of(*(filters.equal(_DEFINITIONS, name) for name in _CLASSES))
-# What a server that is asked so is asked, if its schema is where it mostly is.
-LIKELY = Search("cn=Subschema", BASE, _BOTH, NO_ATTRIBUTES)
+# Where a server that is asked so mostly has its schema.
+_LIKELY = Search("cn=Subschema", BASE, _BOTH, NO_ATTRIBUTES)
+
+
+def likely_searches(vendor: str) -> list[Search]:
+    """List what :func:`require_schema` will most likely ask, before the root DSE is known.
+
+    Parameters
+    ----------
+    vendor : str
+        The setting of that name.
+    """
+    possible = (each for each in VENDORS if vendor in ("auto", each.name))
+    asked = any(each.schema_lookup is SchemaLookup.FILTER for each in possible)
+    return [_LIKELY] if asked else []
 
 
 def _found_by_definition(call: Call, subschema: DN) -> bool:
