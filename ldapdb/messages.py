@@ -25,7 +25,6 @@ __all__ = [
     "message",
     "modify_request",
     "number_of",
-    "operation",
     "read_result",
     "result",
 ]
@@ -105,29 +104,6 @@ def _attribute(name: str, values: Iterable[str]) -> bytes:
 # --- reading
 
 
-def operation(octets: bytes, start: int, stop: int, number: int) -> ber.Element:
-    """Open a message that answers a request; return the head of what is in it.
-
-    Parameters
-    ----------
-    octets : bytes
-        Where the message is in.
-    start, stop : int
-        Where it begins, and where it ends.
-    number : int
-        The request's.
-
-    Raises
-    ------
-    BrokenAnswer
-        If it is none, or answers something else.
-    """
-    found, at = number_of(octets, start, stop)
-    if found != number:
-        raise BrokenAnswer("an answer to something else")
-    return ber.head(octets, at, stop)
-
-
 def number_of(octets: bytes, start: int, stop: int) -> tuple[int, int]:
     """Read a message's number; return also where its operation begins.
 
@@ -162,7 +138,10 @@ def read_result(octets: bytes, number: int, request: bytes) -> Result:
     BrokenAnswer
         If it answers something else.
     """
-    tag, start, stop = operation(octets, 0, len(octets), number)
+    found, at = number_of(octets, 0, len(octets))
+    if found != number:
+        raise BrokenAnswer("an answer to something else")
+    tag, start, stop = ber.head(octets, at, len(octets))
     if tag != _ANSWERS[request[0]]:
         raise BrokenAnswer(f"a message of kind {tag:#04x}")
     return result(octets, ber.children(octets, start, stop))

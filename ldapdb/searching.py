@@ -88,23 +88,17 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
-class End:
+class End(messages.Result):
     """The last message of an answer.
 
     Parameters
     ----------
-    code : int
-        LDAP result code.
-    said : str
-        The server's diagnostic message.
     referrals : tuple of str
         URIs of other servers.
     cookie : bytes
         For the next page; empty after the last one.
     """
 
-    code: int
-    said: str
     referrals: tuple[str, ...]
     cookie: bytes
 
