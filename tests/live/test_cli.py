@@ -148,7 +148,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         found = [path]
         if isinstance(command, Group):
             for name in command.list_commands(Context(command)):
-                found += visit(command.commands[name], (*path, name))
+                found += visit(command.get_command(Context(command), name), (*path, name))
         return found
 
     paths = visit(main, ())

@@ -64,10 +64,13 @@ def test_the_reference_has_each_vendors_defaults(vendor: Vendor) -> None:
 
 
 def commands(group: Any, path: str) -> list[str]:
+    from click import Context, Group
+
     found = []
-    for name, command in group.commands.items():
-        inner = getattr(command, "commands", None)
-        found += commands(command, f"{path} {name}") if inner else [f"{path} {name}"]
+    for name in group.list_commands(Context(group)):
+        command = group.get_command(Context(group), name)
+        is_group = isinstance(command, Group)
+        found += commands(command, f"{path} {name}") if is_group else [f"{path} {name}"]
     return found
 
 

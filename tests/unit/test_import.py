@@ -15,18 +15,12 @@ import ldapdb
 
 PARENT = Path(ldapdb.__file__).parents[1]
 # Needs libraries that the host does not have.
-ADMINISTRATORS = {
-    "ldapdb.cli",
-    "ldapdb.cli_watch",
-    "ldapdb.cli_why",
-    "ldapdb.commands",
-    "ldapdb.__main__",
-}
+ADMINISTRATORS = ("ldapdb.cli", "ldapdb.__main__")
 EDGES = {"ldapdb.database", "ldapdb.demo", "ldapdb.embedded"}
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(ldapdb.__path__, "ldapdb.")
-    if module.name not in ADMINISTRATORS
+    if not module.name.startswith(ADMINISTRATORS)
 )
 CORE = [name for name in MODULES if name.count(".") == 1 and name not in EDGES]
 

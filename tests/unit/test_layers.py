@@ -43,10 +43,6 @@ EDGES = (
     "database",
     "embedded",
     "demo",
-    "output",
-    "commands",
-    "cli_watch",
-    "cli_why",
     "cli",
     "__main__",
 )
@@ -78,7 +74,7 @@ PURE_NEEDS = {
 # Who alone may import what.
 RESERVED = {
     "cachetools": {"cache", "store"},
-    "click": {"cli", "cli_watch", "cli_why", "commands", "output", "__main__"},
+    "click": {"cli", "__main__"},
     "docker": {"cli"},
     "gssapi": {"connection"},
     "ldap3": {"connection"},
@@ -86,11 +82,11 @@ RESERVED = {
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
     "remoteappmanager": {"database"},
-    "rich": {"output", "__main__"},
+    "rich": {"cli", "__main__"},
     "select": {"connection"},
     "socket": {"connection", "embedded"},
     "ssl": {"connection"},
-    "subprocess": {"cli_watch", "embedded"},
+    "subprocess": {"cli", "embedded"},
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 import click
 
-from ldapdb.commands import example, opened_store, with_json
+from ldapdb.cli.options import example, opened_store, with_json
+from ldapdb.cli.output import Node, in_words, policy_fields, print_json, print_table, print_tree
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.model import Window
-from ldapdb.output import Node, in_words, policy_fields, print_json, print_table, print_tree
 from ldapdb.store import Store
 from ldapdb.store.explaining import Explanation, Holder, Reason, Right, Way, Who
 from ldapdb.store.reading import one_line

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from ldapdb.commands import example, opened_store, with_json
-from ldapdb.output import policy_fields
+from ldapdb.cli.options import example, opened_store, with_json
+from ldapdb.cli.output import policy_fields
 from ldapdb.settings import environment_for_others
 
 if TYPE_CHECKING:

@@ -1,0 +1,87 @@
+"""The command line: parse, call the store, print. Nothing else.
+
+Data goes to standard output, words to standard error. Exit codes: 0 done, 1 failed,
+2 misused (an argument or a setting is wrong), 3 no server answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ldapdb import __version__
+from ldapdb.cli.lazily import LazyGroup
+from ldapdb.cli.options import FAILED, MISUSED, NO_SERVER, example
+from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
+from ldapdb.settings import ENVIRONMENT_PREFIX
+
+__all__ = ["main", "run"]
+
+_LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+# Where each command is; it is imported when it is asked for.
+_COMMANDS = {
+    "app": "ldapdb.cli.app:app",
+    "demo": "ldapdb.cli.tree:demo",
+    "explain": "ldapdb.cli.why:explain",
+    "init": "ldapdb.cli.tree:init",
+    "settings": "ldapdb.cli.tree:list_settings",
+    "user": "ldapdb.cli.user:user",
+    "watch": "ldapdb.cli.watch:watch",
+    "who": "ldapdb.cli.why:who",
+}
+
+
+def run(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run a command and return the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process by default.
+    """
+    try:
+        given = None if arguments is None else list(arguments)
+        # Without standalone mode click returns the code of an Exit instead of raising it.
+        code = main.main(args=given, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return MISUSED
+    except click.Abort:
+        click.echo("ldapdb: interrupted", err=True)
+        return FAILED
+    except LDAPDBError as error:
+        click.echo(f"ldapdb: {error}", err=True)
+        return _exit_code(error)
+    return code if isinstance(code, int) else 0
+
+
+def _exit_code(error: LDAPDBError) -> int:
+    if isinstance(error, DirectoryUnavailable):
+        return NO_SERVER
+    return MISUSED if isinstance(error, (SettingsError, InvalidValue)) else FAILED
+
+
+@click.group(
+    cls=LazyGroup,
+    places=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example("ldapdb --config-file /etc/ldapdb.toml user show alice"),
+)
+@click.option(
+    "--config-file",
+    type=click.Path(path_type=Path),
+    help=f"TOML file with the settings; {ENVIRONMENT_PREFIX}… variables count before it.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more; twice: every operation.")
+@click.version_option(__version__, prog_name="ldapdb")
+@click.pass_context
+def main(context: click.Context, config_file: Optional[Path], verbose: int) -> None:
+    """See and change who may start which application, in the company's directory."""
+    level = _LOG_LEVELS[min(verbose, len(_LOG_LEVELS) - 1)]
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    context.obj = config_file

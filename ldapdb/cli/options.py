@@ -1,0 +1,74 @@
+"""What all commands share: how they get their store, their options, how their help ends."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import click
+
+from ldapdb.model import Policy
+from ldapdb.settings import load
+from ldapdb.store import Store
+
+__all__ = ["FAILED", "MISUSED", "NO_SERVER", "example", "opened_store", "with_json", "with_policy"]
+
+# Exit codes; 0 is done.
+FAILED, MISUSED, NO_SERVER = 1, 2, 3
+
+
+def example(text: str) -> str:
+    """Write the last line of a command's help."""
+    return f"Example: {text}"
+
+
+def with_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--json``."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+    return option(command)
+
+
+@contextlib.contextmanager
+def opened_store(**settings: Any) -> Iterator[Store]:
+    """Open the store that the settings name, for one command; what is given goes first."""
+    config_file: Optional[Path] = click.get_current_context().find_root().obj
+    store = Store(load(config_file=config_file, **settings))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def with_policy(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that state a policy, spelled as the host's tool spells them."""
+    options = (
+        click.option("--app-license", "--app_license", metavar="LICENCE", help="Licence key."),
+        click.option("--allow-home", is_flag=True, help="Mount the home directory."),
+        click.option("--allow-view", is_flag=True, help="Let others watch the session."),
+        click.option("--volume", metavar="SOURCE:TARGET:MODE", help="Mount a volume, ro or rw."),
+        click.option("--allow-startup-data", is_flag=True, help="Accept data at the start."),
+    )
+
+    @functools.wraps(command)
+    def add_policy(
+        *,
+        app_license: Optional[str],
+        allow_home: bool,
+        allow_view: bool,
+        volume: Optional[str],
+        allow_startup_data: bool,
+        **rest: Any,
+    ) -> Any:
+        policy = Policy.of(
+            app_license=app_license,
+            allow_home=allow_home,
+            allow_view=allow_view,
+            volume=volume,
+            allow_startup_data=allow_startup_data,
+        )
+        return command(policy=policy, **rest)
+
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_policy)

@@ -1,0 +1,58 @@
+"""The commands that come first: ``init``, ``settings`` and ``demo``."""
+
+from __future__ import annotations
+
+import click
+
+from ldapdb.cli.options import example, opened_store, with_json
+from ldapdb.cli.output import print_json, print_table
+from ldapdb.settings import Settings
+
+__all__ = ["demo", "init", "list_settings"]
+
+
+@click.command(epilog=example("ldapdb init"))
+@with_json
+def init(*, as_json: bool) -> None:
+    """Make the entries that applications and grants are kept below.
+
+    The schema must be loaded first, by the directory's own tools; see ldif/README.md.
+    """
+    with opened_store() as store:
+        made = [str(dn) for dn in store.create_tree()]
+    if as_json:
+        print_json({"created": made})
+        return
+    for dn in made:
+        click.echo(dn)
+    click.echo(f"created {len(made)} entries" if made else "all is there already", err=True)
+
+
+@click.command("settings", epilog=example("ldapdb settings"))
+@with_json
+def list_settings(*, as_json: bool) -> None:
+    """List all settings with their defaults."""
+    rows = [
+        (name, "" if default in (None, ()) else str(default), field.description or "")
+        for name, field in Settings.model_fields.items()
+        for default in [None if field.is_required() else field.default]
+    ]
+    if as_json:
+        names = ("name", "default", "description")
+        print_json([dict(zip(names, row)) for row in rows])
+    else:
+        print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, plain=False)
+
+
+@click.command(epilog=example("ldapdb demo --keep"))
+@click.option("--keep", is_flag=True, help="Leave the directory running until Ctrl-C.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="With --keep: print where it is, and nothing else."
+)
+def demo(*, keep: bool, as_json: bool) -> None:
+    """Start a private directory with sample data and show ldapdb at work on it."""
+    from ldapdb.demo import play  # noqa: PLC0415 -- no other command needs it
+
+    if as_json and not keep:
+        raise click.UsageError("--json goes with --keep")
+    play(keep=keep, as_json=as_json, say=click.echo)

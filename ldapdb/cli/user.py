@@ -1,0 +1,67 @@
+"""The commands ``ldapdb user``: who there is."""
+
+from __future__ import annotations
+
+import click
+
+from ldapdb.cli.options import FAILED, example, opened_store, with_json
+from ldapdb.cli.output import accounting_fields, in_words, print_json, print_table
+
+__all__ = ["user"]
+
+
+@click.group(epilog=example("ldapdb user list --show-apps"))
+def user() -> None:
+    """See users. They belong to the directory and are never changed."""
+
+
+@user.command("list", epilog=example("ldapdb user list --show-apps"))
+@click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
+@click.option("--show-apps", is_flag=True, help="Print what each user may start.")
+@with_json
+def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
+    """List the users."""
+    with opened_store() as store:
+        users = sorted(store.list_users(), key=lambda each: each.name)
+        apps = {each.id: store.list_accountings(each) if show_apps else [] for each in users}
+    if as_json:
+        print_json(
+            [
+                {"name": each.name, "id": each.id, "dn": str(each.dn)}
+                | ({"accounting": accounting_fields(apps[each.id])} if show_apps else {})
+                for each in users
+            ]
+        )
+    elif show_apps:
+        rows = [
+            (each.name, accounting.application.image, in_words(accounting.application_policy))
+            for each in users
+            for accounting in apps[each.id]
+        ]
+        rows += [(each.name, "", "") for each in users if not apps[each.id]]
+        print_table(("USER", "IMAGE", "POLICY"), sorted(rows), plain=no_decoration)
+    else:
+        rows_of_users = [(each.name, str(each.id)) for each in users]
+        print_table(("USER", "ID"), rows_of_users, plain=no_decoration)
+
+
+@user.command("show", epilog=example("ldapdb user show alice"))
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, default=True, hidden=True)
+def show_user(*, name: str, as_json: bool) -> None:
+    """Show what the host would be told of a user, as JSON."""
+    del as_json  # this command has no other form
+    with opened_store() as store:
+        found = store.get_user(name)
+        if found is None:
+            click.echo(f"ldapdb: the user {name!r} is not in the directory", err=True)
+            raise click.exceptions.Exit(FAILED)
+        accountings = store.list_accountings(found)
+    print_json(
+        {
+            "name": found.name,
+            "id": found.id,
+            "dn": str(found.dn),
+            "accounting": accounting_fields(accountings),
+        }
+    )
