@@ -20,7 +20,7 @@ READY_ALL = bash .ci/prepare machine && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel test-wheel matrix clean distclean
+.PHONY: help demo test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -72,24 +72,7 @@ lint: ## Check style and types
 wheel: ## Build the source distribution and the wheel into dist/
 	@rm -rf dist && $(READY) && python -m build
 
-# The copy has everything but the package, so that only the wheel's can be imported;
-# it runs in an empty folder, so that a path relative to the checkout fails as well.
-WHEEL_VENV = .cache/wheel-venv
-WHEEL_TREE = .cache/wheel-tree
-test-wheel: wheel ## Run the fast tests against the installed wheel, on OpenLDAP
-	@rm -rf $(WHEEL_VENV) $(WHEEL_TREE) && mkdir -p $(WHEEL_TREE)/run
-	@for name in *; do case "$$name" in ldapdb|build|dist|*.egg-info) ;; \
-	    *) cp -R "$$name" $(WHEEL_TREE)/ ;; esac; done
-	@find $(WHEEL_TREE) -name __pycache__ -type d -prune -exec rm -rf {} +
-	@bash .ci/prepare venv $(WHEEL_VENV) "$$PYTHON" "$$(echo dist/*.whl)[cli,dev]"
-	@$(READY) && bin="$$PWD/$(WHEEL_VENV)/bin" && PATH="$$bin:$$PATH" && cd $(WHEEL_TREE)/run && \
-	    test "$$(command -v ldapdb)" = "$$bin/ldapdb" && \
-	    PYTHONPATH="$${PWD%/run}" && export PYTHONPATH && \
-	    python -c 'import ldapdb, sys; print("tests run against", ldapdb.__file__); sys.exit("site-packages" not in ldapdb.__file__)' && \
-	    python -m pytest -p no:cacheprovider --import-mode=importlib -c ../pyproject.toml --rootdir .. ../tests/unit ../tests/live \
-	        -m 'not slow' --vendors openldap $(PYTEST_ARGS)
-
-matrix: ## Run the fast tests on every supported Python found here, on OpenLDAP
+matrix: wheel ## Run the fast tests against the wheel on every supported Python found here, on OpenLDAP
 	@$(READY) && bash .ci/matrix $(PYTHONS)
 
 clean: ## Remove what builds and tests leave behind
