@@ -8,7 +8,7 @@ PYTHON ?= python3
 PYTHONS ?= 3.9 3.10 3.11 3.12 3.13
 # Passed on to pytest, such as: make test PYTEST_ARGS='-k cache -x --vendors ad'
 PYTEST_ARGS ?=
-# So many processes share the tests of "make test"; 0 for one, without others.
+# So many processes share the tests of "make test" and "make test-fast"; 0 for one, without others.
 PYTEST_WORKERS ?= 2
 export PYTHON PYTEST_ARGS
 
@@ -35,7 +35,7 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 	    if [ -e $(MATRIX) ]; then cat $(MATRIX); fi && exit $$passed
 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
-	@$(READY) && python -m pytest -m 'not slow' --vendors openldap $(PYTEST_ARGS)
+	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
 # Servers are killed, frozen and restarted for so many seconds, and so many inputs are random.
 SOAK_SECONDS ?= 900

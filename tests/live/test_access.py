@@ -411,6 +411,7 @@ def _quoted(password: str) -> str:
 
 
 @on("openldap", "389ds", "ad")
+@pytest.mark.slow
 def test_every_cell_of_the_table_of_rights(bench: Bench, request: pytest.FixtureRequest) -> None:
     """Each account reads and writes what the page says, and nothing else."""
     bench.set_up(besides=("389ds/99remoteapp.ldif", "389ds/indexes.ldif"))

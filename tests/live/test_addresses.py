@@ -105,6 +105,7 @@ def test_a_look_up_that_hangs_costs_no_more_than_the_deadline() -> None:
         assert seconds < 2
 
 
+@pytest.mark.slow
 def test_the_next_server_is_used_while_the_first_one_s_name_hangs(private: Private) -> None:
     private.person("alice")
     said = _ask(

@@ -114,6 +114,7 @@ def test_a_failed_server_is_left_alone_and_taken_back(
     assert pair.asked(ask) == (["SRCH"], [])
 
 
+@pytest.mark.slow
 def test_while_all_are_down_calls_fail_at_once(pair: Pair) -> None:
     """The host's event loop waits for each of them."""
     database = pair.open()
@@ -187,6 +188,7 @@ def test_nothing_is_left_of_the_background_after_close(pair: Pair) -> None:
     assert "ldapdb-failover" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.slow
 def test_what_has_expired_is_over_in_an_outage_too(private: Private) -> None:
     """The answer is old, and time goes on."""
     alice = private.person("alice")

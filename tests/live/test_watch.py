@@ -305,6 +305,7 @@ def test_the_next_server_tells_of_changes_until_the_first_is_back(
 
 
 @SYNCING
+@pytest.mark.slow
 def test_a_connection_that_is_cut_in_silence_is_noticed(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
