@@ -10,7 +10,13 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ldapdb.settings.private import read_password
-from ldapdb.settings.sources import CONFIG_FILE, ENVIRONMENT_PREFIX, toml_source
+from ldapdb.settings.sources import (
+    CONFIG_FILE,
+    ENVIRONMENT_PREFIX,
+    PROFILE,
+    require_no_profile,
+    toml_source,
+)
 from ldapdb.settings.values import (
     Attribute,
     Attributes,
@@ -60,6 +66,10 @@ class Settings(_Schema):
 
     config_file: Optional[Path] = Field(
         None, description="TOML file with settings, as top-level keys."
+    )
+    profile: Optional[str] = Field(
+        None,
+        description="Which table [profiles.NAME] of config_file counts before its top-level keys.",
     )
 
     uri: Uris = Field(
@@ -197,10 +207,14 @@ class Settings(_Schema):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the sources in order: keywords, environment, TOML file."""
-        config_file = init_settings().get(CONFIG_FILE) or env_settings().get(CONFIG_FILE)
+        config_file, profile = (
+            init_settings().get(name) or env_settings().get(name) for name in (CONFIG_FILE, PROFILE)
+        )
         if not config_file:
+            require_no_profile(profile)
             return init_settings, env_settings
-        return init_settings, env_settings, toml_source(settings_cls, Path(config_file))
+        file = toml_source(settings_cls, Path(config_file), profile)
+        return init_settings, env_settings, file
 
     @model_validator(mode="after")
     def _contradictions(self) -> Settings:

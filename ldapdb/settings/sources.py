@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, Optional
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    TomlConfigSettingsSource,
+)
 
 from ldapdb.errors import SettingsError
 from ldapdb.settings.private import check_private
@@ -16,13 +22,18 @@ from ldapdb.settings.private import check_private
 __all__ = [
     "CONFIG_FILE",
     "ENVIRONMENT_PREFIX",
+    "PROFILE",
     "environment_for_others",
+    "list_profiles",
     "refuse_unknown",
+    "require_no_profile",
     "toml_source",
 ]
 
 ENVIRONMENT_PREFIX = "LDAPDB_"
 CONFIG_FILE = "config_file"
+PROFILE = "profile"
+_PROFILES = "profiles"  # the table of the file that has them
 
 
 def refuse_unknown(
@@ -46,15 +57,56 @@ def refuse_unknown(
             raise SettingsError(f"unknown setting {spelling!r} in the {where}; {advice}")
 
 
-def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> PydanticBaseSettingsSource:
-    """Read a TOML file.
+def toml_source(
+    settings_cls: type[BaseSettings], config_file: Path, profile: Optional[str] = None
+) -> PydanticBaseSettingsSource:
+    """Read a TOML file: what a profile says counts before what the file says for all.
 
     Raises
     ------
     SettingsError
         If there is none, it is no TOML, or has a key that is no setting; if it has a password
-        and is not private.
+        and is not private; if it does not have the profile.
     """
+    content = _read(settings_cls, config_file)
+    profiles = _profiles(content, config_file)
+    general = {name: value for name, value in content.items() if name != _PROFILES}
+    refuse_unknown(settings_cls, general, f"file {str(config_file)!r}")
+    if any("bind_password" in each for each in (general, *profiles.values())):
+        check_private(config_file, "config_file, which has bind_password,")
+    name = profile or general.get(PROFILE)
+    chosen = _chosen(profiles, name, config_file) if name else {}
+    refuse_unknown(settings_cls, chosen, f"profile {name!r} of file {str(config_file)!r}")
+    return InitSettingsSource(settings_cls, {**general, **chosen})
+
+
+def require_no_profile(profile: Optional[str]) -> None:
+    """Refuse a profile where there is no file that could have it.
+
+    Raises
+    ------
+    SettingsError
+        If there is one.
+    """
+    if profile:
+        raise SettingsError(
+            f"profile {profile!r}: is a table of config_file, which is not set; set it"
+        )
+
+
+def list_profiles(config_file: Optional[Path] = None) -> list[str]:
+    """List the names of a file's profiles; of the one in the environment by default.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read.
+    """
+    file = config_file or os.environ.get(f"{ENVIRONMENT_PREFIX}{CONFIG_FILE.upper()}")
+    return sorted(_profiles(_read(BaseSettings, Path(file)), Path(file))) if file else []
+
+
+def _read(settings_cls: type[BaseSettings], config_file: Path) -> dict[str, Any]:
     if not config_file.is_file():
         raise SettingsError(
             f"config_file {str(config_file)!r}: there is no such file; create it or "
@@ -63,17 +115,38 @@ def toml_source(settings_cls: type[BaseSettings], config_file: Path) -> Pydantic
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydantic-settings warns of a key it reads itself
-            source = TomlConfigSettingsSource(settings_cls, config_file)
+            return TomlConfigSettingsSource(settings_cls, config_file).toml_data
     except (OSError, ValueError) as error:
         reason = str(error)  # and no more: the error's frames hold the file's text
-    else:
-        reason = ""
-    if reason:
-        raise SettingsError(f"config_file {str(config_file)!r}: {reason}")
-    refuse_unknown(settings_cls, list(source.toml_data), f"file {str(config_file)!r}")
-    if "bind_password" in source.toml_data:
-        check_private(config_file, "config_file, which has bind_password,")
-    return source
+    raise SettingsError(f"config_file {str(config_file)!r}: {reason}")
+
+
+def _profiles(content: Mapping[str, Any], config_file: Path) -> dict[str, Any]:
+    profiles = content.get(_PROFILES, {})
+    if not isinstance(profiles, dict) or not all(
+        isinstance(each, dict) for each in profiles.values()
+    ):
+        raise SettingsError(
+            f"config_file {str(config_file)!r}: profiles are tables; write [profiles.NAME] above "
+            "the settings of each"
+        )
+    return profiles
+
+
+def _chosen(profiles: Mapping[str, Any], name: Any, config_file: Path) -> dict[str, Any]:
+    if not isinstance(name, str) or name not in profiles:
+        there = ", ".join(map(repr, sorted(profiles))) or "none"
+        raise SettingsError(
+            f"profile {name!r}: config_file {str(config_file)!r} has no [profiles.{name}]; there "
+            f"is: {there}"
+        )
+    chosen: dict[str, Any] = profiles[name]
+    for each in (CONFIG_FILE, PROFILE):
+        if each in chosen:
+            raise SettingsError(
+                f"{each}: stands in [profiles.{name}] of {str(config_file)!r}; remove it there"
+            )
+    return chosen
 
 
 def environment_for_others() -> dict[str, str]:

@@ -322,9 +322,9 @@ def test_a_wrong_value_is_explained(name: str, value: Any, remedy: str) -> None:
 
 
 def test_every_setting_that_can_be_wrong_is_tried() -> None:
-    """The table above leaves out the file's name and the password, which have their own tests."""
+    """The table above leaves out the file, its profile and the password: they have their own."""
     tried = {name for name, _, _ in WRONG}
-    assert set(Settings.model_fields) - tried == {"config_file", "bind_password"}
+    assert set(Settings.model_fields) - tried == {"config_file", "profile", "bind_password"}
 
 
 def test_wrong_values_of_the_environment_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
