@@ -15,10 +15,12 @@ from typing import Optional
 import click
 
 from ldapdb import __version__
-from ldapdb.cli.lazily import LazyGroup
+from ldapdb.cli.completion import complete_profiles
+from ldapdb.cli.lazily import LazyGroup, did_you_mean
 from ldapdb.cli.options import FAILED, MISUSED, NO_SERVER, example
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
 from ldapdb.settings import ENVIRONMENT_PREFIX
+from ldapdb.store.reading import one_line
 
 __all__ = ["main", "run"]
 
@@ -26,6 +28,7 @@ _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 # Where each command is; it is imported when it is asked for.
 _COMMANDS = {
     "app": "ldapdb.cli.app:app",
+    "completion": "ldapdb.cli.completion:completion",
     "demo": "ldapdb.cli.tree:demo",
     "explain": "ldapdb.cli.why:explain",
     "init": "ldapdb.cli.tree:init",
@@ -47,9 +50,9 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         given = None if arguments is None else list(arguments)
         # Without standalone mode click returns the code of an Exit instead of raising it.
-        code = main.main(args=given, standalone_mode=False)
+        code = main.main(args=given, prog_name="ldapdb", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(_misuse(error), err=True)
         return MISUSED
     except click.Abort:
         click.echo("ldapdb: interrupted", err=True)
@@ -58,6 +61,22 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
         click.echo(f"ldapdb: {error}", err=True)
         return _exit_code(error)
     return code if isinstance(code, int) else 0
+
+
+def _misuse(error: click.ClickException) -> str:
+    """Say in one line what is wrong with the arguments, and where to read what is right."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return f"ldapdb: {one_line(error.format_message())}"
+    if error.__class__.__name__ == "NoArgsIsHelpError":  # since click 8.2
+        return str(context.get_help())
+    near = getattr(error, "possibilities", None)
+    message = (error.message if near else error.format_message()).rstrip(".")
+    message = one_line(message[:1].lower() + message[1:])
+    if near:
+        message += f"; {did_you_mean(near)}"
+    see = f"see `{context.command_path} --help`"
+    return f"ldapdb: {message} {see.capitalize()}" if near else f"ldapdb: {message}; {see}"
 
 
 def _exit_code(error: LDAPDBError) -> int:
@@ -77,11 +96,16 @@ def _exit_code(error: LDAPDBError) -> int:
     type=click.Path(path_type=Path),
     help=f"TOML file with the settings; {ENVIRONMENT_PREFIX}… variables count before it.",
 )
+@click.option(
+    "--profile",
+    shell_complete=complete_profiles,
+    help="Which of the file's [profiles.…] counts, such as prod.",
+)
 @click.option("-v", "--verbose", count=True, help="Say more; twice: every operation.")
 @click.version_option(__version__, prog_name="ldapdb")
-@click.pass_context
-def main(context: click.Context, config_file: Optional[Path], verbose: int) -> None:
+def main(*, config_file: Optional[Path], profile: Optional[str], verbose: int) -> None:
     """See and change who may start which application, in the company's directory."""
     level = _LOG_LEVELS[min(verbose, len(_LOG_LEVELS) - 1)]
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    context.obj = config_file
+    # From where loaded_settings takes them, also while a command line is completed.
+    del config_file, profile

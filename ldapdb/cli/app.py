@@ -6,15 +6,17 @@ import contextlib
 
 import click
 
-from ldapdb.cli.options import example, opened_store, with_json, with_policy
-from ldapdb.cli.output import policy_fields, print_json, print_table
+from ldapdb.cli.completion import complete_images, complete_users
+from ldapdb.cli.lazily import SuggestingGroup
+from ldapdb.cli.options import example, opened_store, with_forms, with_json, with_policy
+from ldapdb.cli.output import Form, policy_fields, print_json, print_table
 from ldapdb.errors import LDAPDBError
 from ldapdb.model import Policy, mapping_id
 
 __all__ = ["app"]
 
 
-@click.group(epilog=example("ldapdb app list"))
+@click.group(cls=SuggestingGroup, epilog=example("ldapdb app list"))
 def app() -> None:
     """See, register and grant applications."""
 
@@ -63,7 +65,7 @@ def _verify_image(image: str) -> None:
 
 
 @app.command("remove", epilog=example("ldapdb app remove simphony/mayavi:0.5"))
-@click.argument("image")
+@click.argument("image", shell_complete=complete_images)
 @with_json
 def remove_application(*, image: str, as_json: bool) -> None:
     """Remove an application and all its grants."""
@@ -77,22 +79,21 @@ def remove_application(*, image: str, as_json: bool) -> None:
 
 
 @app.command("list", epilog=example("ldapdb app list --json"))
-@click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
-@with_json
-def list_applications(*, no_decoration: bool, as_json: bool) -> None:
+@with_forms
+def list_applications(*, form: Form) -> None:
     """List the applications."""
     with opened_store() as store:
         applications = store.list_applications()
-    if as_json:
+    if form.as_json:
         print_json([{"image": a.image, "id": a.id, "dn": str(a.dn)} for a in applications])
     else:
         rows = [(each.image, str(each.id)) for each in applications]
-        print_table(("IMAGE", "ID"), rows, plain=no_decoration)
+        print_table(("IMAGE", "ID"), rows, form=form)
 
 
 @app.command("grant", epilog=example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
-@click.argument("image")
-@click.argument("user_name", metavar="USER")
+@click.argument("image", shell_complete=complete_images)
+@click.argument("user_name", metavar="USER", shell_complete=complete_users)
 @with_policy
 @with_json
 def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
@@ -108,8 +109,8 @@ def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
 
 
 @app.command("revoke", epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice --revoke-all"))
-@click.argument("image")
-@click.argument("user_name", metavar="USER")
+@click.argument("image", shell_complete=complete_images)
+@click.argument("user_name", metavar="USER", shell_complete=complete_users)
 @click.option("--revoke-all", is_flag=True, help="Whatever the policy.")
 @with_policy
 @with_json

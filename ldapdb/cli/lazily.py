@@ -1,17 +1,63 @@
-"""A group of commands that imports each when it is asked for."""
+"""Groups of commands: one that suggests the nearest, one that imports each when it is asked for."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import click
 
-__all__ = ["LazyGroup"]
+__all__ = ["LazyGroup", "NoSuchCommand", "SuggestingGroup", "did_you_mean"]
 
 
-class LazyGroup(click.Group):
+def did_you_mean(names: Sequence[str]) -> str:
+    """Ask whether one of some names was meant."""
+    return f"did you mean {' or '.join(map(repr, sorted(names)))}?"
+
+
+class NoSuchCommand(click.UsageError):
+    """A command that there is not, and the nearest that there are.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    possibilities : list of str
+        The nearest, as click names them for options.
+    ctx : click.Context
+        Of the group.
+    """
+
+    def __init__(self, name: str, possibilities: list[str], ctx: click.Context) -> None:
+        super().__init__(f"no such command {name!r}", ctx)
+        self.possibilities = possibilities
+
+
+class SuggestingGroup(click.Group):
+    """Commands, of which the nearest is suggested to whom mistypes one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[Optional[str], Optional[click.Command], list[str]]:
+        """Find the command that the first argument names.
+
+        Raises
+        ------
+        NoSuchCommand
+            If there is none. Before 8.4 click names no nearest, later those alone that are
+            imported already.
+        """
+        name = args[0]
+        unknown = self.get_command(ctx, name) is None and not name.startswith("-")
+        if unknown and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, self.list_commands(ctx))
+            raise NoSuchCommand(name, near, ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """Commands, by where they are.
 
     Parameters

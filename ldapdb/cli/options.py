@@ -5,16 +5,26 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Optional
 
 import click
 
+from ldapdb.cli.output import Form
 from ldapdb.model import Policy
-from ldapdb.settings import load
+from ldapdb.settings import Settings, load
 from ldapdb.store import Store
 
-__all__ = ["FAILED", "MISUSED", "NO_SERVER", "example", "opened_store", "with_json", "with_policy"]
+__all__ = [
+    "FAILED",
+    "MISUSED",
+    "NO_SERVER",
+    "example",
+    "loaded_settings",
+    "opened_store",
+    "with_forms",
+    "with_json",
+    "with_policy",
+]
 
 # Exit codes; 0 is done.
 FAILED, MISUSED, NO_SERVER = 1, 2, 3
@@ -31,11 +41,38 @@ def with_json(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
+def with_forms(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a table is printed: ``--json``, ``--csv``, ``--no-decoration``.
+
+    The command gets them as `form`.
+    """
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV (RFC 4180)."),
+        click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header."),
+    )
+
+    @functools.wraps(command)
+    def add_form(*, as_json: bool, as_csv: bool, no_decoration: bool, **rest: Any) -> Any:
+        if as_json and as_csv:
+            raise click.UsageError("--json and --csv are two forms; choose one")
+        return command(form=Form(as_json, as_csv, not no_decoration), **rest)
+
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_form)
+
+
+def loaded_settings(**settings: Any) -> Settings:
+    """Read the settings for one command; what is given goes first."""
+    given = click.get_current_context().find_root().params
+    return load(
+        **{"config_file": given.get("config_file"), "profile": given.get("profile"), **settings}
+    )
+
+
 @contextlib.contextmanager
 def opened_store(**settings: Any) -> Iterator[Store]:
     """Open the store that the settings name, for one command; what is given goes first."""
-    config_file: Optional[Path] = click.get_current_context().find_root().obj
-    store = Store(load(config_file=config_file, **settings))
+    store = Store(loaded_settings(**settings))
     try:
         yield store
     finally:

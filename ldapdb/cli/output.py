@@ -1,7 +1,9 @@
-"""How the command line prints: JSON for programs, tables for people, text in between."""
+"""How the command line prints: JSON and CSV for programs, tables for people, text in between."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +21,7 @@ from ldapdb.model import Accounting, Policy
 from ldapdb.store.reading import one_line
 
 __all__ = [
+    "Form",
     "Node",
     "accounting_fields",
     "in_words",
@@ -27,6 +30,25 @@ __all__ = [
     "print_table",
     "print_tree",
 ]
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form that was asked for where there is a table to print.
+
+    Parameters
+    ----------
+    as_json : bool
+        As JSON, by :func:`print_json`.
+    as_csv : bool
+        As CSV.
+    header : bool
+        With a line of the columns' names.
+    """
+
+    as_json: bool = False
+    as_csv: bool = False
+    header: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,16 +72,50 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) -> None:
-    """Print a table: drawn for a terminal, tab-separated for a program."""
-    if plain or not sys.stdout.isatty():
-        for row in rows if plain else [columns, *rows]:
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    form: Form = Form(),
+    plain: bool = False,
+) -> None:
+    """Print a table: drawn for a terminal, tab-separated or as CSV for a program.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Their names.
+    rows : sequence of sequence of str
+        The cells, as many as columns in each.
+    form : Form
+        What was asked for; JSON is the caller's.
+    plain : bool
+        Print rows alone, whatever `form` says of a header.
+    """
+    header = form.header and not plain
+    lines = [columns, *rows] if header else rows
+    if form.as_csv:
+        click.echo(_as_csv(lines), nl=False)
+        return
+    if not header or not sys.stdout.isatty():
+        for row in lines:
             click.echo("\t".join(row))
         return
     table = Table(*columns, box=box.SIMPLE)
     for row in rows:
         table.add_row(*map(Text, row))  # what is in brackets in a name is no style
     Console().print(table)
+
+
+def _as_csv(lines: Iterable[Sequence[str]]) -> str:
+    """Write RFC 4180: lines end with CR LF, what needs quotes has them.
+
+    Cells are as the directory has them. A quote in front of ``=`` would keep spreadsheets from
+    taking a cell for a formula, and programs from reading what is there.
+    """
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue()
 
 
 def print_tree(title: str, nodes: Iterable[Node]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ldapdb.cli.options import example, opened_store, with_json
-from ldapdb.cli.output import print_json, print_table
+from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.settings import Settings
 
 __all__ = ["demo", "init", "list_settings"]
@@ -29,19 +29,19 @@ def init(*, as_json: bool) -> None:
 
 
 @click.command("settings", epilog=example("ldapdb settings"))
-@with_json
-def list_settings(*, as_json: bool) -> None:
+@with_forms
+def list_settings(*, form: Form) -> None:
     """List all settings with their defaults."""
     rows = [
         (name, "" if default in (None, ()) else str(default), field.description or "")
         for name, field in Settings.model_fields.items()
         for default in [None if field.is_required() else field.default]
     ]
-    if as_json:
+    if form.as_json:
         names = ("name", "default", "description")
         print_json([dict(zip(names, row)) for row in rows])
     else:
-        print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, plain=False)
+        print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, form=form)
 
 
 @click.command(epilog=example("ldapdb demo --keep"))

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import click
 
-from ldapdb.cli.options import FAILED, example, opened_store, with_json
-from ldapdb.cli.output import accounting_fields, in_words, print_json, print_table
+from ldapdb.cli.completion import complete_users
+from ldapdb.cli.lazily import SuggestingGroup
+from ldapdb.cli.options import FAILED, example, opened_store, with_forms
+from ldapdb.cli.output import Form, accounting_fields, in_words, print_json, print_table
 
 __all__ = ["user"]
 
 
-@click.group(epilog=example("ldapdb user list --show-apps"))
+@click.group(cls=SuggestingGroup, epilog=example("ldapdb user list --show-apps"))
 def user() -> None:
     """See users. They belong to the directory and are never changed."""
 
 
 @user.command("list", epilog=example("ldapdb user list --show-apps"))
-@click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
 @click.option("--show-apps", is_flag=True, help="Print what each user may start.")
-@with_json
-def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
+@with_forms
+def list_users(*, show_apps: bool, form: Form) -> None:
     """List the users."""
     with opened_store() as store:
         users = sorted(store.list_users(), key=lambda each: each.name)
         apps = {each.id: store.list_accountings(each) if show_apps else [] for each in users}
-    if as_json:
+    if form.as_json:
         print_json(
             [
                 {"name": each.name, "id": each.id, "dn": str(each.dn)}
@@ -39,14 +40,14 @@ def list_users(*, no_decoration: bool, show_apps: bool, as_json: bool) -> None:
             for accounting in apps[each.id]
         ]
         rows += [(each.name, "", "") for each in users if not apps[each.id]]
-        print_table(("USER", "IMAGE", "POLICY"), sorted(rows), plain=no_decoration)
+        print_table(("USER", "IMAGE", "POLICY"), sorted(rows), form=form)
     else:
         rows_of_users = [(each.name, str(each.id)) for each in users]
-        print_table(("USER", "ID"), rows_of_users, plain=no_decoration)
+        print_table(("USER", "ID"), rows_of_users, form=form)
 
 
 @user.command("show", epilog=example("ldapdb user show alice"))
-@click.argument("name")
+@click.argument("name", shell_complete=complete_users)
 @click.option("--json", "as_json", is_flag=True, default=True, hidden=True)
 def show_user(*, name: str, as_json: bool) -> None:
     """Show what the host would be told of a user, as JSON."""

@@ -8,8 +8,17 @@ from typing import Any, Optional
 
 import click
 
-from ldapdb.cli.options import example, opened_store, with_json
-from ldapdb.cli.output import Node, in_words, policy_fields, print_json, print_table, print_tree
+from ldapdb.cli.completion import complete_images, complete_users
+from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.output import (
+    Form,
+    Node,
+    in_words,
+    policy_fields,
+    print_json,
+    print_table,
+    print_tree,
+)
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.model import Window
 from ldapdb.store import Store
@@ -36,8 +45,8 @@ def _telling() -> Iterator[Store]:
 
 
 @click.command(epilog=example("ldapdb explain alice simphony/mayavi:0.5"))
-@click.argument("user_name", metavar="USER")
-@click.argument("image", required=False)
+@click.argument("user_name", metavar="USER", shell_complete=complete_users)
+@click.argument("image", required=False, shell_complete=complete_images)
 @with_json
 def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
     """Say whether a user may start an image, under which policy, and why.
@@ -59,10 +68,9 @@ def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
 
 
 @click.command(epilog=example("ldapdb who simphony/mayavi:0.5"))
-@click.argument("image")
-@click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header.")
-@with_json
-def who(*, image: str, no_decoration: bool, as_json: bool) -> None:
+@click.argument("image", shell_complete=complete_images)
+@with_forms
+def who(*, image: str, form: Form) -> None:
     """Say who may start an image, under which policy, and through what.
 
     Groups in groups are followed. Who may at another time is listed too, and so is what gives
@@ -72,14 +80,14 @@ def who(*, image: str, no_decoration: bool, as_json: bool) -> None:
     """
     with _telling() as store:
         found = store.who(image)
-    if as_json:
+    if form.as_json:
         print_json(_who_fields(found))
     else:
         columns = ("USER", "MAY", "POLICY", "TIME", "THROUGH")
         rows = [
             tuple(map(one_line, row)) for each in found.holders for row in _rows(each, found.at)
         ]
-        print_table(columns, rows, plain=no_decoration)
+        print_table(columns, rows, form=form)
         for reason in found.reasons:
             click.echo(one_line(reason.text), err=True)
     if not found.is_anybody:

@@ -76,6 +76,11 @@ class Reads(Core):
             cache.clear()
         return list(users)
 
+    def list_users_starting_with(self, beginning: str, most: int) -> list[User]:
+        """List at most so many users whose names begin so, read from the directory."""
+        call = self._directory.call(self._routes.reading())
+        return self._for(call).users.starting_with(call, beginning, most)
+
     def list_applications(self, deadline: Optional[Deadline] = None) -> list[Application]:
         """List all applications, by image."""
         cache = self._caches.application_list

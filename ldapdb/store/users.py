@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
-from ldapdb.errors import AmbiguousName, SettingsError
+from ldapdb.errors import AccessDenied, AmbiguousName, NoSuchEntry, SettingsError
 from ldapdb.filters import Filter
 from ldapdb.model import User
-from ldapdb.searching import Search
+from ldapdb.searching import BASE, Search
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, query, search, search_in_pages
 from ldapdb.store.sight import confirm_nothing
 from ldapdb.syntaxes import write_identifier
 
 __all__ = ["Users"]
+
+# Searches that a server is sent at once. slapd closes a connection with 1,000 waiting ones.
+_AT_ONCE = 100
+
+
+class _EnoughError(Exception):
+    """The rest is not wanted."""
 
 
 class Users:
@@ -105,24 +114,47 @@ class Users:
         return users[0] if users else None
 
     def all(self, call: Call) -> list[User]:
-        """List all users; those who share a name are left out, with a warning."""
-        wanted = filters.all_of(self._profile.users_filter, self._is_named())
+        """List all users by name; those who share one are left out, with a warning."""
         named: dict[str, User] = {}
         same: dict[str, dict[DN, User]] = {}
-        for user in self._each(call, wanted):
+        for user in self.each(call):
             name = user.name.lower()
             first = named.setdefault(name, user)
             if first is not user and first.dn != user.dn:  # two bases may hold one entry
                 same.setdefault(name, {first.dn: first})[user.dn] = user
         for name, users in same.items():
             del named[name]
-            dns = " and ".join(f"'{dn}'" for dn in users)
-            for dn, user in users.items():
-                self._warned.skip(dn, f"the name {user.name!r} belongs to {dns}")
-        return list(named.values())
+            self.warn_of_one_name(list(users.values()))
+        return [named[name] for name in sorted(named)]
 
-    def _each(self, call: Call, wanted: Filter) -> Iterator[User]:
-        """Read all users, a page at a time."""
+    def warn_of_one_name(self, users: Sequence[User]) -> None:
+        """Warn that users who share a name are left out of lists."""
+        dns = " and ".join(f"'{user.dn}'" for user in users)
+        for user in users:
+            self._warned.skip(user.dn, f"the name {user.name!r} belongs to {dns}")
+
+    def again(self, call: Call, dns: Iterable[DN]) -> list[User]:
+        """Read some entries again; return the users that :meth:`each` would find them to be.
+
+        Each by its own name, which costs the same whatever is indexed, several in one round
+        trip.
+        """
+        wanted = filters.all_of(self._profile.users_filter, self._is_named())
+        within = [dn for dn in dns if any(dn.is_under(base.dn) for base in self._profile.users)]
+        users: list[User] = []
+        for start in range(0, len(within), _AT_ONCE):
+            some = within[start : start + _AT_ONCE]
+            call.ask_ahead([Search(str(dn), BASE, wanted, self._attributes) for dn in some])
+            for dn in some:
+                with suppress(NoSuchEntry, AccessDenied):  # gone, or hidden as from any search
+                    users += self._warned.readable(
+                        call.read(dn, self._attributes, wanted)[1], self._read
+                    )
+        return users
+
+    def each(self, call: Call) -> Iterator[User]:
+        """Read all users, a page at a time; one that two bases hold comes twice."""
+        wanted = filters.all_of(self._profile.users_filter, self._is_named())
 
         def take(page: list[Entry]) -> list[User]:
             return self._warned.readable(page, self._read)

@@ -234,6 +234,11 @@ def test_what_is_reserved_is_imported_there_alone(module: str) -> None:
 
 
 def test_the_environment_is_read_by_the_settings() -> None:
-    """Settings are read once at the edge; only the private server asks for PATH besides."""
+    """Settings are read once at the edge; the private server asks for PATH besides.
+
+    And a shell says in the environment what it wants completed.
+    """
     readers = {part for part in SOURCES if _names_used(part) & {"environ", "getenv", "getenvb"}}
-    assert readers <= {"settings", "embedded"}
+    assert readers <= {"settings", "embedded", "cli"}
+    commands = [path.name for path in SOURCES["cli"] if "os.environ" in path.read_text("utf-8")]
+    assert commands == ["completion.py"]
