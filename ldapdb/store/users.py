@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Optional
@@ -163,6 +162,31 @@ class Users:
             yield from search_in_pages(
                 call, base, wanted, self._attributes, self._profile.page_size, take
             )
+
+    def starting_with(self, call: Call, beginning: str, most: int) -> list[User]:
+        """List some of the users whose names begin so, for whoever is typing one.
+
+        Parameters
+        ----------
+        most : int
+            Enough; who comes later is left out, and not searched.
+        """
+        found: dict[DN, User] = {}
+
+        def take(page: list[Entry]) -> list[User]:
+            users = [user for entry in page for user in self._quietly(entry)]
+            found.update((user.dn, user) for user in users)
+            if len(found) >= most:
+                raise _EnoughError
+            return users
+
+        if _is_utf8(beginning):
+            named = (filters.starts_with(each, beginning) for each in self._names)
+            wanted = filters.all_of(self._profile.users_filter, filters.any_of(*named))
+            with suppress(_EnoughError):
+                for base in self._profile.users:
+                    search_in_pages(call, base, wanted, self._attributes, most, take)
+        return list(found.values())[:most]
 
     def confirm_nobody(self, call: Call) -> None:
         """See that somebody who was there and is not found has not been hidden with all others.
