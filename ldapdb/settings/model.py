@@ -195,6 +195,11 @@ class Settings(_Schema):
         description="How often a directory is asked that does not tell of changes by itself, such "
         "as Active Directory.",
     )
+    watch_max_users: Annotated[int, Field(ge=0)] = Field(
+        200_000,
+        description="While changes are followed, the list of all users is kept up to date in "
+        "memory, unless there are more than this.",
+    )
     read_only: bool = Field(False, description="Never write, whatever the account may do.")
 
     @classmethod

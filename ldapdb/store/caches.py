@@ -16,6 +16,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import CertificateRefused, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
+from ldapdb.store.everybody import UserList
 
 __all__ = ["Caches", "fold"]
 
@@ -50,7 +51,7 @@ class Caches:
             lifetimes, 1, timer, outage
         )
         # Held only while changes are seen: a page of all users is rare, and a long answer.
-        self.user_list: Cache[None, tuple[User, ...]] = Cache(lifetimes, 1, timer, outage)
+        self.user_list = UserList(settings.cache_ttl_seconds, settings.watch_max_users, timer)
         # What a mapping id that was handed out stands for. The id is a pure function of it,
         # so it never goes out of date; it only spares a search through all grants.
         self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
@@ -104,8 +105,9 @@ class Caches:
 
     def forget_everything(self) -> None:
         """Let all answers be out of date; that there were some is remembered."""
-        for cache in (self.users_by_name, self.users_by_id, self.user_list, self.entitlements):
+        for cache in (self.users_by_name, self.users_by_id, self.entitlements):
             cache.outdate()
+        self.user_list.drop()
         self.applications.outdate()
         self.application_list.outdate()
 
@@ -118,9 +120,9 @@ class Caches:
             self.entitlements,
             self.applications,
             self.application_list,
-            self.user_list,
         ):
             cache.renew_after_fork()
+        self.user_list.renew_after_fork()
 
     def info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""

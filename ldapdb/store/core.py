@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
+from weakref import WeakMethod
 
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
@@ -20,6 +21,7 @@ from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.routes import Routes
 from ldapdb.store.schema import likely_searches, require_schema
+from ldapdb.store.tending import Sight, Tending, UserReader
 from ldapdb.store.watching import Watching
 
 if TYPE_CHECKING:
@@ -60,10 +62,14 @@ class Core:
         self._directory = Directory(settings, timer)
         self._warned = Warned()
         self._readers: Optional[Readers] = None
-        self._schema_seen = self._users_seen = False
+        self._schema_seen = False
+        self._sight = Sight()
         self._caches = Caches(settings, timer)
         self._watching = Watching(settings, self._caches, timer, self._directory.note_answer)
         self._routes = Routes(settings, timer, self._watching.server)
+        self._tending = Tending(
+            self._caches.user_list, WeakMethod(self._user_reader), self._watching.server
+        )
         renew_in_children(self)
 
     def verify(self) -> None:
@@ -83,6 +89,7 @@ class Core:
 
     def close(self, *, wait: bool = True) -> None:
         """Close all connections; `wait` for what is under way in the background."""
+        self._tending.close(wait=wait)
         self._watching.close(wait=wait)
         self._directory.close(wait=wait)
 
@@ -91,6 +98,7 @@ class Core:
         self._caches.renew_after_fork()
         self._warned.renew_after_fork()
         self._routes.renew_after_fork()
+        self._tending.renew_after_fork()
         self._watching.renew_after_fork()
         self._directory.renew_after_fork()
 
@@ -118,6 +126,10 @@ class Core:
             self._readers = Readers.make(profile, self._caches, self._warned, self._clock)
         self._watching.begin(self._readers.profile, call)
         return self._readers
+
+    def _user_reader(self, deadline: Deadline) -> UserReader:
+        call = self._directory.call(self._routes.reading(), deadline)
+        return UserReader(call, lambda: self._for(call).users, self._sight)
 
     def _require_schema(self, call: Call) -> None:
         """See that an empty answer is not for want of the schema; once is enough.

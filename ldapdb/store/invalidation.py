@@ -8,8 +8,8 @@ was reached through it has it among what his answer was made from.
 ====================================  =====================================================
 a change of                           makes forgotten
 ====================================  =====================================================
-a user                                him, by id and by name; that a name was not found; what
-                                      he may start
+a user                                him, by id and by name, and in the list of all; that a name
+                                      was not found; what he may start
 a group or grant                      what those may start who were reached by way of it, and
                                       those who are, or are in a group that is, its member now
 such an entry, its members hidden,    what anybody may start
@@ -226,8 +226,7 @@ def forget(caches: Caches, touched: Touched) -> None:
         return
     # In this order: what somebody may start is made from users and applications.
     caches.forget_entries(touched.entries, touched.names)
-    if touched.users:
-        caches.user_list.clear()
+    caches.user_list.touch(touched.entries, may_be_users=touched.users)
     if touched.applications:
         caches.forget_applications()
     elif touched.anybody:

@@ -56,25 +56,14 @@ class Reads(Core):
         return cache.get(user_id, load, ends.remaining)
 
     def list_users(self) -> list[User]:
-        """List all users; from memory while changes are seen and nobody has changed."""
-        cache = self._caches.user_list
-
-        def load() -> tuple[User, ...]:
-            call = self._directory.call(self._routes.reading())
-            readers = self._for(call).users
-            users = tuple(readers.all(call))
-            if not users and self._users_seen:
-                readers.confirm_nobody(call)
-            self._users_seen = bool(users)
-            return users
-
-        if self._watching.server() is None:
-            cache.clear()
-            return list(load())
-        users = cache.get(None, load)
-        if len(users) > self.settings.cache_max_entries:
-            cache.clear()
-        return list(users)
+        """List all users by name; from memory while changes are seen."""
+        users, ends = self._caches.user_list, self.deadline()
+        reader = self._user_reader(ends)
+        if self._watching.server() is None or users.is_too_long:
+            users.drop()
+            return reader.listed()
+        self._tending.ask()
+        return users.get(reader, ends)
 
     def list_users_starting_with(self, beginning: str, most: int) -> list[User]:
         """List at most so many users whose names begin so, read from the directory."""

@@ -429,7 +429,7 @@ def test_a_list_of_all_users_is_there_until_one_changes(directory: Directory) ->
     assert seen == []
     CHANGES["a user is added"](site)
     assert eventually(lambda: len(database.list_users()) == len(everybody) + 1, SOON)
-    small = follow(directory, counted=True, cache_max_entries=2)
+    small = follow(directory, counted=True, watch_max_users=2)
     with directory.operations() as seen:
         assert len(small.list_users()) == len(small.list_users()) == len(everybody) + 1
     assert len(seen) == 2

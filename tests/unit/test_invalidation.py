@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Optional
 
 import pytest
 
-from ldapdb.connection import RootDSE
+from ldapdb.connection import Deadline, RootDSE
 from ldapdb.dn import DN
 from ldapdb.entries import Entry
 from ldapdb.model import Application, Entitlements, User
@@ -32,11 +32,27 @@ class Clock:
         return self.now
 
 
+class Reader:
+    """Finds one user, and notes that it was asked."""
+
+    asked = False
+
+    def all(self) -> list[User]:
+        return self.again([])
+
+    def again(self, dns: Collection[DN]) -> list[User]:  # noqa: ARG002 -- as the protocol has it
+        self.asked = True
+        return [User(0, "alice", DN.parse(ALICE))]
+
+    def warn(self, users: Sequence[User]) -> None:
+        raise AssertionError(users)
+
+
 class Memory:
     """Caches in which all is held that a change may concern."""
 
     def __init__(self, *, vendor: Any = OPENLDAP, **settings: Any) -> None:
-        self.clock = Clock()
+        self.clock, self.reader = Clock(), Reader()
         whole = load(uri=["ldap://127.0.0.1"], base_dn=SUFFIX, **settings)
         self.caches = Caches(whole, self.clock)
         dse = RootDSE(vendor, (DN.parse(SUFFIX),), DN(()), frozenset(), "ldap://127.0.0.1")
@@ -56,7 +72,8 @@ class Memory:
         application = Application(1, "a/b", DN.parse(APPLICATION))
         caches.applications.get("a/b", lambda: application)
         caches.application_list.get(None, lambda: (application,))
-        caches.user_list.get(None, lambda: (User(0, "alice", DN.parse(ALICE)),))
+        caches.user_list.get(self.reader, Deadline(1))
+        self.reader.asked = False
         of_alice = {DN.parse(each) for each in (ALICE, STAFF, GRANT, APPLICATION)} | {"alice"}
         caches.entitlements.get(0, lambda: Entitlements([], None, of_alice))
         caches.entitlements.get(1, lambda: Entitlements([], None, {DN.parse(BOB), "bob"}))
@@ -64,14 +81,15 @@ class Memory:
     def forgotten(self) -> set[str]:
         """Tell what is not held any more, and hold it again."""
         caches = self.caches
-        held = {
+        caches.user_list.get(self.reader, Deadline(1))
+        held: dict[str, object] = {
             "users": caches.users_by_name.peek("alice"),
             "ids": caches.users_by_id.peek(0),
             "alice": caches.entitlements.peek(0),
             "bob": caches.entitlements.peek(1),
             "applications": caches.applications.peek("a/b"),
             "list": caches.application_list.peek(None),
-            "everybody": caches.user_list.peek(None),
+            "everybody": None if self.reader.asked else True,
         }
         gone = {name for name, value in held.items() if value is None}
         names = caches.users_by_name

@@ -298,6 +298,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("page_size", 1.5, "valid integer"),
     ("watch", "2", "valid boolean"),
     ("watch_poll_seconds", 0, "greater than 0"),
+    ("watch_max_users", -1, "greater than or equal to 0"),
     ("read_only", "", "valid boolean"),
 ]
 
