@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.browser import browser
 from support.columns import CHOICE, Choice
 from support.matrix import MATRIX, Matrix
 from support.servers import VENDORS, parse_vendors
+
+__all__ = ["browser"]
 
 settings.register_profile(
     "ldapdb",

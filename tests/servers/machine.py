@@ -70,18 +70,29 @@ class Namespace:
     server_uid : int
         Who servers are, where we are not root and so cannot give them the right
         to become whom they want.
+    root : Path
+        The unpacked root.
     """
 
     mounts: Mapping[Path, str]
     server_uid: int = 0
+    root: Path = MACHINE
 
-    def start(self, command: Sequence[str], output: IO[Any]) -> subprocess.Popen[bytes]:
+    def start(
+        self, command: Sequence[str], output: IO[Any], *, alone: bool = False
+    ) -> subprocess.Popen[bytes]:
         """Start a server; the process returned is the server's own.
 
         It is killed when the thread that called this ends, too.
+
+        Parameters
+        ----------
+        alone : bool
+            Whether it starts processes of its own: it sees no others, and takes those with it
+            when the process returned, which is not its own then, is killed.
         """
         return subprocess.Popen(
-            self._command(command, self.server_uid),
+            self._command(command, self.server_uid, *(_ALONE if alone else ())),
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -125,7 +136,7 @@ class Namespace:
     def _command(self, command: Sequence[str], uid: int = 0, *options: str) -> list[str]:
         uid = 0 if os.geteuid() == 0 else uid
         mounts = [word for here, inside in self.mounts.items() for word in (str(here), inside)]
-        enter = ["sh", "-c", _ENTER, "enter", str(MACHINE), str(uid), *mounts, "--", *command]
+        enter = ["sh", "-c", _ENTER, "enter", str(self.root), str(uid), *mounts, "--", *command]
         return [*_unshare(*options), *enter]
 
 
