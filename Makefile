@@ -20,7 +20,7 @@ READY_ALL = bash .ci/prepare machine browser && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel matrix clean distclean
+.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -36,6 +36,12 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
 	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' --vendors openldap $(PYTEST_ARGS)
+
+# Which profiles of compose/compose.yaml are tested; "make compose-test PROFILES=all" for all.
+PROFILES ?= openldap,ha
+
+compose-test: ## Build the images of compose/, start them in a Docker engine and test them
+	@$(READY) && bash .ci/docker python -m pytest tests/compose --profiles $(PROFILES) $(PYTEST_ARGS)
 
 # Servers are killed, frozen and restarted for so many seconds, and so many inputs are random.
 SOAK_SECONDS ?= 900
