@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
+from ldapdb.connection import Deadline
 from ldapdb.dn import DN
 from ldapdb.entries import IMAGE
 from ldapdb.model import Accounting, Application, Grant, Policy, User
 from ldapdb.store.caches import Caches
 from ldapdb.store.reads import Reads
 from ldapdb.wellformed import check_image
+
+if TYPE_CHECKING:
+    from ldapdb.store.reviewing import Review
 
 __all__ = ["Explaining", "Explanation", "Holder", "Link", "Reason", "Right", "Way", "Who"]
 
@@ -236,7 +240,32 @@ class Explaining(Reads):
         call = self._directory.call(self._routes.reading_applications())
         profile = self._for(call).profile
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
-        found = Holders(sources, image).find(call, self._clock())
+        found = Holders(sources).find(call, image, self._clock())
         if not found.holders:
+            self._require_schema(call)
+        return found
+
+    def review(self, seconds: float = 300) -> Review:
+        """Say who may start what, and by way of what: everybody and everything at once.
+
+        Parameters
+        ----------
+        seconds : float
+            How long it may take; operation_timeout_seconds is for a host's calls.
+
+        Raises
+        ------
+        DirectoryUnavailable, IncompleteResult, AccessDenied, BaseNotFound
+            As :meth:`explain`.
+        """
+        from ldapdb.store.reviewing import review  # noqa: PLC0415 -- the host does not ask
+        from ldapdb.store.sources import Sources  # noqa: PLC0415 -- as above
+
+        ends = Deadline(seconds, self._timer)
+        call = self._directory.call(self._routes.reading_applications(), ends)
+        profile = self._for(call).profile
+        sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
+        found = review(sources, call, self._clock())
+        if not found.people:
             self._require_schema(call)
         return found

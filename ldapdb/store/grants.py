@@ -88,6 +88,10 @@ class Grants:
         """List all readable grants."""
         return self._search(call, self._notation.carrying(GRANT_CLASS))
 
+    def entries(self, call: Call) -> list[Entry]:
+        """List all entries that grant something, whether or not all that they say can be read."""
+        return self._entries(call, self._notation.carrying(GRANT_CLASS))
+
     def of_image(self, call: Call, image: str) -> list[Entry]:
         """Find the entries that grant an image, whether or not all that they say can be read."""
         of_image = self._notation.of_images(GRANT_CLASS, [image])

@@ -1,8 +1,9 @@
-"""Who may start an image: from its grants down to the users, through groups."""
+"""Who may start what: from the grants down to the users, through groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from ldapdb import filters
 from ldapdb.connection import Call
@@ -18,65 +19,103 @@ from ldapdb.store.sources import Sources, servers_of
 from ldapdb.store.ways import MOST_WAYS, links, longest_way
 from ldapdb.store.why import in_time, not_registered, unreadable
 
-__all__ = ["Holders"]
+__all__ = ["Holders", "Reached"]
+
+# Members that stand for nobody, and are looked at for what they are instead.
+_MOST_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An image under a policy, as everybody has it whom the same entries have as a member.
+
+    Parameters
+    ----------
+    image : str
+        Which; it may be registered nowhere.
+    policy : Policy
+        How it may be started.
+    grants : tuple of Grant
+        All that give it, now or at another time.
+    ways : tuple of Way
+        How they reach a user, the shortest way first; each grant has one at least.
+    """
+
+    image: str
+    policy: Policy
+    grants: tuple[Grant, ...]
+    ways: tuple[Way, ...]
+
+    def holds(self, now: float) -> bool:
+        """Tell whether one of the grants holds at `now` (seconds since the epoch)."""
+        return any(grant.window.contains(now) for grant in self.grants)
 
 
 class Holders:
-    """Finds everybody whom the grants of an image reach.
+    """Finds everybody whom grants reach, by one walk down from all of them.
 
     Parameters
     ----------
     sources : Sources
         What is read.
-    image : str
-        Which.
     """
 
-    def __init__(self, sources: Sources, image: str) -> None:
+    def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._profile = sources.profile
-        self._image = image
-        # Of each group or grant, what it has as members; and of each group, what has it.
+        self._grants: dict[DN, Grant] = {}
+        # Of each group or grant, what it has as members; and of each member, what has it.
         self._members: dict[DN, Members] = {}
         self._above: dict[DN, dict[DN, str]] = {}
-        # Without what is no group: a grant elsewhere hands nothing on.
+        # Of groups alone: a grant elsewhere hands nothing on.
         self._groups_above: dict[DN, dict[DN, str]] = {}
-        self._ways_up: dict[tuple[DN, DN], list[tuple[Link, ...]]] = {}
+        self._upward: dict[DN, dict[DN, list[tuple[Link, ...]]]] = {}
+        self._reached: dict[frozenset[tuple[DN, str]], tuple[Reached, ...]] = {}
+        self._users: dict[DN, tuple[User, dict[DN, str]]] = {}
+        self._obstructed: dict[DN, str] = {}
         self._attribute = " or ".join(self._profile.member_attributes)
 
-    def find(self, call: Call, now: float) -> Who:
-        """Find them, by name and policy; `now` in seconds since the epoch."""
+    def find(self, call: Call, image: str, now: float) -> Who:
+        """Find the holders of an image; `now` in seconds since the epoch."""
         sources = self._sources
-        for base in (self._profile.groups, self._profile.grants):
-            require_base(call, base)  # one search from above both does not tell that one is gone
-        application = sources.applications.by_images(call, [self._image]).get(self._image)
-        entries = sources.grants.of_image(call, self._image)
-        grants = [each for each in sources.grants.readable(entries) if self._image in each.images]
-        reasons = [not_registered(sources, call, self._image)] if application is None else []
-        reasons += unreadable(sources, entries, self._image)
+        self.require_bases(call)
+        application = sources.applications.by_images(call, [image]).get(image)
+        entries = sources.grants.of_image(call, image)
+        grants = [each for each in sources.grants.readable(entries) if image in each.images]
+        reasons = [not_registered(sources, call, image)] if application is None else []
+        reasons += unreadable(sources, entries, image)
         reasons += in_time(grants, now)
-        self._walk_down(call, [grant.dn for grant in grants])
-        users = self._users(call)
-        obstacles = self._obstacles(call, [user for user, _ in users.values()])
+        self.read(call, grants)
         holders = []
-        for user, named_by in users.values():
-            ways = self._ways(named_by, grants)
-            for policy in dict.fromkeys(way.grant.policy for way in ways):
-                obstacle = obstacles.get(user.dn, "")
-                may = application is not None and not obstacle
-                holders.append(_holder(user, policy, ways, now, may=may, obstacle=obstacle))
+        for user, obstacle, reached in self.each():
+            for right in reached:
+                if right.image == image:
+                    holds = application is not None and not obstacle and right.holds(now)
+                    holders.append(Holder(user, right.policy, holds, right.ways, obstacle))
         holders.sort(key=lambda each: (each.user.name.lower(), str(each.user.dn), *_order(each)))
-        reasons += self._dangling(call, {user.dn for user, _ in users.values()})
-        servers = servers_of(call)
-        return Who(
-            self._image,
-            application,
-            tuple(holders),
-            tuple(reasons),
-            servers,
-            now,
-            sources.stated_in,
-        )
+        reasons += self.dangling(call)
+        stated_in, servers = sources.stated_in, servers_of(call)
+        return Who(image, application, tuple(holders), tuple(reasons), servers, now, stated_in)
+
+    def require_bases(self, call: Call) -> None:
+        """See that groups and grants are where they are searched.
+
+        One search from above both does not tell that one is gone.
+        """
+        for base in (self._profile.groups, self._profile.grants):
+            require_base(call, base)
+
+    def read(self, call: Call, grants: Iterable[Grant]) -> None:
+        """Read whom grants reach; once, for all grants that are asked about."""
+        self._grants = {grant.dn: grant for grant in grants}
+        self._walk_down(call, list(self._grants))
+        self._users = self._find_users(call)
+        self._obstructed = self._obstacles(call, [user for user, _ in self._users.values()])
+
+    def each(self) -> Iterator[tuple[User, str, tuple[Reached, ...]]]:
+        """List the users, each with why the host does not find him, and what reaches him."""
+        for user, named_by in self._users.values():
+            yield user, self._obstructed.get(user.dn, ""), self._reaching(named_by)
 
     def _walk_down(self, call: Call, grants: list[DN]) -> None:
         """Read the members of the grants and of the groups in them, level by level."""
@@ -96,12 +135,12 @@ class Holders:
         self._groups_above = {
             dn: holders
             for dn, holders in self._above.items()
-            if dn.is_under(self._profile.groups.dn)
+            if dn in self._members and dn.is_under(self._profile.groups.dn)
         }
 
     # --- users
 
-    def _users(self, call: Call) -> dict[DN, tuple[User, dict[DN, str]]]:
+    def _find_users(self, call: Call) -> dict[DN, tuple[User, dict[DN, str]]]:
         """Find the users among all members, and for each what names him, and how."""
         users = self._sources.users
         dns = {dn for members in self._members.values() for dn in members.dns}
@@ -160,34 +199,63 @@ class Holders:
 
     # --- ways
 
-    def _ways(self, named_by: dict[DN, str], grants: Iterable[Grant]) -> list[Way]:
-        """List the ways from a user to the grants, the shortest first."""
-        found = []
-        for holder, attribute in named_by.items():
-            first = Link(holder, attribute)
-            for grant in grants:
-                for following in self._further(holder, grant.dn):
-                    found.append(Way((first, *following), grant))  # noqa: PERF401 -- three loops deep
-        return sorted(found, key=lambda way: (len(way.links), str(way.grant.dn)))[:MOST_WAYS]
+    def _reaching(self, named_by: dict[DN, str]) -> tuple[Reached, ...]:
+        """List what reaches a user; who has the same entries above him has the same."""
+        key = frozenset(named_by.items())
+        known = self._reached.get(key)
+        if known is None:
+            known = self._reached[key] = tuple(self._rights(named_by))
+        return known
 
-    def _further(self, group: DN, grant: DN) -> list[tuple[Link, ...]]:
-        """List the ways from a group, or from the grant itself, to a grant."""
-        known = self._ways_up.get((group, grant))
+    def _rights(self, named_by: dict[DN, str]) -> Iterator[Reached]:
+        ways = [
+            Way((Link(holder, attribute), *further), self._grants[grant])
+            for holder, attribute in named_by.items()
+            for grant, each in self._ways_from(holder).items()
+            for further in each
+        ]
+        ways.sort(key=lambda way: (len(way.links), str(way.grant.dn)))
+        of_right: dict[tuple[str, Policy], list[Way]] = {}
+        for way in ways:
+            for image in way.grant.images:
+                of_right.setdefault((image, way.grant.policy), []).append(way)
+        for (image, policy), having in of_right.items():
+            grants = tuple({way.grant.dn: way.grant for way in having}.values())
+            yield Reached(image, policy, grants, _shown(having))
+
+    def _ways_from(self, holder: DN) -> dict[DN, list[tuple[Link, ...]]]:
+        """List the ways from a group, or from a grant itself, to each grant above it."""
+        known = self._upward.get(holder)
         if known is None:
             longest = longest_way(self._profile)
             rest = None if longest is None else longest - 1
-            known = self._ways_up[group, grant] = links(self._groups_above, group, grant, rest)
+            above = self._closure(holder)
+            found = {dn: links(above, holder, dn, rest) for dn in above if dn in self._grants}
+            known = self._upward[holder] = {dn: ways for dn, ways in found.items() if ways}
         return known
+
+    def _closure(self, holder: DN) -> dict[DN, dict[DN, str]]:
+        """Cut out what is above an entry, to any height, with what has which as a member."""
+        above: dict[DN, dict[DN, str]] = {}
+        frontier = [holder]
+        while frontier:
+            dn = frontier.pop()
+            if dn not in above:
+                above[dn] = self._groups_above.get(dn, {})
+                frontier += above[dn]
+        return above
 
     # --- nobody
 
-    def _dangling(self, call: Call, users: set[DN]) -> list[Reason]:
+    def dangling(self, call: Call) -> list[Reason]:
         """Name the members that stand for nobody, and say why."""
-        reasons = []
+        reasons: list[Reason] = []
         for dn, holders in self._above.items():
-            if dn not in users and dn not in self._members:
+            if dn not in self._users and dn not in self._members:
                 holder = next(iter(holders))
-                kind, what = self._what(call, dn)
+                kind, what = "dangling", "no user and no group"
+                if len(reasons) < _MOST_LOOKED_AT:
+                    kind, what = self._what(call, dn)
                 text = f"the member '{dn}' of '{holder}' is {what}"
                 reasons.append(Reason(kind, text, str(holder)))
         return reasons
@@ -208,12 +276,20 @@ class Holders:
         return "dangling", none
 
 
-def _holder(
-    user: User, policy: Policy, ways: Iterable[Way], now: float, *, may: bool, obstacle: str
-) -> Holder:
-    of_policy = tuple(way for way in ways if way.grant.policy == policy)
-    holds = may and any(way.grant.window.contains(now) for way in of_policy)
-    return Holder(user, policy, holds, of_policy, obstacle)
+def _shown(ways: list[Way]) -> tuple[Way, ...]:
+    """Leave out the longest of many ways, and of no grant the shortest."""
+    first = {way.grant.dn: way for way in reversed(ways)}
+    if len(ways) <= MOST_WAYS:
+        return tuple(ways)
+    room = MOST_WAYS - len(first)
+    shown = []
+    for way in ways:
+        if first[way.grant.dn] is way:
+            shown.append(way)
+        elif room > 0:
+            shown.append(way)
+            room -= 1
+    return tuple(shown)
 
 
 def _order(holder: Holder) -> tuple[str, ...]:

@@ -468,6 +468,20 @@ def agree(
         assert {(each.user.name, each.policy.key) for each in who.holders if each.holds} == held[
             image
         ]
+    for image, people in reviewed(store).items():
+        holders = store.who(image).holders
+        assert people == {(h.user, h.policy, h.holds, frozenset(h.ways)) for h in holders}
+
+
+def reviewed(store: Store) -> dict[str, set[tuple[Any, ...]]]:
+    """Sort what a review says by image, in the form of who."""
+    review = store.review()
+    held: dict[str, set[tuple[Any, ...]]] = {image: set() for image in IMAGES}
+    for who in review.people:
+        for right in who.rights:
+            ways = frozenset(right.ways)
+            held[right.image].add((who.user, right.policy, review.holds(who, right), ways))
+    return held
 
 
 def key(policy: Any) -> tuple[object, ...]:
