@@ -29,6 +29,7 @@ _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 _COMMANDS = {
     "app": "ldapdb.cli.app:app",
     "completion": "ldapdb.cli.completion:completion",
+    "check": "ldapdb.cli.check:check",
     "demo": "ldapdb.cli.tree:demo",
     "explain": "ldapdb.cli.why:explain",
     "init": "ldapdb.cli.tree:init",

@@ -6,6 +6,7 @@ import itertools
 import operator
 import select
 from collections.abc import Callable, Generator, Sequence
+from ssl import SSLSocket
 from typing import Any, Optional, TypeVar
 
 from ldapdb.ber import BrokenAnswer
@@ -85,6 +86,11 @@ class Session:
             raise _bare(error)  # noqa: B904 -- the same one
 
     @property
+    def tls(self) -> Optional[SSLSocket]:
+        """The connection's TLS; None if it has none."""
+        return self._socket.plain if isinstance(self._socket.plain, SSLSocket) else None
+
+    @property
     def heard(self) -> bool:
         """Whether the server has said anything during the present or last operation."""
         return self._socket.heard
@@ -110,19 +116,23 @@ class Session:
         if result.code != SUCCESS:
             raise refusal(self._settings, self.uri, result)
 
-    def exchange(self, deadline: Deadline, request: bytes, broken: str = "broke off") -> Result:
+    def exchange(
+        self, deadline: Deadline, request: bytes, broken: str = "broke off", controls: bytes = b""
+    ) -> Result:
         """Send a request of ``messages``, and return the result that answers it.
 
         Parameters
         ----------
         broken : str
             What it is if the connection breaks, for the error.
+        controls : bytes
+            Those that go with it, whole.
         """
         self._socket.deadline = deadline
         self._socket.heard = False
         number = next(self._numbers)
         try:
-            self._socket.sendall(message(number, request))
+            self._socket.sendall(message(number, request, controls))
             answer = self._socket.recv(0)
             if not answer:
                 raise ConnectionError("closed before its answer")
@@ -221,17 +231,22 @@ class Session:
             return opened, end
         raise ConnectionError("closed before the answer's end")
 
-    def search_together(self, deadline: Deadline, searches: Sequence[Search]) -> list[Answer]:
+    def search_together(
+        self, deadline: Deadline, searches: Sequence[Search], control: bytes = b""
+    ) -> list[Answer]:
         """Send several searches at once; return what :meth:`search` would of each.
 
-        The server answers them in any order, or all at a time.
+        The server answers them in any order, or all at a time. A `control` goes with those
+        that ask for no page.
         """
         self._socket.deadline = deadline
         self._socket.heard = False
         asked = {next(self._numbers): each for each in searches}
         try:
             self._socket.sendall(
-                b"".join(search_request(number, *each) for number, each in asked.items())
+                b"".join(
+                    search_request(number, *each, control=control) for number, each in asked.items()
+                )
             )
             answers = self._answers(set(asked))
         except WIRE_ERRORS as error:

@@ -1,0 +1,115 @@
+"""The command ``ldapdb check``: what is wrong with the directory, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Optional
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ldapdb.cli.options import FAILED, NO_SERVER, example, loaded_settings, with_json
+from ldapdb.cli.output import print_json
+from ldapdb.embedded import ldif_folder
+from ldapdb.store.reading import one_line
+
+if TYPE_CHECKING:
+    from ldapdb.store.checking import Finding
+
+__all__ = ["check"]
+
+_COLOURS = {"ok": "green", "not checked": "blue", "warning": "yellow", "problem": "bold red"}
+
+
+@click.command(epilog=example("ldapdb check --write"))
+@click.option(
+    "--write", is_flag=True, help="Write an entry that gives nobody anything, and remove it again."
+)
+@click.option("--strict", is_flag=True, help="Let warnings count as problems.")
+@with_json
+@click.pass_context
+def check(context: click.Context, *, write: bool, strict: bool, as_json: bool) -> None:
+    """Look at servers, TLS, rights, schema, indexes, limits and replication.
+
+    One line for each thing that was looked at: ok, not checked, warning or problem, and for
+    what is not ok a command to copy. Each server is looked at, although another one is down.
+
+    Exit code: 0 no problem, 1 a problem (with --strict: or a warning), 2 misused, 3 no server
+    answered.
+    """
+    from ldapdb.store.checking import check as look  # noqa: PLC0415 -- no other command needs it
+
+    settings = loaded_settings()
+    found = []
+    with _silent(context.find_root().params.get("verbose")):
+        for each in look(settings, ldif_folder(), write=write):
+            found.append(each)
+            if not as_json:
+                _print(each)
+    if as_json:
+        print_json([_fields(each) for each in found])
+    else:
+        _sum_up(found)
+    code = exit_code(found, strict=strict)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+@contextlib.contextmanager
+def _silent(verbose: Optional[int]) -> Iterator[None]:
+    """Keep out of the log what the lines say, unless more is asked for."""
+    logger = logging.getLogger("ldapdb")
+    before = logger.level
+    if not verbose:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def exit_code(found: Sequence[Finding], *, strict: bool) -> int:
+    """Return the exit code for what was found."""
+    levels = {each.level.value for each in found}
+    arrived = [each for each in found if each.check in ("server", "tls", "account")]
+    if arrived and all(
+        each.check == "server" and each.level.value == "problem" for each in arrived
+    ):
+        return NO_SERVER
+    bad = {"problem", "warning"} if strict else {"problem"}
+    return FAILED if levels & bad else 0
+
+
+def _fields(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "subject": finding.subject,
+        "level": finding.level.value,
+        "text": finding.text,
+        "remedy": finding.remedy,
+    }
+
+
+def _print(finding: Finding) -> None:
+    level = finding.level.value
+    text = one_line(f"{finding.subject}: {finding.text}")
+    if not sys.stdout.isatty():
+        click.echo(f"{level}\t{finding.check}\t{text}")
+        if finding.remedy:
+            click.echo(f"\tremedy\t{finding.remedy}")
+        return
+    line = Text.assemble((f"{level:<12}", _COLOURS[level]), (f"{finding.check}: ", "bold"), text)
+    console = Console()
+    console.print(line, soft_wrap=True)
+    if finding.remedy:
+        console.print(Text(f"{'':12}  {finding.remedy}", "dim"), soft_wrap=True)
+
+
+def _sum_up(found: Sequence[Finding]) -> None:
+    counts = {name: sum(each.level.value == name for each in found) for name in _COLOURS}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    click.echo(f"ldapdb check: {said}", err=True)

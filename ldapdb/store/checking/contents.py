@@ -1,0 +1,133 @@
+"""What the account sees: the bases, users, groups, applications and grants, all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ldapdb.connection import Call
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
+from ldapdb.errors import BaseNotFound, IncompleteResult
+from ldapdb.filters import Filter
+from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.store.checking.findings import Finding, ok, problem
+from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.profile import Base
+from ldapdb.store.reading import require_base
+from ldapdb.vendors import DS389, OPENLDAP
+
+__all__ = ["check_bases", "check_contents"]
+
+
+def check_bases(visit: Visit) -> Iterator[Finding]:
+    """See that each base of the settings is there."""
+    profile = visit.profile
+    bases = [profile.base, profile.applications, profile.grants, *profile.users, profile.groups]
+    for base in {each.dn: each for each in bases}.values():
+        ours = base.setting in ("base_dn", "applications_base", "grants_base")
+        try:
+            require_base(visit.call(), base)
+        except BaseNotFound as error:
+            remedy = "ldapdb init" if ours else visit.tools.search(base.dn, "(objectClass=*)", "dn")
+            yield problem("tree", visit.uri, str(error), remedy)
+        else:
+            yield ok("tree", visit.uri, f"{base.setting} '{base.dn}' is there")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    bases: Sequence[Base]
+    search_filter: Filter
+    must_be: bool
+
+
+def check_contents(visit: Visit) -> Iterator[Finding]:
+    """Count what ldapdb reads, in pages to the end, as it does itself."""
+    profile = visit.profile
+    carrying = profile.notation.carrying
+    for kind in (
+        _Kind("users", profile.users, profile.users_filter, must_be=True),
+        _Kind("groups", (profile.groups,), profile.groups_filter, must_be=False),
+        _Kind("applications", (profile.applications,), carrying(APPLICATION_CLASS), must_be=False),
+        _Kind("grants", (profile.grants,), carrying(GRANT_CLASS), must_be=False),
+    ):
+        yield _count(visit, kind)
+
+
+def _count(visit: Visit, kind: _Kind) -> Finding:
+    check = f"reading {kind.name}"
+    size = visit.profile.page_size
+    began = time.perf_counter()
+    call = visit.call()
+    try:
+        count = sum(
+            sum(call.search_all(base.dn, kind.search_filter, NO_ATTRIBUTES, size, _counted))
+            for base in kind.bases
+        )
+    except IncompleteResult as error:
+        return problem(check, visit.uri, str(error), _lift_limits(visit))
+    seconds = time.perf_counter() - began
+    if not count and (hidden := _hidden(call, kind.bases)):
+        return problem(check, visit.uri, hidden, _let_read(visit, kind))
+    places = " or ".join(f"'{base.dn}'" for base in kind.bases)
+    if not count and kind.must_be:
+        text = f"none is seen below {places} within {kind.search_filter}"
+        remedy = visit.tools.search(kind.bases[0].dn, str(kind.search_filter), "dn")
+        return problem(check, visit.uri, f"{text}; correct users_base or users_filter", remedy)
+    return ok(
+        check, visit.uri, f"{count} below {places}, in {_pages(visit, count)}, {seconds:.2f} s"
+    )
+
+
+def _counted(page: Sequence[object]) -> list[int]:
+    return [len(page)]
+
+
+def _pages(visit: Visit, count: int) -> str:
+    pages = max(-(-count // visit.profile.page_size), 1)
+    return "one page" if pages == 1 else f"{pages} pages of {visit.profile.page_size}"
+
+
+def _hidden(call: Call, bases: Sequence[Base]) -> str:
+    """Say where there is something below a base that the account is not shown, if so."""
+    attribute = call.root_dse().vendor.subordinates_attribute
+    for base in bases:
+        _, entries = call.read(base.dn, (attribute,))
+        says = {each.value(attribute) or "0" for each in entries}
+        if says - {"0", "FALSE"} and not call.sees_below(base.dn):
+            return (
+                f"there are entries below '{base.dn}' ({base.setting}), and this account is shown "
+                "none of them; give it the right to read them"
+            )
+    return ""
+
+
+def _let_read(visit: Visit, kind: _Kind) -> str:
+    base, account = kind.bases[0].dn, visit.account
+    if visit.vendor is OPENLDAP:
+        return visit.tools.add_access(base, f'by dn.exact="{account}" read')
+    if visit.vendor is DS389:
+        rule = (
+            f'(targetattr="*")(version 3.0; acl "remoteapp: read {base}"; '
+            f'allow (read,search,compare) userdn="ldap:///{account}";)'
+        )
+        return visit.tools.modify(base, "add: aci", f"aci: {rule}")
+    return f'dsacls "{base}" /I:T /G "{account}:GR"'
+
+
+def _lift_limits(visit: Visit) -> str:
+    """Say how the limits are lifted for the account alone."""
+    if visit.vendor is OPENLDAP:
+        who = f'dn.exact="{visit.account}"' if visit.account else "*"
+        limits = "size.soft=unlimited size.hard=unlimited size.prtotal=unlimited time=unlimited"
+        return visit.tools.configure("add: olcLimits", f"olcLimits: {{0}}{who} {limits}")
+    if visit.vendor is DS389:
+        lines = [
+            line
+            for name in ("nsSizeLimit", "nsLookThroughLimit", "nsPagedSizeLimit")
+            for line in (f"replace: {name}", f"{name}: -1", "-")
+        ]
+        return visit.tools.modify(visit.account, *lines)
+    return 'ntdsutil "ldap policies" connections "connect to server localhost" quit "show values"'

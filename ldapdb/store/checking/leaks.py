@@ -1,0 +1,129 @@
+"""What nobody should see: others' passwords, and licences without logging in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from ldapdb import filters
+from ldapdb.connection.probing import search_once
+from ldapdb.dn import DN
+from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, Entry
+from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
+from ldapdb.filters import Filter
+from ldapdb.searching import SUBTREE, Page, Search
+from ldapdb.store.checking.findings import Finding, ok, problem, warning
+from ldapdb.store.checking.visiting import Visit
+from ldapdb.vendors import DS389, OPENLDAP
+
+__all__ = ["check_anonymous", "check_passwords"]
+
+_PASSWORD = "userPassword"  # noqa: S105 -- an attribute's name
+_SOME = 100
+
+
+def check_passwords(visit: Visit) -> Iterator[Finding]:
+    """See that the account reads nobody's password but its own."""
+    check, profile = "passwords", visit.profile
+    own = DN.parse(visit.account) if visit.account else None
+    for base in profile.users:
+        wanted = filters.all_of(profile.users_filter, filters.present(_PASSWORD))
+        others = [
+            each
+            for each in _some(visit, base.dn, wanted, _PASSWORD)
+            if each.values and each.entry_dn != own
+        ]
+        if others:
+            yield warning(
+                check,
+                visit.uri,
+                f"this account reads what {others[0].entry_dn} and others log in with "
+                f"({_PASSWORD}), which ldapdb never needs; take that right away, or use an "
+                "account without it",
+                _hide_passwords(visit),
+            )
+            return
+    yield ok(check, visit.uri, "this account is shown nobody's password")
+
+
+def check_anonymous(visit: Visit) -> Iterator[Finding]:
+    """See that whoever has not logged in sees neither grants nor licences."""
+    check = "anonymous"
+    if visit.settings.authentication == "anonymous":
+        return  # the log-in's line says so
+    nobody = visit.as_nobody()
+    try:
+        carrying = visit.profile.notation.carrying(GRANT_CLASS)
+        attributes = (LICENSE, DESCRIPTION)
+        grants = _some(nobody, visit.profile.grants.dn, carrying, *attributes)
+        read = [_licences(visit, each.entry) for each in grants]
+    except DirectoryUnavailable:
+        raise
+    except LDAPDBError:
+        grants, read = [], []  # it lets nobody in
+    finally:
+        nobody.close()
+    if any(read):
+        yield problem(
+            check,
+            visit.uri,
+            "whoever can reach the server reads the licences in grants, without logging in",
+            _shut_out(visit),
+        )
+    elif grants:
+        yield warning(
+            check,
+            visit.uri,
+            "whoever can reach the server reads who may start what, without logging in",
+            _shut_out(visit),
+        )
+    else:
+        yield ok(check, visit.uri, "without logging in, no grant is seen")
+
+
+class _Seen:
+    """An entry as it was seen, and whether what was asked for is in it."""
+
+    def __init__(self, entry: Entry, attributes: tuple[str, ...]) -> None:
+        self.entry = entry
+        self.entry_dn = DN.parse(entry.dn)
+        self.values = any(entry.attributes.get(name.lower()) for name in attributes)
+
+
+def _some(visit: Visit, base: DN, wanted: Filter, *attributes: str) -> list[_Seen]:
+    """Return the first page of what is found; nothing where the base is hidden."""
+    search = Search(str(base), SUBTREE, wanted, attributes, Page(_SOME))
+    entries, _, _ = visit.run(lambda session, deadline: search_once(session, deadline, search))
+    return [_Seen(each, attributes) for each in entries]
+
+
+def _licences(visit: Visit, entry: Entry) -> bool:
+    with contextlib.suppress(InvalidValue):
+        return bool(visit.profile.notation.read(entry).attributes.get(LICENSE.lower()))
+    return False
+
+
+def _hide_passwords(visit: Visit) -> str:
+    if visit.vendor is OPENLDAP:
+        rule = f"olcAccess: {{0}}to attrs={_PASSWORD} by self =xw by anonymous auth by * none"
+        return visit.tools.configure("add: olcAccess", rule)
+    if visit.vendor is DS389:
+        rule = (
+            f'(targetattr="{_PASSWORD}")(version 3.0; acl "remoteapp: no passwords"; '
+            f'deny (read,search,compare) userdn="ldap:///{visit.account}";)'
+        )
+        return visit.tools.modify(visit.context, "add: aci", f"aci: {rule}")
+    return f'dsacls "{visit.context}" /I:T /D "{visit.account}:RP;{_PASSWORD}"'
+
+
+def _shut_out(visit: Visit) -> str:
+    base = visit.profile.base.dn
+    if visit.vendor is OPENLDAP:
+        return visit.tools.add_access(base, "by anonymous none")
+    if visit.vendor is DS389:
+        rule = (
+            '(targetattr="*")(version 3.0; acl "remoteapp: only who has logged in"; '
+            'deny (all) userdn!="ldap:///all";)'
+        )
+        return visit.tools.modify(base, "add: aci", f"aci: {rule}")
+    return f'dsacls "{base}" /I:T /D "ANONYMOUS LOGON:GA"'
