@@ -109,9 +109,10 @@ class Stack:
         try:
             self.compose("up", "--detach", "--no-build")
             self.wait_healthy()
-        except BaseException:
+        except BaseException as error:
+            said = self.compose("logs", "--no-color", "--tail", "15")
             self.close()
-            raise
+            raise RuntimeError(f"the stack did not start; it said: {said}") from error
         return self
 
     def __exit__(self, *exc_info: object) -> None:
