@@ -26,12 +26,14 @@ __all__ = [
     "modify_request",
     "number_of",
     "read_result",
+    "rename_request",
     "result",
 ]
 
-_BIND, _MODIFY, _ADD, _DELETE = 0x60, 0x66, 0x68, 0x4A
+_BIND, _MODIFY, _ADD, _DELETE, _RENAME = 0x60, 0x66, 0x68, 0x4A, 0x6C
 UNBIND = b"\x42\x00"  # section 4.3; nothing answers it
-_ANSWERS = {_BIND: 0x61, _MODIFY: 0x67, _ADD: 0x69, _DELETE: 0x6B}
+_ANSWERS = {_BIND: 0x61, _MODIFY: 0x67, _ADD: 0x69, _DELETE: 0x6B, _RENAME: 0x6D}
+_TRUE = b"\x01\x01\xff"  # a BOOLEAN
 _VERSION, _SIMPLE = 3, 0x80
 _RESULT = [ber.ENUMERATED, ber.OCTETS, ber.OCTETS]
 _OPERATIONS = {Operation.ADD: 0, Operation.DELETE: 1, Operation.REPLACE: 2}
@@ -94,6 +96,11 @@ def add_request(dn: str, attributes: Mapping[str, Sequence[str]]) -> bytes:
 def delete_request(dn: str) -> bytes:
     """Write a delete request (section 4.8)."""
     return ber.element(dn.encode(), _DELETE)
+
+
+def rename_request(dn: str, rdn: str) -> bytes:
+    """Write a request for another RDN in the place of the old one (modify DN, section 4.9)."""
+    return ber.sequence(ber.element(dn.encode()), ber.element(rdn.encode()), _TRUE, tag=_RENAME)
 
 
 def _attribute(name: str, values: Iterable[str]) -> bytes:

@@ -13,11 +13,11 @@ from ldapdb.connection.answers import EVERYTHING, RootDSE, part_of, partial, sea
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS, result_error
 from ldapdb.connection.session import Answer, Session
-from ldapdb.dn import DN
+from ldapdb.dn import DN, RDN
 from ldapdb.entries import OBJECT_CLASS, Entry, Modification
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter
-from ldapdb.messages import add_request, delete_request, modify_request
+from ldapdb.messages import add_request, delete_request, modify_request, rename_request
 from ldapdb.searching import BASE, LEVEL, NO_ATTRIBUTES, SUBTREE, Page, Search
 
 __all__ = ["Call"]
@@ -381,6 +381,16 @@ class Call:
             By the server's result code.
         """
         self._write(dn, "deleting", delete_request(str(dn)))
+
+    def rename(self, dn: DN, rdn: RDN) -> None:
+        """Give an entry another RDN, where it is; the old one's values go.
+
+        Raises
+        ------
+        NoSuchEntry, EntryExists, AccessDenied
+            By the server's result code.
+        """
+        self._write(dn, "renaming", rename_request(str(dn), str(DN((rdn,)))))
 
     def _write(self, dn: DN, doing: str, request: bytes) -> None:
         def use(session: Session, deadline: Deadline) -> None:

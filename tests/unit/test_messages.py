@@ -12,6 +12,7 @@ from ldap3.operation.add import add_operation
 from ldap3.operation.bind import bind_operation
 from ldap3.operation.delete import delete_operation
 from ldap3.operation.modify import modify_operation
+from ldap3.operation.modifyDn import modify_dn_operation
 from ldap3.operation.unbind import unbind_operation
 from ldap3.protocol import rfc4511
 from pyasn1.codec.ber import encoder
@@ -70,6 +71,13 @@ def test_a_delete_request_is_as_ldap3_writes_it(dn: str) -> None:
     assert ours(messages.delete_request(dn)) == theirs("delRequest", delete_operation(dn))
 
 
+@given(dn=TEXT, rdn=TEXT)
+def test_a_rename_request_is_as_ldap3_writes_it(dn: str, rdn: str) -> None:
+    """But for TRUE, which ldap3 writes as 01 and RFC 4511, section 5.1, as FF."""
+    wanted = theirs("modDNRequest", modify_dn_operation(dn, rdn))
+    assert ours(messages.rename_request(dn, rdn)) == wanted[:-1] + b"\xff"
+
+
 @given(
     dn=TEXT.filter(bool),
     password=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
@@ -88,6 +96,7 @@ ANSWERS = {
     "modifyResponse": (rfc4511.ModifyResponse, messages.modify_request("", [])),
     "addResponse": (rfc4511.AddResponse, messages.add_request("", {})),
     "delResponse": (rfc4511.DelResponse, messages.delete_request("")),
+    "modDNResponse": (rfc4511.ModifyDNResponse, messages.rename_request("", "")),
 }
 
 
