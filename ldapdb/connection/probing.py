@@ -6,7 +6,7 @@ Each function is one operation on one session, for :meth:`Directory.run`.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -14,15 +14,13 @@ from ldapdb import ber
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.session import Answer, Session
 from ldapdb.dn import DN
-from ldapdb.entries import OBJECT_CLASS
-from ldapdb.messages import Result, add_request, delete_request
+from ldapdb.messages import Result, delete_request
 from ldapdb.searching import Search
 
 __all__ = [
     "ASSERTION",
     "EFFECTIVE_RIGHTS",
     "Security",
-    "add_without_doing",
     "delete_if",
     "rights_of",
     "search_once",
@@ -31,9 +29,6 @@ __all__ = [
 
 ASSERTION = "1.3.6.1.1.12"  # RFC 4528
 EFFECTIVE_RIGHTS = "1.3.6.1.4.1.42.2.27.9.5.2"  # draft-ietf-ldapext-acl-model
-# OpenLDAP's, draft-zeilenga-ldap-noop: checks all and does nothing. It is not listed in the
-# root DSE. A server that does not know it refuses, because it is critical.
-_NO_OPERATION = "1.3.6.1.4.1.4203.666.5.2"
 _CONTROLS, _BOOLEAN, _TRUE = 0xA0, 0x01, b"\xff"
 
 
@@ -89,24 +84,6 @@ def rights_of(session: Session, deadline: Deadline, search: Search, dn: str) -> 
     value = ber.element(f"dn: {dn}".encode())
     control = _critical(EFFECTIVE_RIGHTS, value)
     return session.search_together(deadline, (search,), control)[0]
-
-
-def add_without_doing(
-    session: Session,
-    deadline: Deadline,
-    dn: DN,
-    object_classes: Sequence[str],
-    attributes: Mapping[str, Sequence[str]],
-) -> Result:
-    """Ask OpenLDAP what it would answer to an addition, which it does not make.
-
-    Returns
-    -------
-    Result
-        16654 if all was well.
-    """
-    request = add_request(str(dn), {OBJECT_CLASS: object_classes, **attributes})
-    return session.exchange(deadline, request, controls=_controls(_critical(_NO_OPERATION)))
 
 
 def delete_if(session: Session, deadline: Deadline, dn: DN, assertion: bytes) -> Result:

@@ -52,13 +52,21 @@ class Tools:
 
     def configure(self, *lines: str) -> str:
         """Write a change of the database's entry in OpenLDAP's cn=config, found by its suffix."""
-        find = shlex.join(
-            ["-LLL", "-o", "ldif-wrap=no", "-b", "cn=config", f"(olcSuffix={self._context})", "dn"]
-        )
         record = shlex.join(["changetype: modify", *lines])
+        return f"{self._find}; printf '%s\\n' \"dn: $db\" {record} | ldapmodify {_AS_ROOT}"
+
+    def limit_first(self, limits: str) -> str:
+        """Write how OpenLDAP gets limits before all others, which stay.
+
+        All are written anew: slapd 2.5.13 shows one that is inserted where it was put, and
+        until its next start heeds those from before first.
+        """
+        record = shlex.join(["changetype: modify", "replace: olcLimits", f"olcLimits: {limits}"])
         return (
-            f"db=$(ldapsearch {_AS_ROOT} {find} | sed -n 's/^dn: //p'); "
-            f"printf '%s\\n' \"dn: $db\" {record} | ldapmodify {_AS_ROOT}"
+            f"{self._find}; {{ printf '%s\\n' \"dn: $db\" {record}; "
+            f'ldapsearch {_AS_ROOT} -LLL -o ldif-wrap=no -b "$db" -s base olcLimits | '
+            "sed -n 's/^olcLimits: {[0-9]*}/olcLimits: /p; /^olcLimits::/p'; } | "
+            f"ldapmodify {_AS_ROOT}"
         )
 
     def load(self, name: str, *, carry_on: bool = False) -> str:
@@ -98,18 +106,21 @@ class Tools:
 
     def add_syncprov(self) -> str:
         """Write how OpenLDAP is made to tell of its changes: its overlay, and the module of it."""
-        find = shlex.join(
-            ["-LLL", "-o", "ldif-wrap=no", "-b", "cn=config", f"(olcSuffix={self._context})", "dn"]
-        )
         module = ["dn: cn=module{0},cn=config", "changetype: modify", "add: olcModuleLoad"]
         module += ["olcModuleLoad: syncprov", ""]
         classes = ["objectClass: olcOverlayConfig", "objectClass: olcSyncProvConfig"]
         overlay = ["changetype: add", *classes, "olcOverlay: syncprov"]
         return (
-            f"db=$(ldapsearch {_AS_ROOT} {find} | sed -n 's/^dn: //p'); "
-            f"printf '%s\\n' {shlex.join(module)} \"dn: olcOverlay=syncprov,$db\" "
+            f"{self._find}; printf '%s\\n' {shlex.join(module)} \"dn: olcOverlay=syncprov,$db\" "
             f"{shlex.join(overlay)} | ldapmodify -c {_AS_ROOT}"
         )
+
+    @property
+    def _find(self) -> str:
+        """Find the database's entry in OpenLDAP's cn=config by its suffix."""
+        words = ["-LLL", "-o", "ldif-wrap=no", "-b", "cn=config"]
+        find = shlex.join([*words, f"(olcSuffix={self._context})", "dn"])
+        return f"db=$(ldapsearch {_AS_ROOT} {find} | sed -n 's/^dn: //p')"
 
     @property
     def _account(self) -> str:

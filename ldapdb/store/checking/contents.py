@@ -122,7 +122,7 @@ def _lift_limits(visit: Visit) -> str:
     if visit.vendor is OPENLDAP:
         who = f'dn.exact="{visit.account}"' if visit.account else "*"
         limits = "size.soft=unlimited size.hard=unlimited size.prtotal=unlimited time=unlimited"
-        return visit.tools.configure("add: olcLimits", f"olcLimits: {{0}}{who} {limits}")
+        return visit.tools.limit_first(f"{who} {limits}")
     if visit.vendor is DS389:
         lines = [
             line

@@ -55,7 +55,12 @@ def check_schema(visit: Visit) -> Iterator[Finding]:
     if len(missing) == len(wanted):
         subschema = visit.call().root_dse().subschema
         text = f"our definitions are not there, or this account may not read '{subschema}'"
-        yield problem(_CHECK, visit.uri, text, visit.tools.load(visit.vendor.schema_file))
+        yield problem(
+            _CHECK,
+            visit.uri,
+            text,
+            visit.tools.load(visit.vendor.schema_file.removeprefix("ldif/")),
+        )
     elif missing or old:
         text = "; ".join([f"{name} is missing" for name in missing] + old)
         yield problem(_CHECK, visit.uri, f"not as {visit.vendor.schema_file} has it: {text}",
@@ -68,7 +73,7 @@ def check_schema(visit: Visit) -> Iterator[Finding]:
 def _renew(visit: Visit) -> str:
     if visit.vendor is OPENLDAP:
         return visit.tools.replace_schema()
-    return visit.tools.load(visit.vendor.schema_file)
+    return visit.tools.load(visit.vendor.schema_file.removeprefix("ldif/"))
 
 
 def _shipped(visit: Visit, *, in_entries: bool) -> dict[str, Definition]:

@@ -10,10 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb.connection.probing import add_without_doing, rights_of, search_once
+from ldapdb.connection.probing import rights_of, search_once
 from ldapdb.dn import DN
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, IMAGE, MEMBER, Modification, Operation
-from ldapdb.errors import LDAPDBError, NoSuchEntry
+from ldapdb.entries import (
+    APPLICATION_CLASS,
+    DESCRIPTION,
+    GRANT_CLASS,
+    IMAGE,
+    MEMBER,
+    Modification,
+    Operation,
+)
+from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.filters import present
 from ldapdb.searching import BASE, NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.checking.clocks import judge_clock
@@ -26,8 +34,7 @@ from ldapdb.vendors import ACTIVE_DIRECTORY, DS389, OPENLDAP
 __all__ = ["check_writing", "write_and_remove"]
 
 _CHECK = "writing"
-_WOULD_DO = 16654
-_SUCCESS, _NO_RIGHT, _UNKNOWN_CONTROL, _REFERRAL = 0, 50, 12, 10
+_SUCCESS = 0
 _SEEN_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 _CREATED = "createTimestamp"
 
@@ -50,7 +57,7 @@ def check_writing(visit: Visit, *, is_needed: bool) -> Iterator[Finding]:
     for base, object_class in bases:
         refusal = _ASKING[visit.vendor.name](visit, base, object_class)
         if refusal is None:
-            text = f"the server does not say what this account may write below '{base.dn}'"
+            text = f"nothing is there yet below '{base.dn}' by which to tell what we may write"
             yield unchecked(_CHECK, visit.uri, text, "ldapdb check --write")
         elif not refusal:
             yield ok(_CHECK, visit.uri, f"the server says that we may, below '{base.dn}'")
@@ -68,20 +75,26 @@ def check_writing(visit: Visit, *, is_needed: bool) -> Iterator[Finding]:
 
 
 def _ask_openldap(visit: Visit, base: Base, object_class: str) -> Optional[str]:
-    dn, classes, attributes = _scratch(visit, base, object_class)
-    result = visit.run(
-        lambda session, deadline: add_without_doing(session, deadline, dn, classes, attributes)
-    )
-    if result.code in (_WOULD_DO, _SUCCESS):
-        return ""
-    if result.code == _UNKNOWN_CONTROL:
+    """Take a value out of an entry that it does not have, which rights are asked for first.
+
+    Not by the no-op control: slapd 2.5.13 keeps in memory which attributes an addition would
+    have made known to the database, and writes later entries that it cannot read any more.
+    """
+    wanted = visit.profile.notation.carrying(object_class)
+    search = Search(str(base.dn), SUBTREE, wanted, NO_ATTRIBUTES, Page(1))
+    entries = visit.run(partial(search_once, search=search))[0]
+    if not entries:
         return None
-    said = f' It says: "{result.said}"' if result.said else ""
-    if result.code == _NO_RIGHT:
-        return f"this account may not add entries below '{base.dn}'.{said}".rstrip(".")
-    if result.code == _REFERRAL:
-        return "the server is a consumer, which takes no changes; set write_uri to the provider"
-    return f"an entry below '{base.dn}' would be refused with result code {result.code}.{said}"
+    dn = DN.parse(entries[0].dn)
+    nobody = str(base.dn.child("cn", f"ldapdb-check-{secrets.token_hex(6)}"))
+    attribute = MEMBER if object_class == GRANT_CLASS else DESCRIPTION
+    try:
+        visit.call().modify(dn, [Modification(Operation.DELETE, attribute, (nobody,))])
+    except NoSuchValue:
+        return ""
+    except AccessDenied as error:
+        return str(error)
+    return ""
 
 
 def _ask_389ds(visit: Visit, base: Base, object_class: str) -> Optional[str]:

@@ -1,0 +1,558 @@
+"""``ldapdb check``: each line, on a real server that really has the fault, and its remedy."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from ldapdb.embedded import ldif_folder
+from ldapdb.store.checking import Finding, Level, check, worst
+from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.checking.writing import write_and_remove
+from support import Directory
+from support.cluster import Cluster
+from support.openldap import Another, Private
+
+pytestmark = pytest.mark.live(
+    "openldap", reason="the faults of others are the same findings; slapd is set up in a moment"
+)
+
+everywhere = pytest.mark.live("openldap", "389ds", "ad", stock=True)
+
+_FINE = (Level.OK, Level.NOT_CHECKED)
+_READER = "uid=reader,ou=people,dc=example,dc=org"
+_ALL_READ = (
+    "olcAccess: to attrs=userPassword by self =xw by anonymous auth by * none\n"
+    "olcAccess: to * by users read by * none\n"
+)
+
+
+def look(directory: Directory, *, write: bool = False, **settings: Any) -> list[Finding]:
+    return list(check(directory.settings(**settings), ldif_folder(), write=write))
+
+
+def of(found: Sequence[Finding], name: str) -> list[Finding]:
+    return [each for each in found if each.check == name]
+
+
+def only(found: Sequence[Finding], name: str, level: Level) -> Finding:
+    """Return the only line of a check, which is to be of this level."""
+    [line] = of(found, name)
+    assert line.level is level, line
+    return line
+
+
+def bad(found: Sequence[Finding]) -> list[str]:
+    return sorted({each.check for each in found if each.level not in _FINE})
+
+
+def apply(directory: Directory, finding: Finding) -> None:
+    """Run a remedy as it was told, on this server and with its administrator's password."""
+    server: Any = directory.server
+    command = finding.remedy.replace("ldapi:///", getattr(server, "socket_uri", ""))
+    command = command.replace(" -x -W -D ", f" -x -w {server.password} -D ")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+
+
+def as_reader(directory: Directory) -> dict[str, Any]:
+    """Add an account that may do what everybody may who has logged in, and what it may change."""
+    directory.person("reader", attributes={"userPassword": ["reads-only"]})
+    directory.application("simphony/mayavi:1")
+    directory.granted("any", images=["simphony/mayavi:1"])
+    return {"bind_dn": directory.dn_of("reader"), "bind_password": "reads-only"}
+
+
+def as_root(server: Any) -> dict[str, Any]:
+    """Log in as the owner of the server's socket, who reads its configuration."""
+    return {
+        "uri": server.socket_uri,
+        "bind": "external",
+        "bind_dn": None,
+        "bind_password": None,
+    }
+
+
+def configure(directory: Private, *lines: str) -> None:
+    """Change the entry of the database in the configuration."""
+    record = "\n".join(["dn: olcDatabase={1}mdb,cn=config", "changetype: modify", *lines, ""])
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", directory.server.socket_uri]
+    done = subprocess.run(command, input=record, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# --- a sound directory
+
+
+@everywhere
+def test_a_sound_directory_has_no_warning_and_nothing_is_left_in_it(
+    directory: Directory, tmp_path: Path
+) -> None:
+    """Every server says so of itself: also by a write, of which no trace stays."""
+    alice = directory.person("alice")
+    directory.group("team", alice)
+    directory.application("simphony/mayavi:1")
+    directory.granted("one", images=["simphony/mayavi:1"], members=[alice])
+    before = directory.below(directory.base_dn)
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text(directory.server.password)
+    given: dict[str, Any] = {"bind_password": None, "bind_password_file": password}
+    found = look(directory, write=True, **given)
+    assert bad(found) == [], [each for each in found if each.level not in _FINE]
+    assert {each.subject for each in found} == {"all", directory.server.uri}
+    assert directory.below(directory.base_dn) == before
+    assert only(found, "reading users", Level.OK).text.startswith("1 below")
+    assert only(found, "write", Level.OK)
+    assert [each.level for each in of(found, "writing")] == [Level.OK, Level.OK]
+    assert Level.OK in {each.level for each in of(found, "clock")}
+    said = only(found, "schema", Level.NOT_CHECKED if directory.stock else Level.OK)
+    assert ("stock" in said.text) == directory.stock
+    assert all(each.remedy for each in found if each.level is Level.NOT_CHECKED) or directory.stock
+
+
+# --- the command
+
+
+def run(private: Private, monkeypatch: pytest.MonkeyPatch, *options: str, **settings: Any) -> int:
+    from ldapdb.cli import run as run_command
+
+    for name, value in private.database_kwargs(**settings).items():
+        monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+    return run_command(["check", *options])
+
+
+def test_the_exit_code_is_that_of_the_worst_line(
+    private: Private, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private.person("alice")
+    assert run(private, monkeypatch) == 0  # the password is in the environment: a warning
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("warning\tsettings\tbind_password: ")
+    assert lines[1].startswith("\tremedy\t")
+    assert run(private, monkeypatch, "--strict") == 1
+    capsys.readouterr()
+    assert run(private, monkeypatch, "--json", bind_password="wrong") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [each["check"] for each in found] == ["settings", "account"]
+    assert set(found[0]) == {"check", "subject", "level", "text", "remedy"}
+    assert found[1]["level"] == "problem"
+    assert "wrong" not in json.dumps(found)
+    assert run(private, monkeypatch, uri="ldap://127.0.0.1:9") == 3
+    assert run(private, monkeypatch, "--unknown") == 2
+    assert run(private, monkeypatch, vendor="novell") == 2
+
+
+def test_every_server_is_looked_at_though_one_is_down_and_another_is_silent(
+    private: Private, another_directory: Another
+) -> None:
+    """None is waited for longer than the settings say."""
+    import signal
+
+    private.person("alice")
+    with another_directory() as silent:
+        silent.server.signal(signal.SIGSTOP)
+        uris = ["ldap://127.0.0.1:9", silent.server.uri, private.server.uri]
+        began = time.monotonic()
+        found = look(private, uri=",".join(uris), connect_timeout_seconds=0.3)
+        seconds = time.monotonic() - began
+        silent.server.signal(signal.SIGCONT)
+    servers = {each.subject: each for each in of(found, "server")}
+    assert [servers[uri].level for uri in uris] == [Level.PROBLEM, Level.PROBLEM, Level.OK]
+    assert servers[uris[0]].remedy == "nc -vz -w 3 127.0.0.1 9"
+    assert only(found, "schema", Level.OK).subject == uris[2]
+    assert seconds < 2
+
+
+# --- settings and TLS
+
+
+def test_settings_against_advice_are_told(private: Private, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("secret")
+    password.chmod(0o644)
+    given: dict[str, Any] = {"bind_password": None, "bind_password_file": password}
+    found = look(private, allow_plaintext=True, cache_ttl_seconds=0, **given)
+    told = {each.subject: each.level for each in of(found, "settings")}
+    assert told == {
+        "allow_plaintext": Level.WARNING,
+        "cache_ttl_seconds": Level.WARNING,
+        "bind_password_file": Level.PROBLEM,
+    }
+    apply(private, next(each for each in found if each.subject == "bind_password_file"))
+    assert password.stat().st_mode & 0o777 == 0o600
+
+
+def _certified(folder: Path, authority: trustme.CA, **more: Any) -> dict[str, Path]:
+    issued = authority.issue_cert("localhost", **more)
+    issued.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    issued.private_key_pem.write_to_path(folder / "server.key")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return {"certificate": folder / "server.pem", "key": folder / "server.key"}
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(29.5, Level.WARNING), (31.5, Level.OK), (-1, Level.PROBLEM)]
+)
+def test_a_certificate_that_ends_soon_is_told(
+    days: float, level: Level, another_directory: Another, tmp_path: Path
+) -> None:
+    ends = datetime.now(timezone.utc) + timedelta(days=days)
+    authority = trustme.CA()
+    begins = ends - timedelta(days=90)
+    made = _certified(tmp_path, authority, not_before=begins, not_after=ends)
+    with another_directory(**made) as directory:
+        tls: dict[str, Any] = {"uri": directory.server.tls_uri, "ca_file": tmp_path / "ca.pem"}
+        line = only(look(directory, **tls), "tls", level)
+    assert ("expired" if days < 0 else f"{int(days)} days more") in line.text
+    if level is not Level.OK:
+        assert line.remedy.startswith("openssl s_client -connect localhost:")
+
+
+def test_an_authority_that_is_not_trusted_is_told(
+    another_directory: Another, tmp_path: Path
+) -> None:
+    with another_directory(**_certified(tmp_path, trustme.CA())) as directory:
+        trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+        tls: dict[str, Any] = {"uri": directory.server.tls_uri, "ca_file": tmp_path / "other.pem"}
+        found = look(directory, **tls)
+        line = only(found, "tls", Level.PROBLEM)
+        assert "not trusted" in line.text
+        assert of(found, "account") == []
+        shown = subprocess.run(
+            ["bash", "-c", line.remedy], capture_output=True, text=True, check=True
+        )
+    assert "localhost" in shown.stdout
+
+
+# --- rights
+
+
+def test_what_may_not_be_read_is_told_and_the_remedy_opens_it(another_directory: Another) -> None:
+    hidden = 'olcAccess: to dn.children="ou=grants,ou=remoteapp,dc=example,dc=org" by * none\n'
+    with another_directory(access=hidden + _ALL_READ) as directory:
+        reader = as_reader(directory)
+        line = only(look(directory, **reader), "reading grants", Level.PROBLEM)
+        assert "shown none of them" in line.text
+        apply(directory, line)
+        found = look(directory, **reader)
+        assert only(found, "reading grants", Level.OK).text.startswith("1 below")
+        assert bad(found) == ["settings", "writing"]
+
+
+def test_what_may_not_be_written_is_told_and_the_remedies_open_it(
+    another_directory: Another,
+) -> None:
+    """Without --write it is a warning: a host that only reads needs no such right."""
+    with another_directory(access=_ALL_READ) as directory:
+        reader = as_reader(directory)
+        asked = of(look(directory, **reader), "writing")
+        assert [each.level for each in asked] == [Level.WARNING, Level.WARNING]
+        assert of(look(directory, read_only=True, **reader), "writing")[0].level is Level.OK
+        found = look(directory, write=True, **reader)
+        assert only(found, "write", Level.PROBLEM)
+        asked = of(found, "writing")
+        assert [each.level for each in asked] == [Level.PROBLEM, Level.PROBLEM]
+        for line in asked:
+            apply(directory, line)
+        assert bad(look(directory, write=True, **reader)) == ["settings"]
+
+
+def test_passwords_of_others_that_are_shown_are_told_and_the_remedy_hides_them(
+    another_directory: Another,
+) -> None:
+    wide = "olcAccess: to * by users read by anonymous auth\n"
+    with another_directory(access=wide) as directory:
+        reader = as_reader(directory)
+        own = only(look(directory, **reader), "passwords", Level.OK)
+        assert "nobody's" in own.text
+        directory.person("alice", attributes={"userPassword": ["Hidden-1"]})
+        found = look(directory, **reader)
+        line = only(found, "passwords", Level.WARNING)
+        assert "uid=alice" in line.text
+        assert not any("Hidden-1" in each.text for each in found)
+        apply(directory, line)
+        assert only(look(directory, **reader), "passwords", Level.OK)
+
+
+def test_what_is_seen_without_logging_in_is_told_and_the_remedy_hides_it(
+    another_directory: Another,
+) -> None:
+    """Grants are a warning, licences a problem."""
+    with another_directory(access="olcAccess: to * by users write by * read\n") as directory:
+        directory.granted("free", images=["simphony/mayavi:1"])
+        assert only(look(directory), "anonymous", Level.WARNING)
+        directory.granted("paid", images=["simphony/paid:1"], licence="27000@licence")
+        line = only(look(directory), "anonymous", Level.PROBLEM)
+        assert "27000" not in line.text
+        apply(directory, line)
+        assert only(look(directory), "anonymous", Level.OK)
+
+
+@pytest.mark.live("389ds", reason="the rights that this server tells")
+def test_389ds_tells_what_may_be_written_and_the_remedies_open_it(directory: Directory) -> None:
+    reader = as_reader(directory)
+    suffix = 'aci: (targetattr="*")(version 3.0; acl "all read"; allow (read,search,compare) '
+    directory.change(directory.suffix, "add: aci", f'{suffix}userdn="ldap:///all";)')
+    try:
+        asked = of(look(directory, write=True, **reader), "writing")
+        assert [each.level for each in asked] == [Level.PROBLEM, Level.PROBLEM]
+        for line in asked:
+            apply(directory, line)
+        found = look(directory, write=True, **reader)
+        assert [each.level for each in of(found, "writing")] == [Level.OK, Level.OK]
+        assert only(found, "write", Level.OK)
+        assert only(found, "passwords", Level.OK)
+    finally:
+        for dn in (directory.suffix, *_bases(directory)):
+            directory.change(dn, "delete: aci")
+
+
+def _bases(directory: Directory) -> list[str]:
+    return [f"ou={name},{directory.base_dn}" for name in ("applications", "grants")]
+
+
+@pytest.mark.live("ad", reason="the rights that this server tells")
+def test_active_directory_tells_what_may_be_written(directory: Directory) -> None:
+    directory.person("reader")
+    admin: Any = directory.server
+    admin.tool("samba-tool", "user", "setpassword", "reader", "--newpassword=Reads-only-1")
+    reader = {"bind_dn": directory.dn_of("reader"), "bind_password": "Reads-only-1"}
+    found = look(directory, write=True, **reader)
+    assert [each.level for each in of(found, "writing")] == [Level.PROBLEM, Level.PROBLEM]
+    assert only(found, "write", Level.PROBLEM)
+    assert only(found, "passwords", Level.OK)
+
+
+# --- what the server has
+
+
+def test_a_schema_that_is_missing_is_told_and_the_remedy_loads_it(
+    another_directory: Another,
+) -> None:
+    with another_directory(schema=False) as directory:
+        directory.person("alice")
+        line = only(look(directory), "schema", Level.PROBLEM)
+        assert "not there" in line.text
+        apply(directory, line)
+        assert bad(look(directory)) == ["settings"]
+
+
+def test_a_schema_that_is_old_is_told_and_the_remedy_renews_it(private: Private) -> None:
+    """In use, with an attribute less and another one that may have several values."""
+    private.person("alice")
+    private.granted("one", images=["simphony/mayavi:1"])
+    base, path = "cn={4}remoteapp,cn=schema,cn=config", ldif_folder() / "openldap" / "schema.ldif"
+    text = path.read_text(encoding="utf-8").replace("\n  SINGLE-VALUE )", " )", 1)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    start, middle = (
+        next(i for i, line in enumerate(lines) if line.startswith(name))
+        for name in ("olcAttributeTypes", "olcObjectClasses")
+    )
+    record = [f"dn: {base}", "changetype: modify", "replace: olcObjectClasses"]
+    classes = "\n".join(lines[middle:]).replace("remoteAppVolume $\n", "")
+    record += [classes, "-", "replace: olcAttributeTypes", *lines[start:middle], ""]
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", private.server.socket_uri]
+    subprocess.run(command, input="\n".join(record), text=True, check=True, capture_output=True)
+    line = only(look(private), "schema", Level.PROBLEM)
+    assert "remoteAppLicense: SINGLE-VALUE is absent instead of there" in line.text
+    assert "remoteAppGrant: MAY is" in line.text
+    apply(private, line)
+    assert bad(look(private)) == ["settings"]
+
+
+def test_an_index_that_is_missing_is_told_and_the_remedy_makes_it(private: Private) -> None:
+    """Where the account may read the configuration."""
+    private.person("alice")
+    root = as_root(private.server)
+    assert only(look(private, **root), "indexes", Level.OK)
+    configure(private, "replace: olcDbIndex", "olcDbIndex: objectClass,entryUUID eq,pres",
+              "olcDbIndex: member,remoteAppImage pres,eq", "olcDbIndex: cn eq")  # fmt: skip
+    line = only(look(private, **root), "indexes", Level.WARNING)
+    assert line.text.startswith("uid has no index")
+    apply(private, line)
+    assert only(look(private, **root), "indexes", Level.OK)
+
+
+@pytest.mark.slow
+def test_a_search_that_no_index_serves_is_slow(private: Private) -> None:
+    """Where the configuration is hidden, the time tells; it is judged by what a call may take."""
+    private.person("alice")
+    private.server.halt()
+    crowd = "".join(
+        f"dn: uid=p{number},{private.users_base}\nobjectClass: inetOrgPerson\ncn: p\nsn: p\n\n"
+        for number in range(20_000)
+    )
+    private.server._add(1, crowd)
+    private.server.run()
+    given: dict[str, Any] = {
+        "operation_timeout_seconds": 0.3,
+        "connect_timeout_seconds": 0.3,
+        "users_filter": "(&(objectClass=person)(!(sn=p)))",
+    }
+    assert only(look(private, **given), "searching a user's name", Level.OK)
+    configure(private, "replace: olcDbIndex", "olcDbIndex: objectClass,entryUUID,member eq")
+    [line] = of(look(private, **given), "searching a user's name")
+    assert line.level in (Level.WARNING, Level.PROBLEM)
+    assert "as if all entries were read" in line.text
+
+
+def test_a_size_limit_that_the_directory_outgrows_is_told_and_the_remedy_lifts_it(
+    another_directory: Another,
+) -> None:
+    with another_directory(access=_ALL_READ) as directory:
+        reader = as_reader(directory)
+        for number in range(5):
+            directory.person(f"p{number}")
+        configure(directory, "add: olcLimits", "olcLimits: users size.soft=3 size.hard=3")
+        line = only(look(directory, page_size=2, **reader), "reading users", Level.PROBLEM)
+        assert "size limit" in line.text
+        apply(directory, line)
+        line = only(look(directory, page_size=2, **reader), "reading users", Level.OK)
+        assert "6 below" in line.text
+        assert "3 pages of 2" in line.text
+
+
+def test_a_base_that_is_missing_is_told(private: Private) -> None:
+    private.delete(f"ou=grants,{private.base_dn}")
+    line = next(each for each in of(look(private), "tree") if each.level is Level.PROBLEM)
+    assert "grants_base" in line.text
+    assert line.remedy == "ldapdb init"
+
+
+def test_a_directory_without_users_is_told(private: Private) -> None:
+    assert "users_filter" in only(look(private), "reading users", Level.PROBLEM).text
+
+
+def test_a_watch_that_has_to_ask_is_told_and_the_remedy_lets_the_server_tell(
+    private: Private,
+) -> None:
+    private.person("alice")
+    line = only(look(private, watch=True), "watch", Level.WARNING)
+    apply(private, line)
+    assert "as they happen" in only(look(private, watch=True), "watch", Level.OK).text
+    assert "content synchronisation" in only(look(private), "watch", Level.OK).text
+
+
+@pytest.mark.parametrize(("apart", "level"), [(-20, Level.WARNING), (400, Level.PROBLEM)])
+def test_a_clock_that_is_wrong_is_told_by_what_is_written(
+    apart: float, level: Level, private: Private
+) -> None:
+    private.person("alice")
+    settings = private.settings()
+    found = list(check(settings, ldif_folder(), write=True, clock=lambda: time.time() + apart))
+    hidden, told = of(found, "clock")
+    assert (hidden.level, hidden.remedy) == (Level.NOT_CHECKED, "ldapdb check --write")
+    assert told.level is level
+    assert f"{abs(apart) - 1} s apart" in told.text or f"{abs(apart)} s apart" in told.text
+
+
+def test_an_interrupt_leaves_nothing_of_the_entry_that_was_written(private: Private) -> None:
+    settings = private.settings()
+    visit = Visit(settings, private.server.uri, ldif_folder())
+    calls = itertools.count()
+    seen: list[list[str]] = []
+
+    def clock() -> float:
+        if next(calls):  # the entry is there now
+            seen.append(private.below(f"ou=grants,{private.base_dn}"))
+            raise KeyboardInterrupt
+        return time.time()
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_remove(visit, [], clock)
+    visit.close()
+    assert len(seen[0]) == 1
+    assert private.below(f"ou=grants,{private.base_dn}") == []
+
+
+# --- several servers
+
+
+@pytest.mark.slow
+def test_replicas_that_lag_and_providers_that_lose_grants_are_told() -> None:
+    """Delta-syncrepl is well, plain is not; a consumer that does not follow is told."""
+    with Cluster() as cluster:
+        cluster.add_person("alice")
+        cluster.wait_in_step()
+        directory = _of(cluster)
+        uris = [each.uri for each in cluster.servers]
+        found = look(directory, write=True, uri=",".join(uris), write_uri=",".join(uris[:2]))
+        lines = of(found, "replication")
+        assert {each.level for each in lines} == {Level.OK}
+        assert sum("was written" in each.text for each in lines) == 2
+        assert [each.level for each in of(found, "two providers")] == [Level.NOT_CHECKED] * 2
+        sockets = ",".join(each.socket_uri for each in cluster.providers)
+        root: dict[str, Any] = {**as_root(cluster.providers[0]), "uri": sockets, "write_uri": None}
+        two = of(look(directory, **root), "two providers")
+        assert [each.level for each in two] == [Level.OK, Level.OK]
+        _follow_plainly(cluster.providers[1])
+        two = of(look(directory, **root), "two providers")
+        assert [each.level for each in two] == [Level.OK, Level.PROBLEM]
+        name, _, value = two[1].remedy.removeprefix("export ").partition("=")
+        assert name == "LDAPDB_WRITE_URI"
+        assert of(look(directory, **{**root, "write_uri": value}), "two providers") == []
+        _follow_nobody(cluster.consumer)
+        cluster.add_person("bob")
+        found = look(directory, uri=",".join(uris), write_uri=uris[0])
+        states = {each.subject: each.level for each in of(found, "replication")}
+        assert states[uris[0]] is Level.OK
+        assert states[uris[2]] is Level.WARNING
+        later = check(
+            directory.settings(uri=",".join(uris)), ldif_folder(), clock=lambda: time.time() + 90
+        )
+        states = {each.subject: each.level for each in of(list(later), "replication")}
+        assert states[uris[2]] is Level.PROBLEM
+
+
+def _of(cluster: Cluster) -> Any:
+    class Settings:
+        @staticmethod
+        def settings(**given: Any) -> Any:
+            from ldapdb.settings import load
+
+            return load(**cluster.database_kwargs(**given))
+
+    return Settings()
+
+
+def _configure(server: Any, *lines: str) -> None:
+    record = "\n".join(["dn: olcDatabase={1}mdb,cn=config", "changetype: modify", *lines, ""])
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", server.socket_uri]
+    subprocess.run(command, input=record, capture_output=True, text=True, check=True)
+
+
+def _follow_plainly(server: Any) -> None:
+    other = server.follows[0]
+    _configure(
+        server,
+        "replace: olcSyncrepl",
+        f'olcSyncrepl: rid=001 provider={other.uri} searchbase="{server.suffix}" '
+        f'type=refreshAndPersist retry="1 +" bindmethod=simple binddn="{server.admin_dn}" '
+        f"credentials={server.password}",
+    )
+
+
+def _follow_nobody(server: Any) -> None:
+    _configure(
+        server,
+        "replace: olcSyncrepl",
+        f'olcSyncrepl: rid=001 provider=ldap://127.0.0.1:9 searchbase="{server.suffix}" '
+        'type=refreshAndPersist retry="60 +" bindmethod=simple',
+    )
+
+
+def test_levels_are_ordered_from_good_to_bad() -> None:
+    lines = [Finding("a", "b", level, "") for level in Level]
+    assert worst(lines) is Level.PROBLEM
+    assert worst(lines[:2]) is Level.NOT_CHECKED
+    assert worst([]) is Level.OK
