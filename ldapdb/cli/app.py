@@ -10,6 +10,7 @@ from ldapdb.cli.completion import complete_images, complete_users
 from ldapdb.cli.lazily import SuggestingGroup
 from ldapdb.cli.options import example, opened_store, with_forms, with_json, with_policy
 from ldapdb.cli.output import Form, policy_fields, print_json, print_table
+from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
 from ldapdb.model import Policy, mapping_id
 
@@ -30,11 +31,12 @@ def app() -> None:
     help="See first that the local Docker engine has the image.",
 )
 @with_json
-def create_application(*, image: str, verify: bool, as_json: bool) -> None:
+@with_plan
+def create_application(*, image: str, verify: bool, plan: Plan, as_json: bool) -> None:
     """Register an image and print the application's id."""
     if verify:
         _verify_image(image)
-    with opened_store() as store:
+    with writing(plan) as store:
         created = store.create_application(image)
     if as_json:
         print_json({"image": created.image, "id": created.id, "dn": str(created.dn)})
@@ -67,9 +69,10 @@ def _verify_image(image: str) -> None:
 @app.command("remove", epilog=example("ldapdb app remove simphony/mayavi:0.5"))
 @click.argument("image", shell_complete=complete_images)
 @with_json
-def remove_application(*, image: str, as_json: bool) -> None:
+@with_plan
+def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
     """Remove an application and all its grants."""
-    with opened_store() as store:
+    with writing(plan) as store:
         known = any(each.image == image for each in store.list_applications())
         store.remove_application(image)
     if as_json:
@@ -96,9 +99,10 @@ def list_applications(*, form: Form) -> None:
 @click.argument("user_name", metavar="USER", shell_complete=complete_users)
 @with_policy
 @with_json
-def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
+@with_plan
+def grant(*, image: str, user_name: str, policy: Policy, plan: Plan, as_json: bool) -> None:
     """Give a user an application and print the mapping id."""
-    with opened_store() as store:
+    with writing(plan) as store:
         granted = store.grant(image, user_name, policy)
     if as_json:
         print_json(
@@ -114,11 +118,14 @@ def grant(*, image: str, user_name: str, policy: Policy, as_json: bool) -> None:
 @click.option("--revoke-all", is_flag=True, help="Whatever the policy.")
 @with_policy
 @with_json
-def revoke(*, image: str, user_name: str, policy: Policy, revoke_all: bool, as_json: bool) -> None:
+@with_plan
+def revoke(
+    *, image: str, user_name: str, policy: Policy, revoke_all: bool, plan: Plan, as_json: bool
+) -> None:
     """Take an application from a user: under the policy given, or under all."""
     if revoke_all and policy != Policy():
         raise click.UsageError("--revoke-all takes no policy; drop it or the policy's options")
-    with opened_store() as store:
+    with writing(plan) as store:
         found = store.get_user(user_name)
         held = store.list_accountings(found) if found else []
         revoked = [policy]

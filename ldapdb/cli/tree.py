@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.options import example, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
+from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.settings import Settings
 
 __all__ = ["demo", "init", "list_settings"]
@@ -13,12 +14,13 @@ __all__ = ["demo", "init", "list_settings"]
 
 @click.command(epilog=example("ldapdb init"))
 @with_json
-def init(*, as_json: bool) -> None:
+@with_plan
+def init(*, plan: Plan, as_json: bool) -> None:
     """Make the entries that applications and grants are kept below.
 
     The schema must be loaded first, by the directory's own tools; see ldif/README.md.
     """
-    with opened_store() as store:
+    with writing(plan) as store:
         made = [str(dn) for dn in store.create_tree()]
     if as_json:
         print_json({"created": made})

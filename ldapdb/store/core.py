@@ -59,7 +59,7 @@ class Core:
         self._form = form
         self._clock = clock
         self._timer = timer
-        self._directory = Directory(settings, timer)
+        self._directory = self._open(settings, timer)
         self._warned = Warned()
         self._readers: Optional[Readers] = None
         self._schema_seen = False
@@ -71,6 +71,9 @@ class Core:
             self._caches.user_list, WeakMethod(self._user_reader), self._watching.server
         )
         renew_in_children(self)
+
+    def _open(self, settings: Settings, timer: Callable[[], float]) -> Directory:
+        return Directory(settings, timer)
 
     def verify(self) -> None:
         """Connect, and see that the directory has what the settings name.

@@ -21,6 +21,20 @@ class ADDirectory(Directory):
     person_naming = "cn"
     group_class = "group"
     policy_class = "group"
+    # The account name of a grant, too, has digits of chance in it.
+    made_up = frozenset(
+        {
+            "objectguid",
+            "objectsid",
+            "pwdlastset",
+            "ridnextrid",
+            "samaccountname",
+            "usnchanged",
+            "usncreated",
+            "whenchanged",
+            "whencreated",
+        }
+    )
 
     def database_kwargs(self, *, counted: bool = False, **settings: Any) -> dict[str, Any]:
         # Where nothing narrows what a group is, the server follows groups in groups itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,22 +85,33 @@ class Contents:
 
     def dns(self) -> list[str]:
         """List all entries."""
-        dns: list[str] = []
+        return [each["dn"] for each in self._all("1.1")]
+
+    def entries(self) -> dict[str, dict[str, frozenset[bytes]]]:
+        """Read all entries: attributes in small letters, by DN in small letters."""
+        return {
+            each["dn"].lower(): {
+                name.lower(): frozenset(values) for name, values in each["raw_attributes"].items()
+            }
+            for each in self._all("*")
+        }
+
+    def _all(self, attributes: str) -> Iterator[Any]:
         cookie: Any = None
         while True:
             found = self._ldap.search(
                 self._suffix,
                 "(objectClass=*)",
-                attributes=["1.1"],
+                attributes=[attributes],
                 controls=[_MANAGE_DSA_IT],
                 paged_size=_PAGE,
                 paged_cookie=cookie,
             )
             _must(self._suffix, found, _NO_SUCH_OBJECT)
-            dns += [each["dn"] for each in found[2] or () if each["type"] == "searchResEntry"]
+            yield from (each for each in found[2] or () if each["type"] == "searchResEntry")
             cookie = found[1].get("controls", {}).get(_PAGED, {}).get("value", {}).get("cookie")
             if not cookie:
-                return dns
+                return
 
     def lacks(self, dn: str) -> bool:
         """Tell whether an entry was not there when all were last looked at."""

@@ -36,6 +36,8 @@ class Directory:
     group_class = "groupOfNames"
     # Structural class below our own two.
     policy_class = "groupOfNames"
+    # Attributes that another entry of the same making has with other values.
+    made_up: frozenset[str] = frozenset()
 
     def __init__(self, server: Server, contents: Contents, *, stock: bool = False) -> None:
         self.server = server
@@ -69,6 +71,18 @@ class Directory:
 
     def exists(self, dn: str) -> bool:
         return self._contents.has(dn)
+
+    def entries(self) -> dict[str, dict[str, frozenset[bytes]]]:
+        """Read all that is in it, without what it makes up itself."""
+        return {
+            dn: {name: values for name, values in entry.items() if name not in self.made_up}
+            for dn, entry in self._contents.entries().items()
+        }
+
+    def clear(self) -> None:
+        """Remove everybody and everything but the base tree."""
+        self._contents.sweep()
+        self.add_tree()
 
     def below(self, dn: str) -> list[str]:
         """List the entries below another one."""

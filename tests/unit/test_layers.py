@@ -27,9 +27,12 @@ PURE = (
     "model",
     "naming",
     "entries",
+    "matching",
+    "ldif_text",
     "notation",
     "stock",
     "vendors",
+    "modifying",
     "failover",
     "framing",
     "messages",
@@ -39,6 +42,7 @@ PURE = (
 )
 SHELL = ("settings", "connection", "watch", "store")
 EDGES = (
+    "report",
     "interface",
     "database",
     "embedded",
@@ -51,6 +55,8 @@ ORDER = (*PURE, *SHELL, *EDGES)
 # All that the pure core needs of other people's code. No socket, no time, no environment.
 PURE_NEEDS = {
     "__future__",
+    "base64",
+    "binascii",
     "cachetools",
     "collections",
     "copy",
@@ -77,6 +83,7 @@ RESERVED = {
     "click": {"cli", "__main__"},
     "docker": {"cli"},
     "gssapi": {"connection"},
+    "jinja2": {"report"},
     "ldap3": {"connection"},
     "pyasn1": {"connection"},
     "pydantic": {"settings"},

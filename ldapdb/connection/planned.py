@@ -1,0 +1,463 @@
+"""A directory to which nothing is written: changes are kept, and shown by what is read.
+
+A :class:`PlannedDirectory` asks the servers as a :class:`Directory` does. Instead of
+changing an entry it reads it and keeps it as it would be; searches are answered by the
+server, and for these entries here. So the code that makes changes need not know that they
+are planned, and several of them see each other.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Optional, TypeVar
+
+from ldapdb.connection.answers import EVERYTHING, RootDSE
+from ldapdb.connection.call import Call
+from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.directory import Directory
+from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
+from ldapdb.dn import DN, RDN
+from ldapdb.entries import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.errors import LDAPDBError, NoSuchEntry
+from ldapdb.filters import Filter, any_of, attributes_of, equal
+from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename, Step, step_of
+from ldapdb.matching import key, matches, values_of
+from ldapdb.modifying import (
+    RefusedError,
+    check_classes,
+    check_naming,
+    modified,
+    named,
+    renamed,
+)
+from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.settings import Settings
+from ldapdb.syntaxes import write_identifier
+
+__all__ = ["Planned", "PlannedCall", "PlannedDirectory"]
+
+T = TypeVar("T")
+
+_ENTRY_EXISTS, _NOT_ALLOWED_ON_NON_LEAF, _UNWILLING = 68, 66, 53
+_ALL = ("*", "+")  # and operational ones (RFC 3673)
+_LINKS = ("member", "uniqueMember")
+_MEMBER_OF = "memberof"
+_PAGE = 500
+_BATCH = 100
+
+
+@dataclass
+class Planned:
+    """An entry as it would be.
+
+    Parameters
+    ----------
+    dn : DN
+        Its name then.
+    attributes : dict of str to list of bytes, optional
+        All that it would have, by description in lower case; None if it would be gone.
+    origin : DN, optional
+        Where the directory has it now; None if nowhere.
+    changed : set of str
+        The attributes that it would have other values of, in lower case.
+    """
+
+    dn: DN
+    attributes: Optional[dict[str, list[bytes]]]
+    origin: Optional[DN] = None
+    changed: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Plan:
+    """What would be changed.
+
+    Parameters
+    ----------
+    changes : list of Change
+        In order.
+    entries : dict of DN to Planned
+        The entries concerned, by the name before and the name after.
+    doubts : list of str
+        What cannot be told here, in sentences.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    entries: dict[DN, Planned] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    def doubt(self, text: str) -> None:
+        """Note what cannot be told, once."""
+        if text not in self.doubts:
+            self.doubts.append(text)
+
+    def below(self, dn: DN) -> list[Planned]:
+        """List the entries at a name and below it that would be there."""
+        return [
+            each
+            for name, each in self.entries.items()
+            if each.attributes is not None and name.is_under(dn)
+        ]
+
+
+class PlannedDirectory(Directory):
+    """The servers of one setting, from which is read alone.
+
+    Parameters
+    ----------
+    settings, timer
+        As for :class:`Directory`.
+    """
+
+    def __init__(self, settings: Settings, timer: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(settings, timer)
+        self.plan = Plan()
+
+    def call(self, uris: Sequence[str], deadline: Optional[Deadline] = None) -> PlannedCall:
+        """Begin a call."""
+        return PlannedCall(self, uris, deadline or self.deadline(), self.plan)
+
+    def root_dse(self, call: Call) -> RootDSE:
+        """Read the root DSE.
+
+        A rule by which the server follows groups would not see what is planned.
+        """
+        found = super().root_dse(call)
+        return replace(found, vendor=replace(found.vendor, in_chain_rule=None))
+
+
+class PlannedCall(Call):
+    """One public call: reads as they would be answered, and writes that are kept.
+
+    Parameters
+    ----------
+    directory, uris, deadline
+        As for :class:`Call`.
+    plan : Plan
+        What other calls have planned, and what this one does.
+    """
+
+    def __init__(
+        self, directory: Directory, uris: Sequence[str], deadline: Deadline, plan: Plan
+    ) -> None:
+        super().__init__(directory, uris, deadline)
+        self._plan = plan
+
+    # --- reading
+
+    def read(
+        self, dn: DN, attributes: Sequence[str], search_filter: Filter = EVERYTHING
+    ) -> tuple[str, list[Entry]]:
+        """Read one entry as it would be."""
+        planned = self._plan.entries.get(dn)
+        if planned is None:
+            return super().read(dn, attributes, search_filter)
+        server = self._server()
+        self.asked.append(server)
+        if planned.attributes is None:
+            raise self._no_such(dn)
+        return server, self._among([planned], search_filter, attributes)
+
+    def search(self, base: DN, search_filter: Filter, attributes: Sequence[str]) -> list[Entry]:
+        """Search a subtree as it would be."""
+        if not self._plan.entries:
+            return super().search(base, search_filter, attributes)
+        found: list[Entry] = []
+        if self._asks_server(base):
+            found = self._untouched(super().search(base, search_filter, attributes))
+        return found + self._among(self._plan.below(base), search_filter, attributes)
+
+    def search_all(
+        self,
+        base: DN,
+        search_filter: Filter,
+        attributes: Sequence[str],
+        page_size: int,
+        take: Callable[[list[Entry]], list[T]],
+    ) -> list[T]:
+        """Search a subtree as it would be, in pages."""
+        if not self._plan.entries:
+            return super().search_all(base, search_filter, attributes, page_size, take)
+        taken: list[T] = []
+        if self._asks_server(base):
+            taken = super().search_all(
+                base, search_filter, attributes, page_size, lambda page: take(self._untouched(page))
+            )
+        return taken + take(self._among(self._plan.below(base), search_filter, attributes))
+
+    def sees(self, base: DN, search_filter: Filter) -> bool:
+        """Tell whether anything in a subtree would match."""
+        return bool(self.search_all(base, search_filter, NO_ATTRIBUTES, _PAGE, list))
+
+    def values(self, dn: DN, attribute: str) -> list[bytes]:
+        """Read all values that an attribute would have."""
+        planned = self._plan.entries.get(dn)
+        if planned is None:
+            return super().values(dn, attribute)
+        if planned.attributes is None:
+            raise self._no_such(dn)
+        return list(planned.attributes.get(attribute.lower(), ()))
+
+    def _server(self) -> str:
+        return self.asked[-1] if self.asked else self.root_dse().server
+
+    def _no_such(self, dn: DN) -> LDAPDBError:
+        return result_error(NO_SUCH_OBJECT, self._server(), f"searching {dn}", str(dn), None)
+
+    def _asks_server(self, base: DN) -> bool:
+        """Tell whether the server has anything below a base that it would still have."""
+        planned = self._plan.entries.get(base)
+        if planned is None:
+            return True
+        if planned.attributes is None:
+            raise self._no_such(base)
+        return planned.origin == base
+
+    def _untouched(self, entries: Iterable[Entry]) -> list[Entry]:
+        return [entry for entry in entries if _name(entry) not in self._plan.entries]
+
+    def _among(
+        self, planned: Iterable[Planned], search_filter: Filter, attributes: Sequence[str]
+    ) -> list[Entry]:
+        """Return those that would match, with the attributes asked for."""
+        asked = set(map(str.lower, attributes_of(search_filter)))
+        if _MEMBER_OF in asked and any(
+            link.lower() in each.changed for each in self._plan.entries.values() for link in _LINKS
+        ):
+            self._plan.doubt(
+                f"the filter {search_filter} asks for memberOf, which the directory makes itself: "
+                "whether changed members change it is not taken into account"
+            )
+        return [
+            Entry(str(each.dn), _chosen(each.attributes, attributes))
+            for each in planned
+            if each.attributes is not None and self._is_match(each, search_filter)
+        ]
+
+    def _is_match(self, planned: Planned, search_filter: Filter) -> bool:
+        def ask(item: Filter) -> Optional[bool]:
+            """Let the server tell what has not been changed."""
+            changed = set(map(str.lower, attributes_of(item))) & planned.changed
+            if planned.origin is None or changed:
+                return None
+            try:
+                return bool(super(PlannedCall, self).read(planned.origin, NO_ATTRIBUTES, item)[1])
+            except NoSuchEntry:  # gone meanwhile
+                return False
+
+        answer = matches(search_filter, planned.attributes or {}, ask)
+        if answer is None:
+            self._plan.doubt(
+                f"whether '{planned.dn}' would match {search_filter} only the directory can tell; "
+                "it is taken as not matching"
+            )
+        return answer is True
+
+    # --- writing
+
+    def add(
+        self, dn: DN, object_classes: Sequence[str], attributes: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Plan to add an entry."""
+        whole = {OBJECT_CLASS: object_classes, **attributes}
+        self.apply(Add(dn, {name: [each.encode() for each in whole[name]] for name in whole}))
+
+    def modify(self, dn: DN, modifications: Sequence[Modification]) -> None:
+        """Plan to modify an entry."""
+        self.apply(Modify(dn, tuple(map(step_of, modifications))))
+
+    def delete(self, dn: DN) -> None:
+        """Plan to delete an entry."""
+        self.apply(Delete(dn))
+
+    def rename(self, dn: DN, rdn: RDN) -> None:
+        """Plan to give an entry another RDN."""
+        self.apply(Rename(dn, rdn))
+
+    def apply(self, change: Change) -> None:
+        """Plan any change.
+
+        Raises
+        ------
+        EntryExists, NoSuchEntry, NoSuchValue, ValueExists, ObjectClassViolation, \
+UnexpectedResult
+            What a server would answer, as far as it is known here. Whether the account may
+            make the change is not.
+        """
+        try:
+            if isinstance(change, Add):
+                self._add(change)
+            elif isinstance(change, Modify):
+                self._modify(change)
+            elif isinstance(change, Delete):
+                self._delete(change)
+            else:
+                self._rename(change)
+        except RefusedError as error:
+            doing = f"planning to change {change.dn}"
+            raise result_error(
+                error.code, self._server(), doing, str(change.dn), error.said
+            ) from error
+        self._plan.changes.append(change)
+        self.written.append(self._server())
+
+    def _add(self, change: Add) -> None:
+        dn = change.dn
+        if self._load(dn) is not None:
+            raise RefusedError(_ENTRY_EXISTS, "the entry exists already")
+        self._require_parent(dn)
+        steps = (
+            Step(Operation.ADD, name, tuple(values)) for name, values in change.attributes.items()
+        )
+        attributes = named(modified({}, steps), dn)
+        vendor = self.root_dse().vendor
+        check_classes(attributes, vendor)
+        form = vendor.identifier_form(vendor.identifier_attribute)
+        assert form is not None  # noqa: S101 -- every record lists its own identifier
+        made_up = write_identifier(uuid.uuid4().int, form)
+        attributes.setdefault(vendor.identifier_attribute.lower(), [made_up or b""])
+        self._keep(Planned(dn, attributes, None, set(attributes)))
+
+    def _modify(self, change: Modify) -> None:
+        before = self._require(change.dn)
+        assert before.attributes is not None  # noqa: S101 -- it is there
+        after = modified(before.attributes, change.steps)
+        check_naming(after, change.dn)
+        check_classes(after, self.root_dse().vendor)
+        changed = before.changed | {step.attribute.lower() for step in change.steps}
+        self._keep(replace(before, attributes=after, changed=changed))
+
+    def _delete(self, change: Delete) -> None:
+        before = self._require(change.dn)
+        if len(self._subtree(change.dn)) > 1:
+            raise RefusedError(_NOT_ALLOWED_ON_NON_LEAF, "there are entries below it")
+        self._relink({change.dn: None})
+        self._keep(replace(before, attributes=None))
+
+    def _rename(self, change: Rename) -> None:
+        old, new = change.dn, change.new_dn
+        self._require(old)
+        if new != old:
+            if self._load(new) is not None:
+                raise RefusedError(_ENTRY_EXISTS, "the entry exists already")
+            if new.is_under(old):
+                raise RefusedError(_UNWILLING, "an entry cannot be moved below itself")
+            self._require_parent(new)
+        moved = {each.dn: each for each in self._subtree(old)}
+        names = {dn: DN((*dn.rdns[: len(dn.rdns) - len(old.rdns)], *new.rdns)) for dn in moved}
+        top = moved[old]
+        top.attributes = renamed(top.attributes or {}, old, new, deletes_old=change.deletes_old)
+        naming = {ava.attribute.lower() for dn in (old, new) for ava in dn.rdns[0]}
+        top.changed = top.changed | naming
+        for dn in moved:
+            self._keep(Planned(dn, None, dn))
+        for dn, each in moved.items():
+            self._keep(replace(each, dn=names[dn]))
+        self._relink({dn: name for dn, name in names.items() if dn != name})
+
+    def _keep(self, planned: Planned) -> None:
+        self._plan.entries[planned.dn] = planned
+
+    # --- what is changed, whole
+
+    def _require(self, dn: DN) -> Planned:
+        found = self._load(dn)
+        if found is None:
+            raise self._no_such(dn)
+        return found
+
+    def _require_parent(self, dn: DN) -> None:
+        if dn in self.root_dse().naming_contexts:
+            return
+        try:
+            self.read(dn.parent, NO_ATTRIBUTES)
+        except NoSuchEntry as error:
+            raise result_error(
+                NO_SUCH_OBJECT, self._server(), f"adding {dn}", str(dn), None
+            ) from error
+
+    def _load(self, dn: DN) -> Optional[Planned]:
+        """Read an entry whole; None if it would not be there."""
+        planned = self._plan.entries.get(dn)
+        if planned is not None:
+            return planned if planned.attributes is not None else None
+        try:
+            entries = super().read(dn, self._everything())[1]
+        except NoSuchEntry:
+            return None
+        return self._whole(entries[0]) if entries else None
+
+    def _everything(self) -> tuple[str, ...]:
+        return (*_ALL, self.root_dse().vendor.identifier_attribute)
+
+    def _whole(self, entry: Entry) -> Planned:
+        """Read the values that the server has kept back (Active Directory, from 1,500 on)."""
+        dn = DN.parse(entry.dn)
+        attributes = {name: list(map(bytes, values)) for name, values in entry.attributes.items()}
+        for name in [name for name in attributes if ";range=" in name]:
+            del attributes[name]
+            whole = name.partition(";range=")[0]
+            attributes[whole] = super().values(dn, whole)
+        return Planned(dn, {name: values for name, values in attributes.items() if values}, dn)
+
+    def _subtree(self, dn: DN) -> list[Planned]:
+        """Read an entry and all that is below it."""
+        found: list[Planned] = []
+        if self._asks_server(dn):
+            entries = super().search_all(dn, EVERYTHING, self._everything(), _PAGE, self._untouched)
+            found = [self._whole(entry) for entry in entries]
+        return [*found, *(replace(each) for each in self._plan.below(dn))]
+
+    def _relink(self, names: Mapping[DN, Optional[DN]]) -> None:
+        """Let groups name what they named before by its new name, where the directory does so."""
+        root_dse = self.root_dse()
+        holding = [each for each in root_dse.naming_contexts if next(iter(names)).is_under(each)]
+        base = max(holding, key=lambda context: len(context.rdns), default=DN(()))
+        dns = list(names)
+        for some in (dns[start : start + _BATCH] for start in range(0, len(dns), _BATCH)):
+            if root_dse.vendor.links_follow:
+                self._follow(base, any_of(*(equal("member", str(dn)) for dn in some)), names)
+                continue
+            naming = any_of(*(equal(link, str(dn)) for link in _LINKS for dn in some))
+            if any(names[dn] is not None for dn in some) and self.sees(base, naming):
+                self._plan.doubt(
+                    "groups name an entry that is renamed or moved; whether the directory changes "
+                    "them too (referential integrity) cannot be told: it is taken as not doing so"
+                )
+
+    def _follow(self, base: DN, naming: Filter, names: Mapping[DN, Optional[DN]]) -> None:
+        by_key: dict[Hashable, Optional[DN]] = {dn.key: name for dn, name in names.items()}
+        for entry in self.search_all(base, naming, NO_ATTRIBUTES, _PAGE, list):
+            holder = self._load(DN.parse(entry.dn))
+            if holder is None or holder.attributes is None:
+                continue
+            values = []
+            for value in values_of(holder.attributes, "member"):
+                name = by_key.get(key("member", value), value)
+                if name is not None:
+                    values.append(value if name is value else str(name).encode())
+            self._keep(replace(holder, attributes={**holder.attributes, "member": values}))
+
+
+def _name(entry: Entry) -> Optional[DN]:
+    try:
+        return DN.parse(entry.dn)
+    except ValueError:  # no name that a change could have
+        return None
+
+
+def _chosen(
+    attributes: Mapping[str, Sequence[bytes]], wanted: Sequence[str]
+) -> dict[str, Sequence[bytes]]:
+    """Return the attributes asked for (RFC 4511, section 4.5.1.8)."""
+    names = {name.lower() for name in wanted}
+    if "*" in names:
+        return dict(attributes)
+    return {
+        name: values
+        for name, values in attributes.items()
+        if values and (name in names or name.partition(";")[0] in names)
+    }

@@ -1,0 +1,176 @@
+"""What a change makes of an entry, told here and not by a server (RFC 4511, section 4.6).
+
+With the result codes by which servers refuse: those that ldapdb heeds, and those that say
+that an LDIF does not fit the directory. What a schema allows is known for the classes that
+ldapdb writes; the server may still refuse what is taken for good here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ldapdb.dn import DN
+from ldapdb.entries import (
+    APPLICATION_CLASS,
+    DISPLAY_NAME,
+    GRANT_CLASS,
+    IMAGE,
+    MEMBER,
+    OBJECT_CLASS,
+    POLICY_ATTRIBUTES,
+    Operation,
+)
+from ldapdb.ldif_text import Step
+from ldapdb.matching import key, values_of
+from ldapdb.vendors import Vendor
+
+__all__ = ["RefusedError", "check_classes", "check_naming", "modified", "renamed"]
+
+Attributes = dict[str, list[bytes]]
+
+_NO_SUCH_VALUE, _VALUE_EXISTS = 16, 20
+_OBJECT_CLASS_VIOLATION, _NOT_ALLOWED_ON_RDN = 65, 67
+# What a group without a member breaks, where the vendor has it so.
+_MUST_HAVE = {"groupofnames": MEMBER, "groupofuniquenames": "uniqueMember"}
+# Classes that do not allow displayName. Others may.
+_NO_DISPLAY_NAME = frozenset(
+    {
+        b"top",
+        b"groupofnames",
+        b"groupofmembers",
+        b"groupofuniquenames",
+        b"organizationalunit",
+        b"posixgroup",
+        b"remoteappgrant",
+        b"remoteappgroup",
+    }
+)
+
+
+class RefusedError(Exception):
+    """A server would refuse the change.
+
+    Parameters
+    ----------
+    code : int
+        With this result code (RFC 4511, appendix A).
+    said : str
+        And it would say this.
+    """
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+        self.said = said
+
+
+def modified(attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step]) -> Attributes:
+    """Return the attributes of an entry after a modify request.
+
+    Parameters
+    ----------
+    attributes : mapping of str to sequence of bytes
+        Before, by description in lower case.
+
+    Raises
+    ------
+    RefusedError
+        If a value is added that is there, or one deleted that is not.
+    """
+    after = {name: list(map(bytes, values)) for name, values in attributes.items()}
+    for step in steps:
+        name = step.attribute.lower()
+        values = after.pop(name, [])
+        if step.operation is Operation.ADD:
+            values = _added(step, values)
+        elif step.operation is Operation.DELETE:
+            values = _deleted(step, values)
+        else:
+            values = _added(step, [])
+        if values:
+            after[name] = values
+    return after
+
+
+def _added(step: Step, values: list[bytes]) -> list[bytes]:
+    present = {key(step.attribute, value) for value in values}
+    for value in step.values:
+        same = key(step.attribute, value)
+        if same in present:
+            raise RefusedError(_VALUE_EXISTS, f"{step.attribute}: value exists")
+        present.add(same)
+    return [*values, *step.values]
+
+
+def _deleted(step: Step, values: list[bytes]) -> list[bytes]:
+    if not values:
+        raise RefusedError(_NO_SUCH_VALUE, f"{step.attribute}: no such attribute")
+    doomed = {key(step.attribute, value) for value in step.values}
+    if doomed - {key(step.attribute, value) for value in values}:
+        raise RefusedError(_NO_SUCH_VALUE, f"{step.attribute}: no such value")
+    return [value for value in values if key(step.attribute, value) not in doomed and doomed]
+
+
+def renamed(
+    attributes: Mapping[str, Sequence[bytes]], old: DN, new: DN, *, deletes_old: bool
+) -> Attributes:
+    """Return the attributes of an entry after it has got another RDN."""
+    after = {name: list(map(bytes, values)) for name, values in attributes.items()}
+    if deletes_old:
+        for ava in old.rdns[0]:
+            name, same = ava.attribute.lower(), key(ava.attribute, ava.value.encode())
+            after[name] = [each for each in after.get(name, ()) if key(name, each) != same]
+    return named(after, new)
+
+
+def named(attributes: Mapping[str, Sequence[bytes]], dn: DN) -> Attributes:
+    """Return the attributes of an entry with the values of its RDN among them."""
+    after = {name: list(map(bytes, values)) for name, values in attributes.items() if values}
+    for ava in dn.rdns[0]:
+        name, value = ava.attribute.lower(), ava.value.encode()
+        values = after.setdefault(name, [])
+        if key(name, value) not in {key(name, each) for each in values}:
+            values.append(value)
+    return after
+
+
+def check_naming(attributes: Mapping[str, Sequence[bytes]], dn: DN) -> None:
+    """See that an entry has the values of its RDN.
+
+    Raises
+    ------
+    RefusedError
+        If not: only a rename changes them.
+    """
+    if len(named(attributes, dn)) != len(attributes) or any(
+        key(ava.attribute, ava.value.encode())
+        not in {key(ava.attribute, each) for each in attributes[ava.attribute.lower()]}
+        for ava in dn.rdns[0]
+    ):
+        raise RefusedError(_NOT_ALLOWED_ON_RDN, "a value of the RDN cannot be deleted")
+
+
+def check_classes(attributes: Mapping[str, Sequence[bytes]], vendor: Vendor) -> None:
+    """See that an entry has what its classes demand, as far as that is known here.
+
+    Raises
+    ------
+    RefusedError
+        If not.
+    """
+    classes = {bytes(value).lower() for value in attributes.get(OBJECT_CLASS.lower(), ())}
+    ours = {APPLICATION_CLASS.lower().encode(), GRANT_CLASS.lower().encode()} & classes
+    if ours and not values_of(attributes, IMAGE):
+        raise RefusedError(_OBJECT_CLASS_VIOLATION, f"its class requires {IMAGE}")
+    for name in (IMAGE, *POLICY_ATTRIBUTES):
+        allowed = ours if name == IMAGE else ours & {GRANT_CLASS.lower().encode()}
+        if name.lower() in attributes and not allowed and b"extensibleobject" not in classes:
+            raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{name} is not allowed")
+    if vendor.primary_groups:  # there, every class allows displayName, and a group may be empty
+        return
+    if DISPLAY_NAME.lower() in attributes and classes <= _NO_DISPLAY_NAME:
+        raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{DISPLAY_NAME} is not allowed")
+    for name, required in _MUST_HAVE.items():
+        missing = name.encode() in classes and required.lower() not in attributes
+        if missing and not vendor.empty_stock_groups:
+            raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{name} requires {required}")

@@ -1,0 +1,60 @@
+"""A store that changes nothing, and tells what it would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ldapdb.connection.planned import PlannedDirectory
+from ldapdb.ldif_text import Change
+from ldapdb.settings import Settings
+from ldapdb.store.writes import Store
+
+__all__ = ["PlannedStore"]
+
+
+class PlannedStore(Store):
+    """A :class:`~ldapdb.store.Store` whose writes are planned.
+
+    Each call answers and fails as it would if the planned changes had been made, as far as
+    that can be told without making them; what cannot is in `doubts`. Whether the account may
+    make the changes is not seen.
+
+    Parameters
+    ----------
+    settings : Settings
+        As for :class:`~ldapdb.store.core.Core`. Changes by others are not followed.
+    """
+
+    _directory: PlannedDirectory
+
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        super().__init__(settings.model_copy(update={"watch": False}), **given)
+
+    def _open(self, settings: Settings, timer: Callable[[], float]) -> PlannedDirectory:
+        return PlannedDirectory(settings, timer)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What would be changed, in order; :func:`ldapdb.ldif_text.write` makes LDIF of it."""
+        return tuple(self._directory.plan.changes)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What cannot be told without making the changes, in sentences."""
+        return tuple(self._directory.plan.doubts)
+
+    def apply(self, change: Change) -> None:
+        """Plan a change of one's own.
+
+        Raises
+        ------
+        LDAPDBError
+            What a server would answer: see :meth:`~ldapdb.connection.planned.PlannedCall.apply`.
+        """
+        call = self._directory.call(self._routes.writing())
+        self._for(call)
+        try:
+            call.apply(change)
+        finally:
+            self._caches.forget_everything()
