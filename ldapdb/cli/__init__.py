@@ -33,6 +33,7 @@ _COMMANDS = {
     "demo": "ldapdb.cli.tree:demo",
     "explain": "ldapdb.cli.why:explain",
     "init": "ldapdb.cli.tree:init",
+    "report": "ldapdb.cli.report:report",
     "settings": "ldapdb.cli.tree:list_settings",
     "user": "ldapdb.cli.user:user",
     "watch": "ldapdb.cli.watch:watch",

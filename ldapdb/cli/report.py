@@ -1,0 +1,117 @@
+"""``ldapdb report``: who may start what, for those who review access."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ldapdb import report as reports
+from ldapdb.cli.options import example, opened_store
+from ldapdb.errors import InvalidValue, LDAPDBError
+
+__all__ = ["report"]
+
+_FORMS = ("html", "csv", "json")
+
+
+@click.command(epilog=example("ldapdb report --since last.json --output review.html"))
+@click.option(
+    "--format", "form", type=click.Choice(_FORMS), help="By default that of --output, or html."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, which only its owner may read.",
+)
+@click.option(
+    "--since",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Say what has changed since a review that was written as JSON.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300,
+    show_default=True,
+    help="How long the reading may take, in seconds.",
+)
+def report(
+    *,
+    form: Optional[str],
+    as_json: bool,
+    output: Optional[Path],
+    since: Optional[Path],
+    timeout: float,
+) -> None:
+    """Write an access review: every user's rights, by way of what, and until when.
+
+    It also says what could not be read, and so is not counted. The HTML file needs nothing
+    else; the CSV is for spreadsheets; the JSON is what --since reads the next time.
+    Licence keys are in none of them.
+    """
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} are two forms; choose one")
+    form = "json" if as_json else form or _form_of(output)
+    before = None if since is None else _read(since)  # before the directory is asked at all
+    with opened_store() as store:
+        found = store.review(timeout)
+    document = reports.write(found)
+    if before is not None:
+        document = reports.with_changes(before, document)
+    text = _as(form, document)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(output, text)
+    what = f"{len(found.people)} users, {len(found.applications)} applications"
+    click.echo(f"{what}, {len(found.reasons)} remarks on what gives nothing", err=True)
+
+
+def _form_of(output: Optional[Path]) -> str:
+    suffix = output.suffix.lower().lstrip(".") if output else ""
+    return suffix if suffix in _FORMS else "html"
+
+
+def _as(form: str, document: reports.Document) -> str:
+    if form == "csv":
+        return reports.table(document)
+    if form == "json":
+        return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    try:
+        return reports.page(document)
+    except ImportError as error:
+        raise LDAPDBError(
+            f"the page needs the package {error.name}: pip install 'ldapdb-remoteapp[cli]', or "
+            "use --format csv"
+        ) from error
+
+
+def _read(file: Path) -> reports.Document:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InvalidValue(f"cannot read {file}: {error}") from error
+    return reports.read(text, str(file))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that is there as a whole or not at all."""
+    try:
+        handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            os.replace(partial, file)  # noqa: PTH105 -- both are paths already
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial)  # noqa: PTH108 -- as above
+            raise
+    except OSError as error:
+        raise LDAPDBError(f"cannot write {file}: {error.strerror}") from error
