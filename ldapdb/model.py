@@ -177,6 +177,16 @@ class Window:
         """Tell whether a grant with this window holds at `now` (seconds since the epoch)."""
         return not self.is_before(now) and not self.is_over(now)
 
+    def covers(self, other: Window) -> bool:
+        """Tell whether this window holds whenever the other one does."""
+        begins = self.not_before is None or (
+            other.not_before is not None and self.not_before <= other.not_before
+        )
+        ends = self.not_after is None or (
+            other.not_after is not None and other.not_after <= self.not_after
+        )
+        return begins and ends
+
     def is_before(self, now: float) -> bool:
         """Tell whether the window has not opened yet."""
         return self.not_before is not None and now < self.not_before

@@ -63,6 +63,9 @@ class Notation(Protocol):
     ) -> tuple[list[str], dict[str, list[str]]]:
         """Return the further classes and the attributes of a new entry."""
 
+    def with_images(self, entry: Entry, images: Sequence[str]) -> list[Modification]:
+        """Let an entry state other images, in one modify request that names the old ones."""
+
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
         """Take one image of several out of a grant, in one modify request.
 
@@ -101,6 +104,16 @@ class SchemaNotation:
     ) -> tuple[list[str], dict[str, list[str]]]:
         """Return the further class and the attributes of a new entry."""
         return [object_class], {name: list(values) for name, values in attributes.items()}
+
+    def with_images(self, entry: Entry, images: Sequence[str]) -> list[Modification]:
+        """Delete the values that go, and add those that come."""
+        before = entry.values(IMAGE)
+        gone = [each for each in before if each not in images]
+        new = [each for each in images if each not in before]
+        return [
+            *(Modification(Operation.DELETE, IMAGE, (each,)) for each in gone),
+            *(Modification(Operation.ADD, IMAGE, (each,)) for each in new),
+        ]
 
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
         """Delete the value, and the class that would register another."""

@@ -113,6 +113,11 @@ class StockNotation:
         line = _format([object_class], attributes)
         return [], {**plain, DESCRIPTION: [*plain.get(DESCRIPTION, ()), line]}
 
+    def with_images(self, entry: Entry, images: Sequence[str]) -> list[Modification]:
+        """Replace the line by one with these images."""
+        said = {name: entry.values(name) for name in KEYS.values()}
+        return _replace(entry, _format(_classes_of(entry), {**said, IMAGE: list(images)}))
+
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
         """Replace the line by one without the image, which registers no other."""
         said = {name: entry.values(name) for name in KEYS.values()}

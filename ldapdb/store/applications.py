@@ -148,23 +148,29 @@ class Applications:
             )
         return created
 
-    def remove(self, call: Call, image: str) -> None:
-        """Take an image off the register: our own entries go, others lose the class."""
+    def registering(self, call: Call, image: str) -> list[tuple[DN, Entry]]:
+        """Find the entries that register an image, whether or not they have an identifier."""
         wanted = self._notation.of_images(APPLICATION_CLASS, [image])
         attributes = (*self._notation.attributes, DISPLAY_NAME)
+        found = search(
+            call, self._profile.applications, wanted, attributes, self._profile.page_size
+        )
+        registering = []
+        for entry in self._warned.readable(found, self._notation.read):
+            names = self._warned.readable([entry], read_dn) if is_application(entry) else []
+            if names and self._warned.readable([entry], _image) == [image]:
+                registering.append((names[0], entry))
+        return registering
+
+    def remove(self, call: Call, image: str) -> None:
+        """Take an image off the register: our own entries go, others lose the class."""
         ours = self._profile.applications.dn.child("cn", application_cn(image))
 
         def attempt() -> list[LDAPDBError]:
-            found = search(
-                call, self._profile.applications, wanted, attributes, self._profile.page_size
-            )
             errors = []
-            for entry in self._warned.readable(found, self._notation.read):
-                names = self._warned.readable([entry], read_dn) if is_application(entry) else []
-                if not names or self._warned.readable([entry], _image) != [image]:
-                    continue
+            for dn, entry in self.registering(call, image):
                 strip = self._notation.without_class(entry, APPLICATION_CLASS)
-                errors += overtaken(partial(delete_or_strip, call, names[0], entry, strip, ours))
+                errors += overtaken(partial(delete_or_strip, call, dn, entry, strip, ours))
             return errors
 
         until_settled(attempt)

@@ -45,12 +45,12 @@ from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search
 from ldapdb.store.sight import confirm_nothing
 
-__all__ = ["Grants"]
+__all__ = ["NAMES", "Grants"]
 
 log = logging.getLogger(__name__)
 
-# How often another name is tried for a grant whose entry no longer says what its name says.
-_ATTEMPTS = 9
+# Which names are tried for a grant where the entry no longer says what its name says.
+NAMES = range(1, 10)
 
 
 class Grants:
@@ -77,9 +77,15 @@ class Grants:
         list of (Grant, str, str)
             With the attribute that names him, and how.
         """
+        return self.naming(call, image, self._profile.memberships(user))
+
+    def naming(
+        self, call: Call, image: str, memberships: Iterable[tuple[str, str]]
+    ) -> list[tuple[Grant, str, str]]:
+        """Find the grants of an image that have a value in an attribute; as :meth:`of_member`."""
         found: list[tuple[Grant, str, str]] = []
         of_image = self._notation.of_images(GRANT_CLASS, [image])
-        for attribute, value in self._profile.memberships(user):
+        for attribute, value in memberships:
             wanted = filters.all_of(of_image, filters.equal(attribute, value))
             found += [(grant, attribute, value) for grant in self._search(call, wanted)]
         return [each for each in found if image in each[0].images]
@@ -123,7 +129,7 @@ class Grants:
         The entry of the derived name is made, or gets the member. Where that entry was
         changed by hand and grants something else by now, the next name serves.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in NAMES:
             dn = self._profile.grants.dn.child("cn", grant_cn(image, policy, window, attempt))
             try:
                 if self._add_to(call, dn, image, policy, window, member):
@@ -269,10 +275,7 @@ class Grants:
             grant = read_grant(entry)
         except InvalidValue:
             return None
-        names = (
-            grant_cn(image, grant.policy, grant.window, attempt)
-            for attempt in range(1, _ATTEMPTS + 1)
-        )
+        names = (grant_cn(image, grant.policy, grant.window, attempt) for attempt in NAMES)
         ours = (self._profile.grants.dn.child("cn", name) for name in names)
         return next((dn for dn in ours if dn == grant.dn), None)
 

@@ -46,7 +46,7 @@ class Readers:
             users=users,
             applications=applications,
             grants=grants,
-            revoking=Revoking(users, grants, memberships),
+            revoking=Revoking(profile, users, grants, memberships),
             accountant=Accountant(applications, memberships, caches, warned, clock),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from ldapdb.connection import Call
@@ -11,6 +11,7 @@ from ldapdb.errors import HeldThroughGroup, NoSuchEntry
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Members, Memberships
+from ldapdb.store.profile import Profile
 from ldapdb.store.users import Users
 
 __all__ = ["Revoking"]
@@ -24,6 +25,8 @@ class Revoking:
 
     Parameters
     ----------
+    profile : Profile
+        By which attributes grants name members.
     users : Users
         Finds the user of a mapping id.
     grants : Grants
@@ -32,7 +35,10 @@ class Revoking:
         Finds what reaches a user, and whom a grant reaches.
     """
 
-    def __init__(self, users: Users, grants: Grants, memberships: Memberships) -> None:
+    def __init__(
+        self, profile: Profile, users: Users, grants: Grants, memberships: Memberships
+    ) -> None:
+        self._profile = profile
         self._users = users
         self._grants = grants
         self._memberships = memberships
@@ -41,6 +47,24 @@ class Revoking:
         """List the policies under which grants of an image name the user directly."""
         direct = self._grants.of_member(call, image, user)
         return list(dict.fromkeys(grant.policy for grant, _, _ in direct))
+
+    def memberships_of_group(self, group: DN) -> list[tuple[str, str]]:
+        """List the attributes, and the values in them, by which grants name a group."""
+        return [(attribute, str(group)) for attribute in self._profile.member_attributes]
+
+    def policies_of_group(self, call: Call, image: str, group: DN) -> list[Policy]:
+        """List the policies under which grants of an image name a group."""
+        direct = self._grants.naming(call, image, self.memberships_of_group(group))
+        return list(dict.fromkeys(grant.policy for grant, _, _ in direct))
+
+    def revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
+        """Take an image under a policy from a group; its members, and all others, stay."""
+        for _ in range(_ATTEMPTS):
+            direct = self._grants.naming(call, image, self.memberships_of_group(group))
+            gone = self._leave(call, image, group, [e for e in direct if e[0].policy == policy])
+            if not gone:
+                return
+        raise gone[-1]
 
     def revoke(self, call: Call, image: str, user: User, policy: Policy, now: float) -> None:
         """Take an image under a policy from a user; what he does not have is no error.
@@ -74,20 +98,27 @@ class Revoking:
                       if each[0].policy == policy] if held is not None else []  # fmt: skip
             if not direct:
                 return attempt > 0
-            gone: list[NoSuchEntry] = []
-            for grant, attribute, value in direct:
-                # What else the entry grants him he keeps, through entries of their own.
-                for other in grant.images:
-                    if other != image:
-                        self._grants.add_member(call, other, policy, grant.window, user.dn)
-                try:
-                    self._grants.remove_member(call, grant, attribute, value)
-                except NoSuchEntry as error:
-                    gone.append(error)
+            gone = self._leave(call, image, user.dn, direct)
             if not gone:
                 return True
             held = self._users.by_id(call, user.id)
         raise gone[-1]
+
+    def _leave(
+        self, call: Call, image: str, member: DN, direct: Sequence[tuple[Grant, str, str]]
+    ) -> list[NoSuchEntry]:
+        """Take a member out of grants that name it; return the errors by which some are gone."""
+        gone: list[NoSuchEntry] = []
+        for grant, attribute, value in direct:
+            # What else the entry grants him he keeps, through entries of their own.
+            for other in grant.images:
+                if other != image:
+                    self._grants.add_member(call, other, grant.policy, grant.window, member)
+            try:
+                self._grants.remove_member(call, grant, attribute, value)
+            except NoSuchEntry as error:
+                gone.append(error)
+        return gone
 
     def refuse_through_group(
         self, call: Call, image: str, user: User, policy: Optional[Policy], now: float

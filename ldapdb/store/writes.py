@@ -10,7 +10,8 @@ from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied, NotFound, ReadOnly
 from ldapdb.model import Application, Policy, User, Window, mapping_id
 from ldapdb.store.core import READ_ONLY
-from ldapdb.store.explaining import Explaining
+from ldapdb.store.desk import Desk
+from ldapdb.store.outcomes import Revoked
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
 
@@ -19,7 +20,7 @@ __all__ = ["Store"]
 _MAPPING_ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Store(Explaining):
+class Store(Desk):
     """Users, applications and grants of one directory; see :class:`~ldapdb.store.core.Core`.
 
     What decides about a change is read from the directory, never from memory.
@@ -163,8 +164,13 @@ class Store(Explaining):
             self._revoke(call, image, user, policy)
         return policies
 
-    def revoke_by_id(self, identifier: str) -> None:
+    def revoke_by_id(self, identifier: str) -> list[Revoked]:
         """Take away what a mapping id stands for; an unknown id does nothing.
+
+        Returns
+        -------
+        list of Revoked
+            What it stood for; empty for an unknown id.
 
         Raises
         ------
@@ -172,7 +178,7 @@ class Store(Explaining):
             As :meth:`revoke`.
         """
         if not _MAPPING_ID.fullmatch(identifier):
-            return
+            return []
         call = self._write_call()
         issued = self._caches.issued(identifier)
         if issued is not None:
@@ -180,24 +186,18 @@ class Store(Explaining):
             user = self._for(call).users.by_id(call, user_id)
             if user is not None:
                 self._revoke(call, image, user, policy)
-                return
+                return [Revoked(image, user, (policy,))]
         meant = self._for(call).revoking.by_id(call, identifier)
         if not meant:
             self._routes.require_known(call, everybody=True)
         for image, holder, policy in meant:
             self._revoke(call, image, holder, policy)
+        return [Revoked(image, holder, (policy,)) for image, holder, policy in meant]
 
     def _require(self, call: Call, image: str, user_name: str) -> User:
         readers = self._for(call)
         call.ask_ahead(readers.asking(image, user_name))
         return readers.require(call, image, user_name)
-
-    def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
-        try:
-            self._for(call).revoking.revoke(call, image, user, policy, self._clock())
-            self._routes.require_known(call, user.id)
-        finally:
-            self._forget_grants_of(call, user)
 
     def _in_effect(
         self,
@@ -218,11 +218,3 @@ class Store(Explaining):
         if not any(each.image == image for each in self.list_applications(ends)):
             raise NotFound(f"the application {image!r} is not registered") from refusal
         raise refusal
-
-    def _forget_grants_of(self, call: Call, user: User) -> None:
-        self._routes.note(call, user.id)
-        self._caches.forget_grants_of(user)
-
-    def _forget_applications(self, call: Call) -> None:
-        self._routes.note(call)
-        self._caches.forget_applications()

@@ -25,6 +25,7 @@ PURE = (
     "wellformed",
     "syntaxes",
     "model",
+    "moments",
     "naming",
     "entries",
     "matching",

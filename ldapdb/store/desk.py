@@ -1,0 +1,343 @@
+"""What administrators change at once: several images, users, groups, times; renames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Optional, Union
+
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.errors import Exists, InvalidValue, NotFound
+from ldapdb.model import Grant, Policy, User, Window, mapping_id
+from ldapdb.store.explaining import Explaining
+from ldapdb.store.outcomes import Granted, Renamed, Revoked, carry_out
+from ldapdb.wellformed import check_image, check_text
+
+if TYPE_CHECKING:
+    from ldapdb.store.groups import Group
+
+__all__ = ["Desk"]
+
+# Between two looks for calls of others that were under way.
+_PAUSE_SECONDS = 0.2
+# Names that are looked through for one that was meant.
+_MOST_LIKE = 50
+_ALWAYS = Window()
+
+
+class Desk(Explaining):
+    """Changes more than the host does; each image and member is a write of its own.
+
+    All that is named is looked for before the first write. Whatever was broken off may be
+    repeated: what is so already is no error.
+    """
+
+    def grant_several(
+        self,
+        images: Sequence[str],
+        policy: Policy,
+        window: Window = _ALWAYS,
+        *,
+        users: Sequence[str] = (),
+        groups: Sequence[str] = (),
+    ) -> list[Granted]:
+        """Give users and groups some applications under a policy, within a time.
+
+        The last word counts: a member that has the same directly at other times has it in
+        this window alone from then on. What groups give a user goes on, and is told.
+
+        Parameters
+        ----------
+        images : sequence of str
+            Which.
+        policy, window
+            How and when.
+        users, groups : sequence of str
+            Names of users; names or DNs of groups.
+
+        Raises
+        ------
+        InvalidValue, NotFound, AmbiguousName
+            For what is malformed, not there or there twice. Nothing is written then.
+        """
+        members = self._named(images, users, groups)
+
+        def grant(image: str, member: Union[User, Group]) -> Granted:
+            replaced = self._grant_member(image, member, policy, window)
+            if not isinstance(member, User):
+                return Granted(image, member, policy, window, None, replaced)
+            identifier = mapping_id(image, policy, member.id)
+            besides = self._besides(identifier, member, window)
+            return Granted(image, member, policy, window, identifier, replaced, besides)
+
+        return carry_out(images, members, grant, "granted")
+
+    def revoke_several(
+        self,
+        images: Sequence[str],
+        policy: Optional[Policy],
+        *,
+        users: Sequence[str] = (),
+        groups: Sequence[str] = (),
+    ) -> list[Revoked]:
+        """Take applications from users and groups, under a policy or (None) under all.
+
+        Raises
+        ------
+        InvalidValue, NotFound, AmbiguousName
+            As :meth:`grant_several`.
+        HeldThroughGroup
+            If a user has one through a group only. Nothing is written then.
+        """
+        members = self._named(images, users, groups)
+        for image in images:
+            for member in members:
+                if isinstance(member, User):
+                    self._refuse_through_group(image, member, policy)
+
+        def revoke(image: str, member: Union[User, Group]) -> Revoked:
+            call = self._write_call()
+            revoking = self._for(call).revoking
+            if isinstance(member, User):
+                held = revoking.policies(call, image, member)
+            else:
+                held = revoking.policies_of_group(call, image, member.dn)
+            taken = tuple(each for each in held if policy in (None, each))
+            if not taken:
+                self._routes.require_known(call, everybody=True)
+            for each in taken:
+                if isinstance(member, User):
+                    self._revoke(call, image, member, each)
+                else:
+                    self._revoke_group(call, image, member.dn, each)
+            return Revoked(image, member, taken)
+
+        return carry_out(images, members, revoke, "revoked")
+
+    def rename_application(
+        self,
+        old: str,
+        new: str,
+        *,
+        settle_seconds: Optional[float] = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> Renamed:
+        """Let an application have another image, and its grants follow.
+
+        Whoever has the old image has the new one before he loses the old one. Processes that
+        began a call before a step may end it after: so each step is repeated for as long as
+        a call may take. Whatever breaks it off, the same call finishes the work.
+
+        Parameters
+        ----------
+        old, new : str
+            The images.
+        settle_seconds : float, optional
+            For how long each step is repeated; by default `operation_timeout_seconds`.
+        pause : callable
+            Waits so many seconds.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+            If one is no image reference or both are one; if the old one is not registered.
+        Exists
+            If both are registered. Nothing is written then: whoever had the old one would be
+            given what the new one is, which nobody can take back.
+        """
+        from ldapdb.store.renaming import Renaming  # noqa: PLC0415 -- the host does not rename
+
+        if check_image(old) == check_image(new):
+            raise InvalidValue(f"both images are {old!r}; give another one to rename it to")
+        call = self._write_call()
+        readers = self._for(call)
+        work = Renaming(
+            readers.profile, readers.applications, readers.grants, self._warned, old, new
+        )
+        registered = readers.applications.by_images(call, [old, new])
+        if old in registered and new in registered:
+            raise Exists(
+                f"{new!r} is registered already, as '{registered[new].dn}'; remove one of the two, "
+                f"or grant {new!r} to those who are to have it",
+                dn=str(registered[new].dn),
+            )
+        is_rest = new in registered and bool(readers.grants.of_image(call, old))
+        if old not in registered and not is_rest:
+            self._routes.require_known(call)
+            raise NotFound(f"the application {old!r} is not registered{self._image_like(old)}")
+        wait = self.settings.operation_timeout_seconds if settle_seconds is None else settle_seconds
+        changed: set[DN] = set()
+        if old in registered:
+            changed |= self._repeat(work.grant_both, wait, pause)
+            self._repeat(work.register, 0, pause)
+        changed |= self._repeat(work.grant_new, wait, pause)
+        return Renamed(old, new, tuple(sorted(changed, key=str)))
+
+    def list_grants(self) -> list[Grant]:
+        """List all readable grants, by name, read from the directory."""
+        call = self._directory.call(self._routes.reading_applications())
+        grants = self._for(call).grants.all(call)
+        if not grants:
+            self._require_schema(call)
+        return sorted(grants, key=lambda grant: str(grant.dn))
+
+    # --- what is named
+
+    def _named(
+        self, images: Sequence[str], users: Sequence[str], groups: Sequence[str]
+    ) -> list[Union[User, Group]]:
+        """Find all that is named, before anything is written."""
+        if not images or not (users or groups):
+            raise InvalidValue("name at least one image, and a user or a group")
+        for image in images:
+            check_image(image)
+        call = self._write_call()
+        registered = self._for(call).applications.by_images(call, images)
+        absent = [
+            f"the application {image!r} is not registered{self._image_like(image)}"
+            for image in images
+            if image not in registered
+        ]
+        members: dict[DN, Union[User, Group]] = {}
+
+        def find(one: Callable[[str], Union[User, Group]], names: Sequence[str]) -> None:
+            for name in dict.fromkeys(names):
+                try:
+                    member = one(name)
+                except NotFound as error:
+                    absent.append(str(error))
+                else:
+                    members[member.dn] = member
+
+        find(self._user, users)
+        find(self._group, groups)
+        if absent:
+            raise NotFound("; ".join(absent))
+        return list(members.values())
+
+    def _user(self, name: str) -> User:
+        check_text(name, "user name")
+        call = self._write_call()
+        users = self._for(call).users
+        user = users.by_name(call, name)
+        if user is None:
+            near = [each.name for each in users.starting_with(call, _beginning(name), _MOST_LIKE)]
+            raise NotFound(f"the user {name!r} is not in the directory{_like(name, near)}")
+        return user
+
+    def _group(self, name: str) -> Group:
+        from ldapdb.store.groups import Groups  # noqa: PLC0415 -- the host grants to users
+
+        call = self._write_call()
+        groups = Groups(self._for(call).profile, self._warned)
+        try:
+            return groups.find(call, name)
+        except NotFound as error:
+            near = groups.starting_with(call, _beginning(name), _MOST_LIKE)
+            raise NotFound(f"{error}{_like(name, near)}") from error
+
+    def _image_like(self, image: str) -> str:
+        return _like(image, [each.image for each in self.list_applications()])
+
+    # --- writes about one member
+
+    def _grant_member(
+        self, image: str, member: Union[User, Group], policy: Policy, window: Window
+    ) -> tuple[Window, ...]:
+        from ldapdb.store.granting import grant_within  # noqa: PLC0415 -- the host has no windows
+
+        call = self._write_call()
+        readers = self._for(call)
+        if isinstance(member, User):
+            memberships = readers.profile.memberships(member)
+        else:
+            memberships = readers.revoking.memberships_of_group(member.dn)
+        now = self._clock()
+        try:
+            return grant_within(
+                call, readers.grants, image, policy, window, member.dn, memberships, now
+            )
+        finally:
+            if isinstance(member, User):
+                self._forget_grants_of(call, member)
+            else:
+                self._forget_everybody(call)
+
+    def _besides(self, identifier: str, user: User, window: Window) -> tuple[Grant, ...]:
+        """Find the grants through groups that reach a user beyond a window."""
+        if window == _ALWAYS:
+            return ()
+        now = self._clock()
+        return tuple(
+            grant
+            for each in self._entitlements(user, None).all
+            if each.accounting.id == identifier
+            for grant in each.grants
+            if not window.covers(grant.window) and not grant.window.is_over(now)
+        )
+
+    def _refuse_through_group(self, image: str, user: User, policy: Optional[Policy]) -> None:
+        call = self._write_call()
+        revoking = self._for(call).revoking
+        held = revoking.policies(call, image, user)
+        if not any(policy in (None, each) for each in held):
+            revoking.refuse_through_group(call, image, user, policy, self._clock())
+
+    def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
+        try:
+            self._for(call).revoking.revoke(call, image, user, policy, self._clock())
+            self._routes.require_known(call, user.id)
+        finally:
+            self._forget_grants_of(call, user)
+
+    def _revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
+        try:
+            self._for(call).revoking.revoke_group(call, image, group, policy)
+        finally:
+            self._forget_everybody(call)
+
+    def _repeat(
+        self, step: Callable[[Call], Optional[set[DN]]], wait: float, pause: Callable[[float], None]
+    ) -> set[DN]:
+        """Do a step until it has been done after so many seconds."""
+        ends = self._timer() + wait
+        changed: set[DN] = set()
+        while True:
+            left = ends - self._timer()
+            call = self._write_call()
+            try:
+                changed |= step(call) or set()
+            finally:
+                self._forget_applications(call)
+            if left <= 0:
+                return changed
+            pause(min(_PAUSE_SECONDS, left))
+
+    # --- what is forgotten
+
+    def _forget_grants_of(self, call: Call, user: User) -> None:
+        self._routes.note(call, user.id)
+        self._caches.forget_grants_of(user)
+
+    def _forget_applications(self, call: Call) -> None:
+        self._routes.note(call)
+        self._caches.forget_applications()
+
+    def _forget_everybody(self, call: Call) -> None:
+        """Forget what anybody may start: a group's members are not known here."""
+        self._routes.note(call)
+        self._caches.entitlements.clear()
+
+
+def _beginning(name: str) -> str:
+    """Return the part of a name in which a slip is less likely."""
+    return name[: max(1, len(name) // 2)]
+
+
+def _like(name: str, names: Iterable[str]) -> str:
+    """Ask whether one of some names was meant, if one is near."""
+    import difflib  # noqa: PLC0415 -- for errors alone
+
+    near = difflib.get_close_matches(name, sorted(set(names)), 3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

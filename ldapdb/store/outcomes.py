@@ -1,0 +1,114 @@
+"""What came of a change of several things, and how far it came if it was broken off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional, TypeVar, Union
+
+from ldapdb.dn import DN
+from ldapdb.errors import LDAPDBError
+from ldapdb.model import Grant, Policy, User, Window
+
+if TYPE_CHECKING:
+    from ldapdb.store.groups import Group
+
+__all__ = ["Granted", "Renamed", "Revoked", "carry_out"]
+
+T = TypeVar("T")
+
+# Of what is left undone, so much is named.
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A grant that was made.
+
+    Parameters
+    ----------
+    image : str
+        What.
+    member : User or Group
+        To whom.
+    policy, window
+        How and when.
+    id : str, optional
+        The mapping id of a user; the members of a group have one each.
+    replaced : tuple of Window
+        The times of grants to the same member that this one took the place of.
+    besides : tuple of Grant
+        Grants by which groups give a user the same at other times; they go on.
+    """
+
+    image: str
+    member: Union[User, Group]
+    policy: Policy
+    window: Window
+    id: Optional[str] = None
+    replaced: tuple[Window, ...] = ()
+    besides: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """What was taken from a member.
+
+    Parameters
+    ----------
+    image : str
+        What.
+    member : User or Group
+        From whom.
+    policies : tuple of Policy
+        How he had it; empty if he did not.
+    """
+
+    image: str
+    member: Union[User, Group]
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An application that has another image.
+
+    Parameters
+    ----------
+    old, new : str
+        The images.
+    grants : tuple of DN
+        The entries that were changed, by the names that they had.
+    """
+
+    old: str
+    new: str
+    grants: tuple[DN, ...]
+
+
+def carry_out(
+    images: Sequence[str],
+    members: Sequence[Union[User, Group]],
+    write: Callable[[str, Union[User, Group]], T],
+    done: str,
+) -> list[T]:
+    """Make a write for each image and member; say how far it came if one fails."""
+    work = [(image, member) for image in dict.fromkeys(images) for member in members]
+    written: list[T] = []
+    for image, member in work:
+        try:
+            written.append(write(image, member))
+        except LDAPDBError as error:
+            if len(work) == 1:
+                raise
+            left = [f"{what!r} of {whom.name!r}" for what, whom in work[len(written) :]]
+            more = len(left) - _MOST_NAMED
+            named = ", ".join(left[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            text = (
+                f"{error}; {done} before that: {len(written)} of {len(work)}; not {done}: {named}; "
+                "repeat the command to go on"
+            )
+            raise type(error)(
+                text, server=error.server, dn=error.dn, result_code=error.result_code
+            ) from error
+    return written
