@@ -36,6 +36,7 @@ _GUID, _IS_DELETED = "objectGUID", "isDeleted"
 # How the name of a deleted entry goes on after its own, a line feed and this mark.
 _DELETED = ("\\0ADEL:", "\nDEL:")
 _SILENCE_SECONDS = 30.0
+_INSUFFICIENT_ACCESS_RIGHTS = 50
 
 
 class DirSync:
@@ -132,7 +133,7 @@ class _Domain:
                     self.forget()
                     self.everything = True
                     continue
-                if not self._object_security:
+                if end.end.code == _INSUFFICIENT_ACCESS_RIGHTS and not self._object_security:
                     # Without the right to replicate, one is told what any search shows.
                     self._object_security = True
                     continue

@@ -17,9 +17,9 @@ from ldapdb.connection import Deadline, Stream
 from ldapdb.connection.results import result_error
 from ldapdb.dn import DN
 from ldapdb.entries import Entry
-from ldapdb.errors import InvalidValue
+from ldapdb.errors import AccessDenied, InvalidValue
 from ldapdb.filters import Filter
-from ldapdb.searching import SUBTREE, Page
+from ldapdb.searching import BASE, SUBTREE, Page
 from ldapdb.syntaxes import format_time, parse_time
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
@@ -32,6 +32,7 @@ _ANSWER_SECONDS = 60.0
 _SHARE = 20
 # Times are of whole seconds, and servers' clocks differ a little.
 _OVERLAP_SECONDS = 2.0
+_COUNT = "highestCommittedUSN"
 
 
 class Polling:
@@ -54,15 +55,17 @@ class Polling:
         self._stamp = scope.vendor.change_attribute
         self._known = Known()
         self._stamps: dict[bytes, bytes] = {}
-        # How often each version of an entry was told: twice, because within the second of its
-        # time it may have been changed once more.
-        self._told: dict[tuple[bytes, bytes], int] = {}
+        # When each version of an entry was found first; None if it need not be told any more.
+        # Until the second of its time is over, it may be changed once more and look the same.
+        self._found: dict[tuple[bytes, bytes], Optional[float]] = {}
+        # What the server had counted to before it was last asked.
+        self._counted = 0
 
     def follow(self, stream: Stream, patience: Patience) -> Iterator[Batch]:
         """Yield what changes; see :class:`~ldapdb.watch.Source`."""
         self._known.clear()
         self._stamps.clear()
-        self._told.clear()
+        self._found.clear()
         full_at, everything = self._timer(), True
         while True:
             began = self._timer()
@@ -78,27 +81,45 @@ class Polling:
 
     def _changed(self, stream: Stream) -> list[Change]:
         """Ask for what was changed since the last time."""
-        since = self._since()
+        since, began = self._since(), self._timer()
+        self._count(stream)
         attributes = (*self._scope.attributes, self._identifier, self._stamp)
-        changes, told = [], {}
-        for entry in self._search(stream, since, attributes):
+        entries = list(self._search(stream, since, attributes))
+        ended, found = self._timer(), {}
+        changes = []
+        for entry in filter(self._is_known_by, entries):
             version = value(entry, self._identifier), value(entry, self._stamp)
-            told[version] = self._told.get(version, 0) + 1
-            if told[version] <= 2:  # noqa: PLR2004 -- see _told
+            first = self._found.get(version, ended)
+            found[version] = None if first is None or began > first + 1 else first
+            if first is not None:
                 changes.append(Change(self._put(entry), entry))
-        self._told = told
+        self._found = found
         return changes
 
     def _compared(self, stream: Stream) -> list[Change]:
         """Compare all there is with what there was."""
         changes, seen = [], set()
-        for entry in self._search(stream, _EVERYTHING, (self._identifier, self._stamp)):
-            identifier, stamp = value(entry, self._identifier), value(entry, self._stamp)
+        if not self._stamps:
+            self._count(stream)
+        asked = self._identifier, self._stamp
+        hidden, is_empty = list(asked), True
+        for entry in self._search(stream, _EVERYTHING, asked):
+            is_empty = False
+            hidden = [each for each in hidden if not value(entry, each)]
+            identifier, stamp = (value(entry, each) for each in asked)
+            if not identifier:
+                continue
             seen.add(identifier)
             is_same = self._stamps.get(identifier) == stamp
             before = self._put(entry)
             if not is_same or before != entry.dn:
                 changes.append(Change(before, Entry(entry.dn, {})))
+        if hidden and not is_empty:
+            raise AccessDenied(
+                f"the directory at {stream.uri} shows {hidden[0]} of no entry to this account, so "
+                f"that changes are not seen; let it read {' and '.join(hidden)}",
+                server=stream.uri,
+            )
         for identifier in set(self._known).difference(seen):
             changes.append(Change(self._known.pop(identifier), None))
             self._stamps.pop(identifier, None)
@@ -113,8 +134,7 @@ class Polling:
         if not self._stamps:
             return _EVERYTHING
         if self._scope.vendor.change_numbers:
-            last = max(int(stamp or b"0") for stamp in self._stamps.values())
-            return filters.at_least(self._stamp, str(last + 1))
+            return filters.at_least(self._stamp, str(self._counted + 1))
         latest = max(self._stamps.values()).decode("ascii", "replace")
         try:
             moment = float(parse_time(latest)) - _OVERLAP_SECONDS
@@ -123,11 +143,23 @@ class Polling:
         return filters.at_least(self._stamp, format_time(moment).replace(".0Z", "Z"))
 
     def _search(self, stream: Stream, wanted: Filter, attributes: Sequence[str]) -> Iterator[Entry]:
-        """Search all bases in pages; entries without an identifier are not for us to see."""
+        """Search all bases in pages."""
         for base in self._scope.bases:
-            for entry in pages(stream, base, wanted, attributes):
-                if value(entry, self._identifier):
-                    yield entry
+            yield from pages(stream, base, wanted, attributes)
+
+    def _is_known_by(self, entry: Entry) -> bool:
+        return bool(value(entry, self._identifier))
+
+    def _count(self, stream: Stream) -> None:
+        """Ask the server how many changes it has counted, before it is asked for them.
+
+        Not by the greatest number found: what changes while pages come may be in none of them,
+        and others that change after it may.
+        """
+        if self._scope.vendor.change_numbers:
+            deadline, asked = Deadline(_ANSWER_SECONDS), (_COUNT,)
+            entries, *_ = stream.search(deadline, "", BASE, _EVERYTHING, asked, None)
+            self._counted = int(next((value(each, _COUNT) for each in entries), b"") or b"0")
 
 
 def next_comparison(began: float, ended: float, poll_seconds: float) -> float:

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Optional
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from ldapdb import errors
 from ldapdb.connection import Deadline, Stream
 from ldapdb.dn import DN
-from ldapdb.watch import Change, Scope, Source, State, Watch
+from ldapdb.watch import Change, Scope, Source, State, Watch, polling
 from ldapdb.watch.dirsync import DirSync
 from ldapdb.watch.polling import Polling
 from ldapdb.watch.protocol import Batch
@@ -62,6 +63,7 @@ class Follower:
         self.source: Source = source
         self.changes: list[tuple[Optional[str], Optional[str]]] = []
         self.everything = False
+        self.said: list[bytes] = []
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[Callable[[Callable[[], object]], None]]:
@@ -92,6 +94,8 @@ class Follower:
         for change in batch.changes:
             names = change.before, None if change.entry is None else change.entry.dn
             self.changes.append((_lower(names[0]), _lower(names[1])))
+            if change.entry is not None:
+                self.said += map(bytes, change.entry.attributes.get("description", ()))
         self.everything = self.everything or batch.everything
         return batch
 
@@ -256,6 +260,75 @@ def test_polling_tells_of_all_that_the_better_ways_do(directory: Directory) -> N
         assert follower.everything
         expected = _some_changes(directory, known)
         until(lambda: expected <= set(follower.changes))
+
+
+@SYNCING
+def test_by_polling_each_change_within_one_second_is_told(directory: Directory) -> None:
+    """Also where others were told in the same second, and the time stamp is the same."""
+    somebody = directory.person("somebody")
+    follower = Follower(directory, Polling(scope_of(directory)))
+    with follower.connected() as until:
+        time.sleep(-time.time() % 1)
+        for number in range(4):
+            time.sleep(0.2)
+            said = str(number).encode()
+            directory._modify(somebody, ("replace", "description", [said.decode()]))
+            until(partial(lambda wanted: wanted in follower.said, said))
+
+
+@pytest.mark.live("ad", reason="others have no numbers of changes")
+def test_a_change_while_pages_come_is_told_by_the_next(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pages may tell of a later change, and not of this one."""
+    names = directory.person("one"), directory.person("other")
+    follower = Follower(directory, Polling(scope_of(directory)))
+    monkeypatch.setattr(polling, "_PAGE", 1)
+    told: list[str] = []
+    whole = polling.pages
+
+    def pages(*asked: Any) -> Iterator[Any]:
+        for entry in whole(*asked):
+            yield entry
+            if b"first" in map(bytes, entry.attributes.get("description", ())) and not told:
+                told.append(entry.dn.lower())
+                for dn in sorted(names, key=lambda dn: dn.lower() != told[0]):
+                    directory._modify(dn, ("replace", "description", ["second " + dn.lower()]))
+
+    with follower.connected() as until:
+        # Nothing is compared any more, which would find it as well.
+        monkeypatch.setattr(Polling, "_compared", lambda *_: [])
+        monkeypatch.setattr(polling, "pages", pages)
+        for dn in names:
+            directory._modify(dn, ("replace", "description", ["first"]))
+        until(lambda: told and f"second {told[0]}".encode() in follower.said)
+
+
+@pytest.mark.live("389ds", reason="OpenLDAP's test server has no access rules")
+def test_what_polling_may_not_read_is_told_and_no_changes_are_said_to_be_seen(
+    directory: Directory,
+) -> None:
+    """Nothing would ever be found to have changed."""
+    reader = directory.person("reader", attributes={"userPassword": ["secret"]})
+    aci = _ALL_MAY_READ.replace('"*"', '"objectClass || uid || nsUniqueId"')
+    directory.change(directory.users_base, "add: aci", f"aci: {aci}")
+    scope = scope_of(directory, bases=(DN.parse(directory.users_base),))
+    follower = Follower(directory, Polling(scope), bind_dn=reader, bind_password="secret")
+    try:
+        with pytest.raises(errors.AccessDenied, match="modifyTimestamp"):
+            follower.catch_up()
+    finally:
+        directory.change(directory.users_base, "delete: aci")
+
+
+@pytest.mark.live("ad", reason="others do not have it")
+def test_only_whoever_may_not_replicate_is_told_less(directory: Directory) -> None:
+    """Another error says nothing of rights: removals would be told of late from then on."""
+    nowhere = DN.parse("dc=nowhere,dc=invalid")
+    source = DirSync(scope_of(directory, bases=(nowhere,), naming_contexts=()))
+    with pytest.raises(errors.LDAPDBError):
+        Follower(directory, source).catch_up()
+    assert not source._domains[0]._object_security
 
 
 @SYNCING
