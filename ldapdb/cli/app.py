@@ -6,13 +6,13 @@ import contextlib
 
 import click
 
-from ldapdb.cli.completion import complete_images, complete_users
+from ldapdb.cli.completion import complete_images
+from ldapdb.cli.grants import grant, rename, revoke
 from ldapdb.cli.lazily import SuggestingGroup
-from ldapdb.cli.options import example, opened_store, with_forms, with_json, with_policy
-from ldapdb.cli.output import Form, policy_fields, print_json, print_table
+from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
-from ldapdb.model import Policy, mapping_id
 
 __all__ = ["app"]
 
@@ -94,50 +94,5 @@ def list_applications(*, form: Form) -> None:
         print_table(("IMAGE", "ID"), rows, form=form)
 
 
-@app.command("grant", epilog=example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
-@click.argument("image", shell_complete=complete_images)
-@click.argument("user_name", metavar="USER", shell_complete=complete_users)
-@with_policy
-@with_json
-@with_plan
-def grant(*, image: str, user_name: str, policy: Policy, plan: Plan, as_json: bool) -> None:
-    """Give a user an application and print the mapping id."""
-    with writing(plan) as store:
-        granted = store.grant(image, user_name, policy)
-    if as_json:
-        print_json(
-            {"id": granted, "user": user_name, "image": image, "policy": policy_fields(policy)}
-        )
-    else:
-        click.echo(granted)
-
-
-@app.command("revoke", epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice --revoke-all"))
-@click.argument("image", shell_complete=complete_images)
-@click.argument("user_name", metavar="USER", shell_complete=complete_users)
-@click.option("--revoke-all", is_flag=True, help="Whatever the policy.")
-@with_policy
-@with_json
-@with_plan
-def revoke(
-    *, image: str, user_name: str, policy: Policy, revoke_all: bool, plan: Plan, as_json: bool
-) -> None:
-    """Take an application from a user: under the policy given, or under all."""
-    if revoke_all and policy != Policy():
-        raise click.UsageError("--revoke-all takes no policy; drop it or the policy's options")
-    with writing(plan) as store:
-        found = store.get_user(user_name)
-        held = store.list_accountings(found) if found else []
-        revoked = [policy]
-        if revoke_all:
-            revoked = store.revoke_all(image, user_name)
-        else:
-            store.revoke(image, user_name, policy)
-    had = [each for each in held if each.application.image == image]
-    if not revoke_all and not any(each.application_policy == policy for each in had):
-        revoked = []
-    if as_json:
-        ids = [mapping_id(image, each, found.id) for each in revoked] if found else []
-        print_json({"user": user_name, "image": image, "revoked": ids})
-    elif not revoked:
-        click.echo(f"{user_name} did not have {image} under that policy", err=True)
+for command in (grant, revoke, rename):
+    app.add_command(command)

@@ -1,0 +1,302 @@
+"""The commands ``ldapdb app grant``, ``revoke`` and ``rename``: who is given what, and until when.
+
+The host's own tool has ``app grant IMAGE USER``; what is more than that comes after it.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+import click
+
+from ldapdb.cli.completion import complete_images, complete_users
+from ldapdb.cli.options import example, with_json, with_policy
+from ldapdb.cli.output import policy_fields, print_json, print_table
+from ldapdb.cli.plans import Plan, with_plan, writing
+from ldapdb.model import Policy, User, Window, mapping_id
+from ldapdb.moments import parse_window
+from ldapdb.syntaxes import said_time
+
+if TYPE_CHECKING:
+    from ldapdb.store import Store
+    from ldapdb.store.outcomes import Granted, Revoked
+
+__all__ = ["grant", "rename", "revoke"]
+
+
+def with_members(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add images and members: ``IMAGE [USER...] [--image IMAGE]... [--group GROUP]...``."""
+    options = (
+        click.argument("image", required=False, shell_complete=complete_images),
+        click.argument("users", nargs=-1, metavar="[USER]...", shell_complete=complete_users),
+        click.option(
+            "--image",
+            "more_images",
+            multiple=True,
+            metavar="IMAGE",
+            shell_complete=complete_images,
+            help="A further image; may be repeated.",
+        ),
+        click.option(
+            "--group",
+            "groups",
+            multiple=True,
+            metavar="GROUP",
+            help="A group, by its name below groups_base or by its DN; may be repeated.",
+        ),
+    )
+
+    @functools.wraps(command)
+    def add_images(*, image: Optional[str], more_images: tuple[str, ...], **rest: Any) -> Any:
+        images = (*([] if image is None else [image]), *more_images)
+        return command(images=tuple(dict.fromkeys(images)), **rest)
+
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_images)
+
+
+# The first argument, as the host's tool has it, is the image.
+@click.command("grant", epilog=example("ldapdb app grant simphony/mayavi:0.5 alice --allow-home"))
+@with_members
+@click.option("--not-before", metavar="TIME", help="When it begins; at once by default.")
+@click.option("--not-after", metavar="TIME", help="When it ends; never by default.")
+@with_policy
+@with_json
+@with_plan
+def grant(
+    *,
+    images: tuple[str, ...],
+    users: tuple[str, ...],
+    groups: tuple[str, ...],
+    not_before: Optional[str],
+    not_after: Optional[str],
+    policy: Policy,
+    plan: Plan,
+    as_json: bool,
+) -> None:
+    """Give users and groups an application and print the mapping ids.
+
+    All that is named is looked for first. A TIME is a day, which counts whole, or a moment, in
+    UTC where it names no zone (2027-01-31, 2027-01-31T18:00, 2027-01-31T18:00+01:00), or a while
+    from now (12h, 30d, 8w). The last word counts: who has the same application and policy at
+    other times has it at these from then on. What he has through groups stays as it is.
+    """
+    _require(images, users, groups)
+    window = parse_window(not_before, not_after, time.time())
+    with writing(plan) as store:
+        granted = store.grant_several(images, policy, window, users=users, groups=groups)
+    for note in _notes(granted, window):
+        click.echo(note, err=True)
+    if as_json:
+        _print_fields(list(map(_granted_fields, granted)))
+    elif len(granted) == 1 and granted[0].id is not None:
+        click.echo(granted[0].id)
+    else:
+        rows = [(each.image, _name(each), each.id or "-") for each in granted]
+        print_table(("IMAGE", "MEMBER", "ID"), rows)
+
+
+@click.command(
+    "revoke", epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice bob --group staff --all")
+)
+@with_members
+@click.option("--revoke-all", "--all", "revoke_all", is_flag=True, help="Whatever the policy.")
+@click.option(
+    "--id",
+    "identifiers",
+    multiple=True,
+    metavar="ID",
+    help="What a mapping id stands for, without IMAGE and USER; may be repeated.",
+)
+@with_policy
+@with_json
+@with_plan
+def revoke(
+    *,
+    images: tuple[str, ...],
+    users: tuple[str, ...],
+    groups: tuple[str, ...],
+    policy: Policy,
+    revoke_all: bool,
+    identifiers: tuple[str, ...],
+    plan: Plan,
+    as_json: bool,
+) -> None:
+    """Take an application from users and groups: under the policy given, or under all.
+
+    All that is named is looked for first. Whoever has it through a group only is an error that
+    names the group; nothing is revoked then.
+    """
+    if revoke_all and policy != Policy():
+        raise click.UsageError("--revoke-all takes no policy; drop it or the policy's options")
+    if identifiers:
+        if images or users or groups or revoke_all or policy != Policy():
+            raise click.UsageError("--id says all; drop the images, members and policy")
+        _revoke_ids(identifiers, plan, as_json=as_json)
+        return
+    _require(images, users, groups)
+    wanted = None if revoke_all else policy
+    with writing(plan) as store:
+        revoked = store.revoke_several(images, wanted, users=users, groups=groups)
+        still = [each for each in revoked if each.policies and _has_still(store, each, wanted)]
+    if as_json:
+        _print_fields(list(map(_revoked_fields, revoked)))
+    else:
+        how = "" if revoke_all else " under that policy"
+        for each in revoked:
+            if not each.policies:
+                click.echo(f"{_name(each)} did not have {each.image}{how}", err=True)
+    for each in still:
+        click.echo(
+            f"{_name(each)} still has {each.image} through a group; see `ldapdb explain "
+            f"{_name(each)} {each.image}`",
+            err=True,
+        )
+
+
+def _revoke_ids(identifiers: Sequence[str], plan: Plan, *, as_json: bool) -> None:
+    for each in identifiers:
+        if len(each) != len(mapping_id("", Policy(), 0)) or not set(each) <= set(
+            "0123456789abcdef"
+        ):
+            raise click.UsageError(f"{each!r} is no mapping id, which has 32 digits 0-9a-f")
+    with writing(plan) as store:
+        found = [(each, store.revoke_by_id(each)) for each in identifiers]
+    if as_json:
+        _print_fields([{"id": each, **_revoked_by_id(revoked)} for each, revoked in found])
+        return
+    for identifier, revoked in found:
+        if not revoked:
+            click.echo(f"no grant has the id {identifier}; nothing was revoked", err=True)
+    rows = [(each.image, _name(each), name) for name, revoked in found for each in revoked]
+    if rows:
+        print_table(("IMAGE", "MEMBER", "ID"), rows)
+
+
+@click.command(
+    "rename", epilog=example("ldapdb app rename simphony/mayavi:0.5 simphony/mayavi:0.6")
+)
+@click.argument("old", shell_complete=complete_images)
+@click.argument("new")
+@click.option(
+    "--settle",
+    "settle_seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to look for calls of others that were under way; by default "
+    "operation_timeout_seconds, twice.",
+)
+@with_json
+@with_plan
+def rename(
+    *, old: str, new: str, settle_seconds: Optional[float], plan: Plan, as_json: bool
+) -> None:
+    """Let an application have another image; its grants follow.
+
+    Prints the grants that were changed. Members, policies and times stay, mapping ids change with
+    the image: sessions that run are not stopped, and the host does not list them any more.
+    Whoever has the old image has the new one before he loses the old one. If it is broken off,
+    the same command finishes it.
+    """
+    if plan is not Plan.NONE:
+        settle_seconds = 0
+    with writing(plan) as store:
+        renamed = store.rename_application(old, new, settle_seconds=settle_seconds)
+    if as_json:
+        print_json({"old": old, "new": new, "grants": list(map(str, renamed.grants))})
+        return
+    for dn in renamed.grants:
+        click.echo(dn)
+
+
+def _require(images: Sequence[str], users: Sequence[str], groups: Sequence[str]) -> None:
+    if not images:
+        raise click.UsageError("missing argument 'IMAGE'")
+    if not users and not groups:
+        raise click.UsageError("missing argument 'USER', or --group")
+    for given in (*users, *groups):
+        if not given.strip():
+            raise click.UsageError("a user or group without a name")
+
+
+def _has_still(store: Store, revoked: Revoked, policy: Optional[Policy]) -> bool:
+    if not isinstance(revoked.member, User):
+        return False
+    return any(
+        each.application.image == revoked.image and policy in (None, each.application_policy)
+        for each in store.list_accountings(revoked.member)
+    )
+
+
+# --- for people
+
+
+def _name(of: Granted | Revoked) -> str:
+    return of.member.name
+
+
+def _notes(granted: Sequence[Granted], window: Window) -> Iterator[str]:
+    """Say when it holds, what this took the place of, and what goes on besides."""
+    if window != Window():
+        yield f"granted {_time(window)}"
+    for each in granted:
+        for other in each.replaced:
+            yield (f"{_name(each)} had {each.image} {_time(other)}; this grant has taken its place")
+        for besides in each.besides:
+            yield (
+                f"{_name(each)} has {each.image} {_time(besides.window)} too, through a group in "
+                f"the grant '{besides.dn}', which goes on"
+            )
+
+
+def _time(window: Window) -> str:
+    begin = "" if window.not_before is None else f"from {said_time(window.not_before)}"
+    end = "" if window.not_after is None else f"until {said_time(window.not_after)}"
+    return " ".join(filter(None, (begin, end))) or "without a limit of time"
+
+
+# --- for programs
+
+
+def _print_fields(fields: Sequence[dict[str, Any]]) -> None:
+    """Print a single one as it is, several as a list."""
+    print_json(fields[0] if len(fields) == 1 else fields)
+
+
+def _member_fields(of: Granted | Revoked) -> dict[str, Any]:
+    if isinstance(of.member, User):
+        return {"user": of.member.name}
+    return {"group": str(of.member.dn)}
+
+
+def _granted_fields(granted: Granted) -> dict[str, Any]:
+    limits = {"not_before": granted.window.not_before, "not_after": granted.window.not_after}
+    return {
+        "id": granted.id,
+        **_member_fields(granted),
+        "image": granted.image,
+        "policy": policy_fields(granted.policy),
+        **{name: _moment(moment) for name, moment in limits.items() if moment is not None},
+    }
+
+
+def _moment(moment: float) -> str:
+    return said_time(moment).replace(" UTC", "Z").replace(" ", "T")
+
+
+def _revoked_fields(revoked: Revoked) -> dict[str, Any]:
+    fields = {
+        **_member_fields(revoked),
+        "image": revoked.image,
+        "policies": list(map(policy_fields, revoked.policies)),
+    }
+    if isinstance(revoked.member, User):
+        member = revoked.member
+        fields["revoked"] = [mapping_id(revoked.image, p, member.id) for p in revoked.policies]
+    return fields
+
+
+def _revoked_by_id(revoked: Sequence[Revoked]) -> dict[str, Any]:
+    return _revoked_fields(revoked[0]) if revoked else {"revoked": []}
