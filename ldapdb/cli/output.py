@@ -118,13 +118,23 @@ def _as_csv(lines: Iterable[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def print_tree(title: str, nodes: Iterable[Node]) -> None:
-    """Print a tree: drawn for a terminal, by two spaces a level for a program."""
+def print_tree(title: str, nodes: Iterable[Node], *, style: str = "") -> None:
+    """Print a tree: drawn for a terminal, by two spaces a level for a program.
+
+    Parameters
+    ----------
+    title : str
+        The first line.
+    nodes : iterable of Node
+        What stands below it.
+    style : str
+        How rich draws the title, such as ``red``; without colour where NO_COLOR is set.
+    """
     if not sys.stdout.isatty():
         for line in _indented(Node(title, tuple(nodes)), 0):
             click.echo(line)
         return
-    Console().print(_drawn(Node(title, tuple(nodes))))
+    Console().print(_drawn(Node(title, tuple(nodes)), style))
 
 
 def _indented(node: Node, depth: int) -> Iterator[str]:
@@ -133,8 +143,8 @@ def _indented(node: Node, depth: int) -> Iterator[str]:
         yield from _indented(each, depth + 1)
 
 
-def _drawn(node: Node) -> Tree:
-    tree = Tree(Text(one_line(node.text)))
+def _drawn(node: Node, style: str = "") -> Tree:
+    tree = Tree(Text(one_line(node.text), style))
     tree.children += [_drawn(each) for each in node.below]
     return tree
 

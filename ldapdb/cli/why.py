@@ -62,7 +62,8 @@ def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
     if as_json:
         print_json(_explanation_fields(found, ttl))
     else:
-        print_tree(_verdict(found), [*_explanation_nodes(found), *_source_nodes(found, ttl)])
+        nodes = [*_explanation_nodes(found), *_source_nodes(found, ttl)]
+        print_tree(_verdict(found), nodes, style="green" if found.is_allowed else "red")
     if not found.is_allowed:
         raise click.exceptions.Exit(_NO)
 

@@ -1,0 +1,101 @@
+"""What the command line says of a line that is wrong, and what every command has."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+click = pytest.importorskip("click", reason="the command line's libraries are an extra")
+
+from ldapdb.cli import main, run  # noqa: E402 -- needs click
+from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 -- as above
+
+
+def visited(
+    command: Any = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Yield every command and group, with its name."""
+    yield command, path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from visited(command.get_command(context, name), (*path, name))
+
+
+COMMANDS = list(visited())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("explian", "no such command 'explian'; did you mean 'explain'? See `ldapdb --help`"),
+        ("app grnat x y", "no such command 'grnat'; did you mean 'grant'? See `ldapdb app --help`"),
+        ("zzz", "no such command 'zzz'; see `ldapdb --help`"),
+        ("app grant", "missing argument 'IMAGE'; see `ldapdb app grant --help`"),
+        ("app list x", "got unexpected extra argument (x); see `ldapdb app list --help`"),
+        (
+            "app list --csv --json",
+            "--json and --csv are two forms; choose one; see `ldapdb app list",
+        ),
+        ("'a\nb'", "no such command 'a\\nb'; see `ldapdb --help`"),
+    ],
+)
+def test_a_wrong_line_is_answered_in_one(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong, what may have been meant, and where to read more."""
+    assert run(shlex.split(line)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"ldapdb: {said}"), printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_mistyped_option_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["app", "grant", "x", "y", "--allow-hoem"]) == 2
+    printed = capsys.readouterr().err
+    assert "did you mean '--allow-home'" in printed
+    assert printed.count("\n") == 1
+
+
+def test_no_command_at_all_is_answered_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    run([])
+    printed = capsys.readouterr()
+    assert "Example: ldapdb" in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("group", "path"),
+    [each for each in COMMANDS if isinstance(each[0], click.Group)],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_every_group_suggests(
+    group: Any, path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in group.list_commands(click.Context(group)):
+        run([*path, f"{name}x"])
+        assert "did you mean" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [each for each in COMMANDS if not isinstance(each[0], click.Group)],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_every_command_completes_images_and_users(command: Any, path: tuple[str, ...]) -> None:
+    """Only a new image is not completed: the directory does not have it yet."""
+    completers = {"image": complete_images, "images": complete_images, "user_name": complete_users}
+    for parameter in command.params:
+        wanted = completers.get(parameter.name)
+        if isinstance(parameter, click.Argument) and wanted and path != ("app", "create"):
+            assert parameter._custom_shell_complete is wanted, (path, parameter.name)
+
+
+def test_tables_of_settings_have_all_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["settings", "--csv"]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("SETTING,DEFAULT,WHAT IT IS\r\n")
+    assert '"How applications and grants are written: remoteapp, with' in table
