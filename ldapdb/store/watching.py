@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
@@ -56,6 +57,7 @@ class Watching:
         self._timer = timer
         self._lock = threading.Lock()
         self._watch: Optional[Watch] = None
+        self._dropped: Optional[weakref.finalize[[], Watching]] = None
         self._is_over = not settings.watch
 
     def begin(self, profile: Profile, call: Call) -> None:
@@ -88,6 +90,9 @@ class Watching:
                 log.warning("changes are not seen for now: %s", error)
             else:
                 self._watch = watch
+                # The thread knows nothing of the database, which may be dropped unclosed.
+                self._dropped = weakref.finalize(self, watch.close, wait=False)
+                self._dropped.atexit = False
 
     def server(self) -> Optional[str]:
         """Return the server whose changes are seen now; None if none are."""
@@ -110,5 +115,7 @@ class Watching:
         """Leave the parent's to it."""
         self._lock = threading.Lock()
         inherited, self._watch = self._watch, None
+        if self._dropped is not None:
+            self._dropped.detach()
         if inherited is not None:
             inherited.leave_to_parent()

@@ -28,8 +28,11 @@ __all__ = ["State", "Watch", "WatchInfo"]
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_SECONDS = 1.0
-# Directories lock accounts for a password that is refused again and again.
+# Directories lock accounts for a password that is refused again and again. So each server is
+# asked once in so long, unless the file has another one.
 _REFUSED_SECONDS = 900.0
+# No account is locked for a ticket that is late, and somebody may be renewing it.
+_NO_TICKET_SECONDS = 30.0
 # A server that is preferred is tried again so often, and no longer: changes wait meanwhile.
 _LOOK_SECONDS = 30.0
 _TRIAL_SECONDS = 0.5
@@ -117,7 +120,10 @@ class Watch:
         self._connected = connected
         self._tried_at = timer()
         self._servers = Servers(random.random)
-        self._lock = threading.Lock()
+        # When a server that refused the log-in may be asked again, and what it refused.
+        self._refused: dict[str, tuple[float, object]] = {}
+        # A database that is dropped closes this from wherever the garbage is collected.
+        self._lock = threading.RLock()
         self._closed = threading.Event()
         self._stream: Optional[Stream] = None
         self._state = State.DOWN
@@ -168,8 +174,14 @@ class Watch:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            uris, now = self._settings.uri, self._timer()
-            due = self._servers.ready(uris) or self._servers.due(now)
+            now = self._timer()
+            uris = [uri for uri in self._settings.uri if self._may_log_in(uri, now)]
+            if not uris:
+                self._closed.wait(_LONGEST_WAIT_SECONDS)
+                continue
+            due = self._servers.ready(uris) or [
+                uri for uri in self._servers.due(now) if uri in uris
+            ]
             if not due:
                 next_due = self._servers.next_due() or now
                 # Nobody waits for it, but what it does not see is good for a TTL.
@@ -177,7 +189,7 @@ class Watch:
                 if now < latest:
                     self._closed.wait(max(min(next_due, latest) - now, 0.001))
                     continue
-                due = list(uris)
+                due = uris
             self._tried_at = now
             try:
                 self._follow(due[0])
@@ -248,6 +260,7 @@ class Watch:
             self._server, self._mechanism = now
             self._state = State.LIVE  # now that nothing from before is left
             self._servers.succeeded(uri)
+            self._refused.pop(uri, None)
             if source is self._sources[0]:
                 self._better_seconds = _LOOK_SECONDS
             self._complained = False
@@ -264,12 +277,13 @@ class Watch:
             return False
         self._look_at = now + _LOOK_SECONDS
         for preferred in self._settings.uri[: self._settings.uri.index(uri)]:
+            if not self._may_log_in(preferred, now):
+                continue
             try:
                 Stream(preferred, self._settings, Deadline(_TRIAL_SECONDS, self._timer)).close()
             except CredentialsRefused as error:  # again and again, it would lock the account
                 log.warning("%s; changes are seen by %s meanwhile", error, uri)
-                self._look_at = now + _REFUSED_SECONDS
-                return False
+                self._note_refusal(preferred)
             except LDAPDBError as error:
                 log.debug("%s", error)
                 self._servers.failed(preferred, now)
@@ -296,4 +310,24 @@ class Watch:
         else:
             log.debug("%s; next trial in %.1f s", error, seconds)
         if isinstance(error, CredentialsRefused):
-            self._closed.wait(_REFUSED_SECONDS)
+            self._note_refusal(uri)
+
+    def _note_refusal(self, uri: str) -> None:
+        by_ticket = self._settings.bind == "gssapi"
+        seconds = _NO_TICKET_SECONDS if by_ticket else _REFUSED_SECONDS
+        self._refused[uri] = self._timer() + seconds, self._password()
+
+    def _may_log_in(self, uri: str, now: float) -> bool:
+        until, password = self._refused.get(uri, (now, None))
+        return now >= until or password != self._password()
+
+    def _password(self) -> object:
+        """Return what changes when the file has another password."""
+        path = self._settings.bind_password_file
+        if path is None:
+            return None
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size

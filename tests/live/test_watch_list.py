@@ -24,7 +24,7 @@ pytestmark = pytest.mark.live(
 )
 
 SOON = 3.0
-LASTING = {"watch": True, "watch_poll_seconds": 0.1, "cache_ttl_seconds": 3600}
+LASTING: dict[str, Any] = {"watch": True, "watch_poll_seconds": 0.1, "cache_ttl_seconds": 3600}
 
 
 def follow(directory: Directory, **settings: Any) -> Any:
@@ -134,26 +134,33 @@ def test_a_list_that_is_out_of_date_is_read_before_anybody_asks(directory: Direc
 def test_nothing_is_read_for_whom_nobody_asks(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last question the thread ends, also where nobody closed the database."""
+    """Some time after the last question the thread ends."""
     monkeypatch.setattr("ldapdb.store.tending._ASKED_SECONDS", 0.2)
-
-    def threads() -> list[str]:
-        return [each.name for each in threading.enumerate() if each.name == "ldapdb-list"]
 
     database = follow(directory)
     told(database)
-    assert threads()
-    assert eventually(lambda: not threads())
+    assert threads("ldapdb-list")
+    assert eventually(lambda: not threads("ldapdb-list"))
     directory.person("late")
     assert eventually(lambda: "late" in {name for _, name, _ in told(database)}, SOON)
-    monkeypatch.setattr("ldapdb.store.tending._ASKED_SECONDS", 60)
-    database.close()
+
+
+@pytest.mark.live("openldap", reason="the threads do not depend on the directory")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as Python says of its connection
+def test_of_a_database_that_is_dropped_unclosed_nothing_goes_on(directory: Directory) -> None:
+    before = threads("ldapdb")
     list_and_drop(directory)
-    assert eventually(lambda: not threads())
+    assert eventually(lambda: threads("ldapdb") == before)
+
+
+def threads(beginning: str) -> list[str]:
+    """Name the threads that run."""
+    return [each.name for each in threading.enumerate() if each.name.startswith(beginning)]
 
 
 def list_and_drop(directory: Directory) -> None:
     """Leave a database unclosed."""
     database = LDAPDatabase(**directory.database_kwargs(**LASTING))
     assert eventually(lambda: database.watch_info().state is State.LIVE)
-    assert told(database)
+    told(database)
+    assert {"ldapdb-list", "ldapdb-watch"} <= set(threads("ldapdb"))

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -435,3 +436,46 @@ def test_a_change_that_cannot_be_taken_in_is_an_outage_and_no_end(directory: Dir
     """Whatever fails, the thread lives on, and nothing from before is believed."""
     taken = _delivered(directory, [TWO, ONE], [TWO], broken=1)
     assert taken[-1] == Batch(TWO.changes, everything=True)
+
+
+@contextlib.contextmanager
+def _watching(settings: Any) -> Iterator[Watch]:
+    watch = Watch(settings, [Stub()], lambda _: None, lambda: 0.01)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+@pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+def test_a_server_that_refuses_the_log_in_is_left_alone_and_no_other(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica may not have the new password yet; it is not asked again and again."""
+    monkeypatch.setattr("ldapdb.watch.thread._LOOK_SECONDS", 0.1)
+    reader = directory.person("reader", attributes={"userPassword": ["secret"]})
+    with watched(Column("openldap")) as other:
+        uris = [other.server.uri, directory.server.uri]
+        settings = directory.settings(bind_dn=reader, bind_password="secret", uri=uris)
+        with _watching(settings) as watch:
+            assert eventually(lambda: watch.server == directory.server.uri, 3)
+            with other.operations() as seen:
+                time.sleep(1)
+            assert "BIND" not in seen
+
+
+@pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+def test_a_new_password_is_tried_at_once(directory: Directory, tmp_path: Path) -> None:
+    """The one that was refused is not, for a quarter of an hour."""
+    reader = directory.person("reader", attributes={"userPassword": ["secret"]})
+    file = tmp_path / "password"
+    file.touch(mode=0o600)
+    file.write_text("wrong\n", encoding="ascii")
+    settings = directory.settings(bind_dn=reader, bind_password=None, bind_password_file=file)
+    with _watching(settings) as watch:
+        assert eventually(lambda: "refuse" in watch.info().error)
+        time.sleep(1.5)
+        assert watch.server is None
+        file.write_text("secret\n", encoding="ascii")
+        assert eventually(lambda: watch.server is not None, 3)
