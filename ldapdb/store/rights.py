@@ -98,8 +98,8 @@ class Rights:
 def follow(store: Reads) -> Iterator[list[RightChange]]:
     """Yield what is different whenever changes are seen, for ever.
 
-    The first list is empty and comes as soon as all rights are known. So is each list that
-    comes when nothing is different.
+    The first list is empty and comes as soon as all rights are known and changes are seen. So
+    is each list that comes when nothing is different.
 
     Raises
     ------
@@ -108,6 +108,8 @@ def follow(store: Reads) -> Iterator[list[RightChange]]:
     """
     rights = Rights(store)
     rights.look()
+    while store.watch_info().state is not State.LIVE:
+        time.sleep(_LOOK_SECONDS)
     yield []
     seen: tuple[int, ...] = ()
     ended = ready = time.monotonic()
