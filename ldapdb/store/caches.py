@@ -103,11 +103,21 @@ class Caches:
             lambda _, all_of_them: any(each.dn in entries for each in all_of_them)
         )
 
-    def forget_everything(self) -> None:
-        """Let all answers be out of date; that there were some is remembered."""
+    def forget_everything(self, *, again: bool = False) -> None:
+        """Let all answers be out of date; that there were some is remembered.
+
+        Parameters
+        ----------
+        again : bool
+            Whether that was done when it mattered, a moment ago. Then a long list, which is
+            read anew in the background, serves until it has been.
+        """
         for cache in (self.users_by_name, self.users_by_id, self.entitlements):
             cache.outdate()
-        self.user_list.drop()
+        if again:
+            self.user_list.outdate()
+        else:
+            self.user_list.drop()
         self.applications.outdate()
         self.application_list.outdate()
 

@@ -149,7 +149,7 @@ class UserList:
         self._changed: set[DN] = set()
         # What changes while all is being read; one set for each that reads.
         self._meanwhile: dict[int, set[DN]] = {}
-        self._generation = 0
+        self._generation = self._outdated = 0
         self._due = self._rests_until = 0.0
         self._hits = self._misses = self._failures = 0
         # Whether somebody reads it anew when that is due, so that nobody has to wait for it.
@@ -168,6 +168,12 @@ class UserList:
         """Forget all, also what is being read now."""
         with self._lock:
             self._drop()
+
+    def outdate(self) -> None:
+        """Let all be read anew; where somebody does that already, nobody else has to wait."""
+        with self._lock:
+            self._outdated += 1
+            self._due = min(self._due, self._timer())
 
     def touch(self, entries: AbstractSet[DN], *, may_be_users: bool) -> None:
         """Note entries that have changed, by their names of before and after.
@@ -231,7 +237,7 @@ class UserList:
         began = self._timer()
         with self._lock:
             self._misses += 1
-            generation = self._generation
+            generation, outdated = self._generation, self._outdated
             self._meanwhile[id(meanwhile)] = meanwhile
         users = None
         try:
@@ -245,7 +251,9 @@ class UserList:
                     self._failures += 1
                 elif generation == self._generation and not self._exceeds(users):
                     self._held, self._changed = users, meanwhile
-                    self._due = ended + max(self._ttl, _SHARE * (ended - began))
+                    is_new = outdated == self._outdated
+                    seconds = max(self._ttl, _SHARE * (ended - began)) if is_new else 0
+                    self._due = ended + seconds
         for several in users.shared():
             reader.warn(several)
         return users.listed()

@@ -135,7 +135,7 @@ class Invalidation:
         forgotten.add(touched)
         forgotten.add(again)
         if forgotten != Touched():
-            forget(self._caches, forgotten)
+            forget(self._caches, forgotten, again=not touched.everything)
 
     def patience(self) -> float:
         """Return the seconds until :meth:`take` is to be called if nothing happens."""
@@ -219,10 +219,10 @@ class Invalidation:
         ]  # fmt: skip
 
 
-def forget(caches: Caches, touched: Touched) -> None:
-    """Let caches forget what some changes are about."""
+def forget(caches: Caches, touched: Touched, *, again: bool) -> None:
+    """Let caches forget what some changes are about; everything perhaps once more."""
     if touched.everything:
-        caches.forget_everything()
+        caches.forget_everything(again=again)
         return
     # In this order: what somebody may start is made from users and applications.
     caches.forget_entries(touched.entries, touched.names)
