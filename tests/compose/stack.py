@@ -5,6 +5,7 @@ It knows nothing of pytest. Whoever calls it needs a Docker engine that answers.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -191,6 +192,12 @@ class Stack:
             "cache_negative_ttl_seconds": 0,
             **settings,
         }
+
+    def shown(self, user: str) -> list[str]:
+        """Return which images a user may start, as ldapdb in the client's container says."""
+        status, text = self.run("client", "sh", "-c", f"ldapdb user show {user} 2>/dev/null")
+        assert status == 0, text
+        return [each["image"] for each in json.loads(text)["accounting"]]
 
     def save_ca(self, path: Path) -> Path:
         """Write the authority's certificate to a file of the host's."""

@@ -27,13 +27,6 @@ def database(openldap: Stack, ca_file: Path) -> Iterator[Any]:
     opened.close()
 
 
-def shown(stack: Stack, user: str) -> list[str]:
-    """What ldapdb in the client's container says that a user may start."""
-    status, text = stack.run("client", "sh", "-c", f"ldapdb user show {user} 2>/dev/null")
-    assert status == 0, text
-    return [each["image"] for each in json.loads(text)["accounting"]]
-
-
 def test_what_is_granted_from_outside_is_seen_inside_and_revoked_again(
     openldap: Stack, database: Any
 ) -> None:
@@ -43,15 +36,15 @@ def test_what_is_granted_from_outside_is_seen_inside_and_revoked_again(
         mapping_id = database.grant_access(IMAGE, "dieter", True, False, None)
         dieter = database.get_user(user_name="dieter")
         assert mapping_id in [each.id for each in database.get_accounting_for_user(dieter)]
-        assert IMAGE in shown(openldap, "dieter")
+        assert IMAGE in openldap.shown("dieter")
         database.revoke_access(IMAGE, "dieter", True, False, None)
-        assert IMAGE not in shown(openldap, "dieter")
+        assert IMAGE not in openldap.shown("dieter")
     finally:
         database.remove_application(app_name=IMAGE)
 
 
 def test_the_client_finds_the_sample_and_may_write(openldap: Stack) -> None:
-    assert "simphony/mayavi:0.5" in shown(openldap, "alice")
+    assert "simphony/mayavi:0.5" in openldap.shown("alice")
     status, text = openldap.run("client", "ldapdb", "app", "create", "simphony/b:1", "--no-verify")
     assert status == 0, text
     status, text = openldap.run("client", "ldapdb", "app", "remove", "simphony/b:1")
