@@ -173,7 +173,11 @@ def test_names_from_the_directory_stay_text(
 def test_what_gets_into_the_page_is_not_run_and_loads_nothing(
     browser: Browser, tmp_path: Path
 ) -> None:
-    page = Page(browser, reports.write(made_review(3, 3, (1, 2))), tmp_path)
+    document = reports.write(made_review(3, 3, (1, 2)))
+    document["users"][0]["name"] = EVIL  # which ldapdb would refuse to read
+    page = Page(browser, document, tmp_path)
+    assert page.rows()[0][0] == EVIL
+    assert page.driver.find_elements("tag name", "img") == []
     page.ask(
         "document.body.insertAdjacentHTML('beforeend', arguments[0]);"
         "const made = document.createElement('script'); made.textContent = 'document.title = 1';"
