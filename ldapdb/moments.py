@@ -24,6 +24,12 @@ _MOMENT = re.compile(
 )
 _FORMS = "2027-01-31, 2027-01-31T18:00 (UTC), 2027-01-31T18:00+01:00, or 12h, 30d, 8w from now"
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECOND = timedelta(seconds=1)
+_FIRST, _LAST = (
+    (each.replace(tzinfo=timezone.utc) - _EPOCH) // _SECOND for each in (datetime.min, datetime.max)
+)
+
 
 def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
     """Read a moment.
@@ -60,7 +66,7 @@ def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
         read = datetime.fromisoformat(text if given is None else given[1] + _offset(given[2]))
         if read.tzinfo is None:
             read = read.replace(tzinfo=timezone.utc)
-        moment = int((read - _EPOCH).total_seconds())
+        moment = (read - _EPOCH) // _SECOND
     except ValueError as error:
         raise InvalidValue(f"{text!r} is not a time: {error}") from None
     if given is None and end_of_day:
@@ -68,11 +74,6 @@ def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
     if not _FIRST <= moment <= _LAST:
         raise InvalidValue(f"{text!r} is not within the years 1 to 9999")
     return float(moment)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_FIRST = int((datetime.min.replace(tzinfo=timezone.utc) - _EPOCH).total_seconds())
-_LAST = int((datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) / timedelta(seconds=1))
 
 
 def _offset(zone: Optional[str]) -> str:
