@@ -265,7 +265,7 @@ class Explaining(Reads):
         call = self._directory.call(self._routes.reading_applications(), ends)
         profile = self._for(call).profile
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
-        found = review(sources, call, self._clock())
+        found = review(sources, call, self._clock(), self.settings.bind_dn)
         if not found.people:
             self._require_schema(call)
         return found

@@ -58,7 +58,7 @@ class Review:
     base : DN
         The setting base_dn.
     account : str, optional
-        Whom the directory takes us for; None where it does not say.
+        Whom the directory takes us for, or, where it does not say, whom the settings name.
     at : float
         When the reading began, in seconds since the epoch.
     """
@@ -81,11 +81,22 @@ class Review:
         return frozenset(each.image for each in self.applications)
 
 
-def review(sources: Sources, call: Call, now: float) -> Review:
-    """Read everybody's rights; `now` in seconds since the epoch.
+def review(sources: Sources, call: Call, now: float, account: Optional[str] = None) -> Review:
+    """Read everybody's rights.
 
     One search for all grants, and from them down: the groups level by level, and the users,
     a few hundred in a search.
+
+    Parameters
+    ----------
+    sources : Sources
+        What is read.
+    call : Call
+        By which.
+    now : float
+        Seconds since the epoch.
+    account : str, optional
+        Whom the settings name, for servers that do not tell: Samba 4.17 knows no "Who am I?".
     """
     holders = Holders(sources)
     holders.require_bases(call)
@@ -106,7 +117,7 @@ def review(sources: Sources, call: Call, now: float) -> Review:
         reasons=tuple(reasons),
         servers=servers_of(call),
         base=sources.profile.base.dn,
-        account=_account(call),
+        account=_account(call) or account,
         at=now,
     )
 
