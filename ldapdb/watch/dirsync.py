@@ -79,12 +79,15 @@ class DirSync:
             for domain in self._domains:
                 changes += domain.ask(stream)
                 everything = everything or domain.everything
+            took = self._timer() - began
             if began >= compare_at:
                 for domain in self._domains:
                     changes += domain.compare(stream)
                 compare_at = next_comparison(began, self._timer(), self._seconds)
             yield Batch([] if everything else changes, everything=everything)
-            yield from rest_until(began + self._seconds, stream, patience, self._timer)
+            # So that the next answer is there when the time is over, and not asked for then only.
+            rest = max(self._seconds - took, self._seconds / 2)
+            yield from rest_until(began + rest, stream, patience, self._timer)
 
 
 class _Domain:
