@@ -34,9 +34,11 @@ _COMMANDS = {
     "explain": "ldapdb.cli.why:explain",
     "init": "ldapdb.cli.tree:init",
     "report": "ldapdb.cli.report:report",
+    "lint": "ldapdb.cli.lint:lint",
     "settings": "ldapdb.cli.tree:list_settings",
     "user": "ldapdb.cli.user:user",
     "watch": "ldapdb.cli.watch:watch",
+    "whatif": "ldapdb.cli.whatif:whatif",
     "who": "ldapdb.cli.why:who",
 }
 

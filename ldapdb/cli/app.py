@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from typing import Any
 
 import click
 
@@ -13,6 +13,7 @@ from ldapdb.cli.options import example, opened_store, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
+from ldapdb.store.reading import one_line
 
 __all__ = ["app"]
 
@@ -45,25 +46,17 @@ def create_application(*, image: str, verify: bool, plan: Plan, as_json: bool) -
 
 
 def _verify_image(image: str) -> None:
+    from ldapdb.engine import Engine  # noqa: PLC0415 -- an extra, and slow to import
+
     try:
-        import docker  # noqa: PLC0415 -- an extra, and slow to import
-    except ImportError:
-        raise LDAPDBError(
-            "to verify the image, install: pip install 'ldapdb-remoteapp[docker]'; or leave it "
-            "unverified with --no-verify"
-        ) from None
-    try:
-        with contextlib.closing(docker.from_env()) as engine:
-            engine.images.get(image)
-    except docker.errors.ImageNotFound as error:
+        with Engine() as engine:
+            known = engine.has(image)
+    except LDAPDBError as error:
+        raise LDAPDBError(f"{error}; or leave the image unverified with --no-verify") from error
+    if not known:
         raise LDAPDBError(
             f"the local Docker engine does not have {image!r}; pull it, or use --no-verify"
-        ) from error
-    except (docker.errors.DockerException, OSError) as error:
-        raise LDAPDBError(
-            f"the local Docker engine cannot be asked for {image!r} ({error}); start it, or use "
-            "--no-verify"
-        ) from error
+        )
 
 
 @app.command("remove", epilog=example("ldapdb app remove simphony/mayavi:0.5"))
@@ -82,16 +75,42 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 
 
 @app.command("list", epilog=example("ldapdb app list --json"))
+@click.option("--images", is_flag=True, help="Show what the labels of the local images say.")
 @with_forms
-def list_applications(*, form: Form) -> None:
+def list_applications(*, images: bool, form: Form) -> None:
     """List the applications."""
     with opened_store() as store:
         applications = store.list_applications()
+    fields: list[dict[str, Any]] = [
+        {"image": each.image, "id": each.id, "dn": str(each.dn)} for each in applications
+    ]
+    columns = ["image", "id"]
+    if images:
+        _add_labels(fields)
+        columns += ["local", "ui_name", "description"]
     if form.as_json:
-        print_json([{"image": a.image, "id": a.id, "dn": str(a.dn)} for a in applications])
+        print_json(fields)
     else:
-        rows = [(each.image, str(each.id)) for each in applications]
-        print_table(("IMAGE", "ID"), rows, form=form)
+        rows = [[_said(each.get(name)) for name in columns] for each in fields]
+        print_table([_COLUMNS.get(name, name.upper()) for name in columns], rows, form=form)
+
+
+_COLUMNS = {"ui_name": "NAME", "local": "HERE"}
+
+
+def _said(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else one_line(str(value or ""))
+
+
+def _add_labels(fields: list[dict[str, Any]]) -> None:
+    """Add what the local Docker engine says of each image, and whether it has it."""
+    from ldapdb.engine import Engine, Labels  # noqa: PLC0415 -- an extra, and slow to import
+
+    with Engine() as engine:
+        for each in fields:
+            found = engine.labels(each["image"])
+            labels = vars(found or Labels())
+            each.update({"local": found is not None, **labels})
 
 
 for command in (grant, revoke, rename):

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from ldapdb.embedded import ldif_folder
-from ldapdb.store.checking import Finding, Level, check, worst
+from ldapdb.store.checking import Finding, Level, check
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.checking.writing import write_and_remove
 from support import Directory
@@ -549,10 +549,3 @@ def _follow_nobody(server: Any) -> None:
         f'olcSyncrepl: rid=001 provider=ldap://127.0.0.1:9 searchbase="{server.suffix}" '
         'type=refreshAndPersist retry="60 +" bindmethod=simple',
     )
-
-
-def test_levels_are_ordered_from_good_to_bad() -> None:
-    lines = [Finding("a", "b", level, "") for level in Level]
-    assert worst(lines) is Level.PROBLEM
-    assert worst(lines[:2]) is Level.NOT_CHECKED
-    assert worst([]) is Level.OK

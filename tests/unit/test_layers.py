@@ -48,6 +48,7 @@ EDGES = (
     "database",
     "embedded",
     "demo",
+    "engine",
     "cli",
     "__main__",
 )
@@ -82,7 +83,7 @@ PURE_NEEDS = {
 RESERVED = {
     "cachetools": {"cache", "store"},
     "click": {"cli", "__main__"},
-    "docker": {"cli"},
+    "docker": {"engine"},
     "gssapi": {"connection"},
     "jinja2": {"report"},
     "ldap3": {"connection"},

@@ -1,0 +1,120 @@
+"""The command ``ldapdb lint``: what is wrong with applications and grants, and mending it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ldapdb.cli.options import FAILED, example, loaded_settings, with_forms
+from ldapdb.cli.output import Form, print_json, print_table
+from ldapdb.store.reading import one_line
+
+if TYPE_CHECKING:
+    from ldapdb.ldif_text import Change
+    from ldapdb.store.linting import Linting
+    from ldapdb.store.linting_members import Complaint
+
+__all__ = ["lint"]
+
+
+@click.command(epilog=example("ldapdb lint --fix"))
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend, after showing it as LDIF.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option("--ldif", "as_ldif", is_flag=True, help="Print what --fix would do, as LDIF alone.")
+@click.option("--images", is_flag=True, help="Name registered images that Docker does not have.")
+@with_forms
+def lint(*, fix: bool, yes: bool, as_ldif: bool, images: bool, form: Form) -> None:
+    """Look for what is wrong with applications, grants and users.
+
+    Members that are no entry, images that are not registered, what cannot be read, grants that
+    have expired or have no member, doubles, and users of one name. --fix removes expired and
+    empty grants that ldapdb has made, so that nobody is lost who is let in meanwhile, and
+    members that are no entry.
+
+    Exit code: 0 nothing is wrong, or all is mended, 1 something is, 2 misused, 3 no server.
+    """
+    from ldapdb.store.linting import Linting  # noqa: PLC0415 -- no other command needs it
+
+    if as_ldif and (fix or form.as_json or form.as_csv):
+        raise click.UsageError("--ldif prints LDIF alone; drop the other options")
+    store = Linting(loaded_settings())
+    try:
+        found = store.lint()
+        if images:
+            found += _absent(store)
+        left = list(found)
+        if as_ldif:
+            click.echo(_ldif(found), nl=False)
+        else:
+            _print(found, form)
+        if fix:
+            left = _mend(store, found, sure=yes)
+    finally:
+        store.close()
+    if left:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _absent(store: Linting) -> list[Complaint]:
+    """Complain of registered images that the local Docker engine lacks."""
+    from ldapdb.engine import Engine  # noqa: PLC0415 -- an extra, and seldom asked for
+    from ldapdb.store.linting_members import Complaint  # noqa: PLC0415 -- as above
+
+    with Engine() as engine:
+        return [
+            Complaint("not-in-engine", str(each.dn), f"Docker has no {each.image!r} here; pull it")
+            for each in store.list_applications()
+            if not engine.has(each.image)
+        ]
+
+
+def _print(found: Sequence[Complaint], form: Form) -> None:
+    if form.as_json:
+        print_json(
+            [
+                {"kind": each.kind, "dn": each.dn, "text": each.text, "fixable": bool(each.change)}
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        (each.kind, "yes" if each.change else "no", one_line(each.dn), one_line(each.text))
+        for each in found
+    ]
+    print_table(("WHAT", "FIX", "ENTRY", "WHY"), rows, form=form)
+    click.echo(f"ldapdb lint: {len(found)} found" if found else "nothing is wrong", err=True)
+
+
+def _changes(found: Sequence[Complaint]) -> list[Change]:
+    """List what is safe to do, each thing once: an entry may be expired and empty."""
+    wanted: list[Change] = []
+    for each in found:
+        if each.change is not None and each.change not in wanted:
+            wanted.append(each.change)
+    return wanted
+
+
+def _ldif(found: Sequence[Complaint]) -> str:
+    from ldapdb.ldif_text import write  # noqa: PLC0415 -- few commands write LDIF
+
+    return write(
+        _changes(found),
+        "What ldapdb lint --fix would do. Applied by ldapmodify, a grant that gets a member "
+        "before it is deleted is lost; --fix looks again.",
+    )
+
+
+def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Complaint]:
+    changes = _changes(found)
+    left = [each for each in found if each.change is None]
+    if not changes:
+        return left
+    click.echo(_ldif(found), nl=False, err=True)
+    if not sure and sys.stdin.isatty():
+        click.confirm(f"Make {len(changes)} changes?", abort=True, err=True)
+    for change in changes:
+        click.echo(store.mend(change), err=True)
+    return left

@@ -1,0 +1,266 @@
+"""What is wrong with what a directory says of applications, grants and users.
+
+Everything is read once, a page at a time; of users and groups no more is kept than what
+tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.entries import (
+    APPLICATION_CLASS,
+    GRANT_CLASS,
+    IMAGE,
+    Entry,
+    is_application,
+    is_grant,
+    read_grant,
+    read_images,
+)
+from ldapdb.errors import InvalidValue
+from ldapdb.filters import Filter
+from ldapdb.ldif_text import Change
+from ldapdb.model import Grant
+from ldapdb.naming import grant_cn
+from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.store.grants import NAMES
+from ldapdb.store.linting_members import Complaint, Members, Row
+from ldapdb.store.linting_mend import SCRATCH, mend
+from ldapdb.store.profile import Base, Profile
+from ldapdb.store.reading import require_base, search_in_pages
+from ldapdb.store.reads import Reads
+from ldapdb.syntaxes import said_time
+from ldapdb.wellformed import check_image
+
+__all__ = ["Complaint", "Linting"]
+
+Take = Callable[[list[Entry]], list[None]]
+
+
+class Linting(Reads):
+    """Looks for what is wrong, and mends what is safe to mend; see :class:`Reads`."""
+
+    def lint(self) -> list[Complaint]:
+        """Look at everything.
+
+        Raises
+        ------
+        LDAPDBError
+            If anything could not be read whole: a part would make entries out to be gone.
+        """
+        self.verify()
+        profile = self._for(self._call()).profile
+        look = _Look(profile, self._clock())
+        found = [*look.users(self._call()), *look.applications(self._call())]
+        found += look.grants(self._call())
+        look.groups(self._call())
+        members = Members(profile, look.rows, look.knows, self._clock())
+        found += members.read(self._call())
+        found += members.gone(self._call())
+        return found
+
+    def mend(self, change: Change) -> str:
+        """Make a change that a complaint has; see :mod:`~ldapdb.store.linting_mend`.
+
+        Returns
+        -------
+        str
+            What was done, or why it was not.
+        """
+        call = self._write_call()
+        profile = self._for(call).profile
+        try:
+            return mend(call, profile, change, self._clock())
+        finally:
+            self._routes.note(call)
+
+    def _call(self) -> Call:
+        return self._directory.call(self._routes.writing())
+
+
+class _Look:
+    """One look at everything.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where and how.
+    now : float
+        Seconds since the epoch.
+    """
+
+    def __init__(self, profile: Profile, now: float) -> None:
+        self._profile = profile
+        self._notation = profile.notation
+        self._now = now
+        # Hashes of names: a hundred thousand names to compare by would take 50 MB.
+        self._known: set[int] = set()
+        self._user_names: set[int] = set()
+        self._registered: dict[str, str] = {}
+        self.rows: dict[DN, Row] = {}
+
+    # --- users and groups
+
+    def users(self, call: Call) -> Iterator[Complaint]:
+        """Read all users; complain of names that are not one user's."""
+        profile = self._profile
+        attributes = profile.user_name_attributes
+        named: dict[str, list[str]] = {}
+
+        def take(page: list[Entry]) -> list[None]:
+            for entry in page:
+                self._note(entry.dn)
+                names = next(filter(None, map(entry.values, attributes)), [])
+                for name in names[:1]:
+                    same = named.setdefault(name.lower(), [])
+                    same += [] if entry.dn in same else [entry.dn]
+                    self._user_names.add(hash(name.lower()))
+            return [None] * len(page)
+
+        for base in profile.users:
+            self._pages(call, base, profile.users_filter, attributes, take)
+        for name, dns in named.items():
+            if len(dns) > 1:
+                text = (
+                    f"the name {name!r} belongs to {' and '.join(map(repr, dns))}, so that none of "
+                    "them is found by it; change it in all but one"
+                )
+                yield Complaint("ambiguous-user", dns[0], text)
+
+    def groups(self, call: Call) -> None:
+        """Note all groups."""
+
+        def take(page: list[Entry]) -> list[None]:
+            for entry in page:
+                self._note(entry.dn)
+            return [None] * len(page)
+
+        profile = self._profile
+        self._pages(call, profile.groups, profile.groups_filter, NO_ATTRIBUTES, take)
+
+    def knows(self, dn: DN) -> bool:
+        """Tell whether an entry is a user or a group."""
+        return hash(dn) in self._known or dn in self.rows
+
+    def _note(self, dn: str) -> None:
+        try:
+            self._known.add(hash(DN.parse(dn)))
+        except ValueError:
+            return  # nor can a member be named so
+
+    # --- applications
+
+    def applications(self, call: Call) -> Iterator[Complaint]:
+        """Read all applications; complain of those that are unreadable or doubled."""
+        found: list[Complaint] = []
+        by_case: dict[str, dict[str, str]] = defaultdict(dict)
+
+        def take(page: list[Entry]) -> list[None]:
+            for raw in page:
+                try:
+                    entry = self._notation.read(raw)
+                    if not is_application(entry):
+                        continue
+                    image = check_image(entry.value(IMAGE) or "")
+                except InvalidValue as error:
+                    found.append(Complaint("unreadable", raw.dn, f"registers nothing: {error}"))
+                    continue
+                first = self._registered.setdefault(image, raw.dn)
+                if first != raw.dn:
+                    text = f"registers {image!r}, as '{first}' does; remove one of them"
+                    found.append(Complaint("doubled", raw.dn, text))
+                by_case[image.lower()][image] = raw.dn
+            return [None] * len(page)
+
+        wanted = self._notation.carrying(APPLICATION_CLASS)
+        self._pages(call, self._profile.applications, wanted, self._notation.attributes, take)
+        yield from found
+        for images in by_case.values():
+            for image, dn in list(images.items())[1:]:
+                other = next(iter(images))
+                text = (
+                    f"{image!r} differs from {other!r} in upper and lower case alone; is it meant?"
+                )
+                yield Complaint("same-but-case", dn, text)
+
+    # --- grants
+
+    def grants(self, call: Call) -> Iterator[Complaint]:
+        """Read what all grants say; complain of what is wrong with that by itself."""
+        found: list[Complaint] = []
+
+        def take(page: list[Entry]) -> list[None]:
+            for raw in page:
+                found.extend(self._grant(raw))
+            return [None] * len(page)
+
+        wanted = self._notation.carrying(GRANT_CLASS)
+        self._pages(call, self._profile.grants, wanted, self._notation.attributes, take)
+        yield from found
+        yield from self._doubled()
+
+    def _grant(self, raw: Entry) -> Iterator[Complaint]:
+        try:
+            entry, dn = self._notation.read(raw), DN.parse(raw.dn)
+        except ValueError as error:  # InvalidValue is one
+            yield Complaint("unreadable", raw.dn, f"gives nothing: {error}")
+            return
+        if not is_grant(entry):
+            return
+        row = self.rows[dn] = Row(dn)
+        try:
+            row.grant = grant = read_grant(entry)
+            row.is_ours = self._is_ours(grant)
+        except InvalidValue as error:
+            yield Complaint("unreadable", raw.dn, f"gives nothing: {error}")
+            return
+        for image in read_images(entry)[1]:
+            yield Complaint("unreadable", raw.dn, f"{image!r} is not a Docker reference")
+        for image in grant.images:
+            if image not in self._registered:
+                yield Complaint("unregistered", raw.dn, self._unregistered(image))
+        if grant.window.is_over(self._now):
+            at = said_time(grant.window.not_after or 0)
+            yield Complaint("expired", raw.dn, f"has expired, at {at}", row.removal)
+
+    def _unregistered(self, image: str) -> str:
+        alike = [each for each in self._registered if each.lower() == image.lower()]
+        hint = f"; {alike[0]!r} is" if alike else "; run: ldapdb app create, or remove the grant"
+        return f"grants {image!r}, which is not registered{hint}"
+
+    def _is_ours(self, grant: Grant) -> bool:
+        base = self._profile.grants.dn
+        if grant.dn.parent != base:
+            return False
+        if grant.dn.rdns[0][0].value.startswith(SCRATCH):
+            return True
+        names = (
+            grant_cn(image, grant.policy, grant.window, attempt)
+            for image in grant.images
+            for attempt in NAMES
+        )
+        return any(base.child("cn", name) == grant.dn for name in names)
+
+    def _doubled(self) -> Iterator[Complaint]:
+        said: dict[tuple[object, ...], DN] = {}
+        for row in self.rows.values():
+            grant = row.grant
+            if grant is None:
+                continue
+            key = (*sorted(grant.images), grant.policy, grant.window)
+            first = said.setdefault(key, row.dn)
+            if first != row.dn:
+                text = f"says the same as '{first}'; put the members of one into the other"
+                yield Complaint("duplicate", str(row.dn), text)
+
+    # --- pages
+
+    def _pages(
+        self, call: Call, base: Base, wanted: Filter, attributes: Sequence[str], take: Take
+    ) -> None:
+        require_base(call, base)
+        search_in_pages(call, base, wanted, attributes, self._profile.page_size, take)

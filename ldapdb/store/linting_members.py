@@ -1,0 +1,201 @@
+"""Who is in grants, and what is wrong with that: nobody, no entry, or the same twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ldapdb.connection import EVERYTHING, Call
+from ldapdb.connection.answers import part_of
+from ldapdb.dn import DN
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, Operation
+from ldapdb.errors import NoSuchEntry
+from ldapdb.ldif_text import Change, Delete, Modify, Step
+from ldapdb.model import Grant, policy_half
+from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.store.profile import Profile
+from ldapdb.store.reading import search_in_pages
+
+__all__ = ["Complaint", "Members", "Row"]
+
+# Entries that are asked for at once, each by its name.
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong.
+
+    Parameters
+    ----------
+    kind : str
+        What sort of thing, in one word.
+    dn : str
+        The entry.
+    text : str
+        What is wrong with it, and what to do where `change` does not do it.
+    change : Add, Modify, Delete or Rename, optional
+        What is safe to do about it.
+    """
+
+    kind: str
+    dn: str
+    text: str
+    change: Optional[Change] = None
+
+
+@dataclass
+class Row:
+    """What is kept of an entry that carries a grant.
+
+    Parameters
+    ----------
+    dn : DN
+        The entry's.
+    grant : Grant, optional
+        What it says; None if that cannot be read.
+    is_ours : bool
+        Whether it has a name that ldapdb would have given it.
+    members : int
+        How many are in it.
+    """
+
+    dn: DN
+    grant: Optional[Grant] = None
+    is_ours: bool = False
+    members: int = 0
+
+    @property
+    def removal(self) -> Optional[Change]:
+        """How it goes; None if it belongs to somebody else."""
+        return Delete(self.dn) if self.is_ours else None
+
+
+class Members:
+    """The members of all grants.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where and how.
+    rows : mapping of DN to Row
+        The grants; each is told how many members it has.
+    knows : callable
+        Tells whether an entry is a user or a group.
+    now : float
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self, profile: Profile, rows: Mapping[DN, Row], knows: Callable[[DN], bool], now: float
+    ) -> None:
+        self._profile = profile
+        self._rows = rows
+        self._knows = knows
+        self._halves = _shared_halves(rows, now)
+        self._held: dict[tuple[str, int], DN] = {}
+        self._overlaps: dict[tuple[DN, DN], str] = {}
+        # Members who are neither a user nor a group, and the grants that they are in.
+        self._strangers: dict[DN, list[tuple[Row, str, str]]] = defaultdict(list)
+        self._long: list[tuple[Row, str]] = []
+
+    def read(self, call: Call) -> Iterator[Complaint]:
+        """Read who is in all grants; complain of grants without members, and of overlaps."""
+        profile = self._profile
+        wanted = profile.notation.carrying(GRANT_CLASS)
+        search_in_pages(
+            call, profile.grants, wanted, self._attributes, profile.page_size, self._take
+        )
+        for row, attribute in self._long:
+            self._note(row, attribute, call.values(row.dn, attribute))
+        for row in self._rows.values():
+            if row.grant is not None and not row.members:
+                text = "has no member, and gives nobody anything"
+                yield Complaint("empty", str(row.dn), text, row.removal)
+        for (first, second), member in self._overlaps.items():
+            text = f"gives '{member}', and perhaps others, what '{first}' gives already"
+            yield Complaint("overlap", str(second), text)
+
+    @property
+    def _attributes(self) -> list[str]:
+        return [*self._profile.member_attributes, *([MEMBER_UID] * self._profile.member_names)]
+
+    def _take(self, page: list[Entry]) -> list[None]:
+        for entry in page:
+            row = self._rows.get(DN.parse(entry.dn))
+            if row is None:
+                continue  # it has come meanwhile
+            for attribute in self._attributes:
+                values, following = part_of([entry], attribute)
+                if following is None:
+                    self._note(row, attribute, values or ())
+                else:  # Active Directory sends a part at a time
+                    self._long.append((row, attribute))
+        return [None] * len(page)
+
+    def _note(self, row: Row, attribute: str, values: Sequence[bytes]) -> None:
+        halves = self._halves.get(row.dn, ())
+        for value in values:
+            member = bytes(value).decode("utf-8", "replace")
+            if not member:
+                continue  # the empty DN, which names nobody
+            row.members += 1
+            identity = self._identity(row, attribute, member)
+            for half in halves:
+                first = self._held.setdefault((half, identity), row.dn)
+                if first != row.dn:
+                    self._overlaps.setdefault((first, row.dn), member)
+
+    def _identity(self, row: Row, attribute: str, member: str) -> int:
+        """Return what tells a member from others; note one who is no user and no group."""
+        try:
+            dn = None if attribute == MEMBER_UID else DN.parse(member)
+        except ValueError:
+            dn = None
+        if dn is None:
+            return hash(member)
+        if not self._knows(dn):
+            self._strangers[dn].append((row, attribute, member))
+        return hash(dn)
+
+    def gone(self, call: Call) -> Iterator[Complaint]:
+        """Complain of members that are no entry, each asked for by its name."""
+        strangers = list(self._strangers)
+        for start in range(0, len(strangers), _AT_ONCE):
+            some = strangers[start : start + _AT_ONCE]
+            call.ask_ahead([Search(str(dn), BASE, EVERYTHING, NO_ATTRIBUTES) for dn in some])
+            for dn in some:
+                if not _shows(call, dn):
+                    yield from self._dangling(dn, is_certain=_shows(call, dn.parent))
+
+    def _dangling(self, dn: DN, *, is_certain: bool) -> Iterator[Complaint]:
+        for row, attribute, member in self._strangers[dn]:
+            text = f"its member '{member}' is no entry, or one that this account may not see"
+            step = Step(Operation.DELETE, attribute, (member.encode(),))
+            change = Modify(row.dn, (step,)) if row.is_ours and is_certain else None
+            yield Complaint("dangling", str(row.dn), text, change)
+
+
+def _shared_halves(rows: Mapping[DN, Row], now: float) -> dict[DN, list[str]]:
+    """Return what each grant gives, where another one gives it too."""
+    given: dict[str, list[DN]] = defaultdict(list)
+    for row in rows.values():
+        if row.grant is not None and not row.grant.window.is_over(now):
+            for image in row.grant.images:
+                given[policy_half(image, row.grant.policy)].append(row.dn)
+    halves: dict[DN, list[str]] = defaultdict(list)
+    for half, dns in given.items():
+        for dn in dns if len(dns) > 1 else ():
+            halves[dn].append(half)
+    return halves
+
+
+def _shows(call: Call, dn: DN) -> bool:
+    """Tell whether an entry is there, and to be seen."""
+    try:
+        call.read(dn, NO_ATTRIBUTES)
+    except NoSuchEntry:
+        return False
+    return True  # 389 DS says success where it may not tell

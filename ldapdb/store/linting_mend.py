@@ -1,0 +1,96 @@
+"""Mending what is wrong, so that no member is lost who is let in at the same moment.
+
+A grant's entry that is to go is renamed first. Whoever adds a member by the old name before
+that is in it when it is looked at once more; whoever comes later finds no entry of that name
+and makes a new one. If it is still empty, or expired, it goes; otherwise it gets its name
+back, or keeps the new one if the old one is taken by now: nothing reads meaning out of a name.
+
+An assertion (RFC 4528) would do the same in one request, and OpenLDAP alone has it.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ldapdb.connection import Call
+from ldapdb.dn import DN
+from ldapdb.entries import Modification, read_grant
+from ldapdb.errors import EntryExists, InvalidValue, NoSuchEntry, NoSuchValue
+from ldapdb.ldif_text import Change, Delete, Modify
+from ldapdb.store.profile import Profile
+
+__all__ = ["SCRATCH", "mend"]
+
+# How an entry is called that is about to go; one that is left behind is looked at again.
+SCRATCH = "ldapdb-lint-"
+
+
+def mend(call: Call, profile: Profile, change: Change, now: float) -> str:
+    """Make a change that a complaint has.
+
+    Parameters
+    ----------
+    now : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    str
+        What was done, or why it was not.
+    """
+    if isinstance(change, Modify):
+        return _modify(call, change)
+    assert isinstance(change, Delete)  # noqa: S101 -- complaints have no others
+    return _remove(call, profile, change.dn, now)
+
+
+def _modify(call: Call, change: Modify) -> str:
+    steps = [
+        Modification(step.operation, step.attribute, tuple(each.decode() for each in step.values))
+        for step in change.steps
+    ]
+    try:
+        call.modify(change.dn, steps)
+    except (NoSuchEntry, NoSuchValue):
+        return f"'{change.dn}': somebody else has done it"
+    return f"'{change.dn}': the member is out"
+
+
+def _remove(call: Call, profile: Profile, dn: DN, now: float) -> str:
+    aside = dn.parent.child("cn", f"{SCRATCH}{secrets.token_hex(8)}")
+    try:
+        call.rename(dn, aside.rdns[0])
+    except NoSuchEntry:
+        return f"'{dn}': somebody else has removed it"
+    try:
+        wanted = _is_wanted(call, profile, aside, now)
+    except BaseException:
+        _give_back(call, aside, dn)
+        raise
+    if wanted:
+        name = _give_back(call, aside, dn)
+        return f"'{name}': stays, it has got a member meanwhile"
+    call.delete(aside)
+    return f"'{dn}': removed"
+
+
+def _give_back(call: Call, aside: DN, dn: DN) -> DN:
+    """Give an entry its name back; return the one that it has then."""
+    try:
+        call.rename(aside, dn.rdns[0])
+    except EntryExists:
+        return aside
+    return dn
+
+
+def _is_wanted(call: Call, profile: Profile, dn: DN, now: float) -> bool:
+    """Tell whether an entry gives anybody anything."""
+    _, entries = call.read(dn, profile.notation.attributes)
+    try:
+        grant = read_grant(profile.notation.read(entries[0]))
+    except (IndexError, InvalidValue):
+        return True  # it was changed: it is not for us to judge
+    if grant.window.is_over(now):
+        return False
+    attributes = [*profile.member_attributes, *(["memberUid"] * profile.member_names)]
+    return any(value for name in attributes for value in call.values(dn, name))

@@ -1,0 +1,330 @@
+"""``ldapdb lint``: each thing that may be wrong, and mending that loses nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ldapdb.ldif_text import Delete
+from ldapdb.model import Policy
+from ldapdb.store import Store
+from ldapdb.store.linting import Linting
+from ldapdb.store.linting_members import Complaint
+from support import Directory
+from support.openldap import Private
+
+pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
+
+on_one = pytest.mark.live("openldap", reason="how it is printed is no matter of the directory")
+kept = pytest.mark.live(
+    "openldap", "389ds", stock=True, reason="Active Directory keeps no member that is no entry"
+)
+by_schema = pytest.mark.live(
+    "openldap", "389ds", "ad", reason="how grants are written is no matter of who is in them"
+)
+
+IMAGE, OTHER = "simphony/mayavi:0.5", "simphony/other:1"
+PAST = "20200102030405.0Z"
+HOME = Policy.of(allow_home=True)
+
+
+@pytest.fixture
+def linting(directory: Directory) -> Iterator[Callable[..., Linting]]:
+    """Open what lints, and close it at the end."""
+    opened: list[Linting] = []
+
+    def open_linting(**given: Any) -> Linting:
+        opened.append(Linting(directory.settings(**given)))
+        return opened[-1]
+
+    yield open_linting
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def store(directory: Directory) -> Iterator[Store]:
+    opened = Store(directory.settings())
+    yield opened
+    opened.close()
+
+
+Open = Callable[..., Linting]
+
+
+def kinds(found: list[Complaint]) -> list[tuple[str, str]]:
+    """Return what is wrong with which entry, by the value of its RDN."""
+    return sorted((each.kind, each.dn.partition(",")[0].partition("=")[2]) for each in found)
+
+
+def test_what_is_well_is_not_complained_of(
+    directory: Directory, store: Store, linting: Open
+) -> None:
+    """A disabled account, a group in a group and another entry may be members."""
+    alice = directory.person("alice")
+    team = directory.group("team", alice)
+    directory.application(IMAGE)
+    store.grant(IMAGE, "alice", HOME)
+    directory.granted("by hand", images=[IMAGE], members=[team])
+    other = directory.group("elsewhere", parent=directory.suffix)
+    directory.granted("far", images=[IMAGE], members=[other], view="TRUE")
+    assert linting().lint() == []
+
+
+def test_each_thing_that_is_wrong_is_complained_of(directory: Directory, linting: Open) -> None:
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    directory.application(OTHER)
+    directory.application(OTHER, name="again")
+    directory.application("simphony/mayavi:0.5-A", name="upper")
+    directory.application("simphony/mayavi:0.5-a", name="lower")
+    directory.granted("first", images=[IMAGE], members=[alice], home="TRUE")
+    directory.granted("second", images=[IMAGE], members=[alice], home="TRUE")
+    directory.granted("third", images=[IMAGE, OTHER], members=[alice], home="TRUE")
+    directory.granted("nobody", images=[OTHER], view="TRUE")
+    directory.granted("over", images=[OTHER], members=[alice], not_after=PAST)
+    directory.granted("typo", images=["simphony/nowhere:1"], members=[alice])
+    directory.application("simphony/case:Tag", name="case")
+    directory.granted("case", images=["simphony/case:tag"], members=[alice])
+    directory.granted("volume", images=[IMAGE], members=[alice], volume="data")
+    found = linting().lint()
+    assert [each.change for each in found if each.change is not None] == []  # none is ours
+    doubled = {each.dn.lower().partition(",")[0] for each in found if each.kind == "doubled"}
+    assert len(doubled & {"cn=again", f"cn={OTHER}"}) == 1
+    told = [each for each in kinds(found) if each[0] not in ("doubled", "same-but-case")]
+    # Of two that say the same, the one that was read first is named by the other.
+    assert [kind for kind, _ in told].count("duplicate") == 1
+    assert [each for each in told if each[0] not in ("duplicate", "overlap")] == [
+        ("empty", "nobody"),
+        ("expired", "over"),
+        ("unreadable", "volume"),
+        ("unregistered", "case"),
+        ("unregistered", "typo"),
+    ]
+    assert [each.kind for each in found].count("same-but-case") == 1
+    assert [each.kind for each in found].count("overlap") == 2
+    case = next(each for each in found if "case" in each.dn and each.kind == "unregistered")
+    assert case.text.endswith("'simphony/case:Tag' is")
+
+
+@by_schema
+def test_users_of_one_name_are_complained_of(directory: Directory, linting: Open) -> None:
+    directory.person("alice")
+    unit = directory.unit("other")
+    if directory.vendor == "ad":
+        found = linting().lint()  # it keeps account names apart by itself
+        assert found == []
+        return
+    directory.person("ALICE", rdn="cn=alice two", parent=unit)
+    [told] = linting().lint()
+    assert told.kind == "ambiguous-user"
+    assert "alice two" in told.text
+
+
+@kept
+def test_a_member_that_is_no_entry_is_taken_out_of_a_grant_of_ours(
+    directory: Directory, store: Store, linting: Open
+) -> None:
+    """And of no other; whoever is left stays."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    directory.application(IMAGE)
+    store.grant(IMAGE, "alice", HOME)
+    store.grant(IMAGE, "bob", HOME)
+    directory.granted("by hand", images=[IMAGE], members=[alice, bob])
+    directory.delete(bob)
+    one = linting()
+    found = one.lint()
+    assert [each.kind for each in found] == ["dangling", "dangling"]
+    assert [each.change is not None for each in found].count(True) == 1
+    for each in found:
+        if each.change is not None:
+            assert "the member is out" in one.mend(each.change)
+            assert "somebody else" in one.mend(each.change)
+    [left] = one.lint()
+    assert "by hand" in left.dn
+    user = store.get_user("alice")
+    assert user is not None
+    assert len(store.list_accountings(user)) == 2
+
+
+def test_an_empty_grant_of_ours_goes_and_one_that_got_a_member_stays(
+    directory: Directory, store: Store, linting: Open
+) -> None:
+    directory.person("alice")
+    directory.application(IMAGE)
+    directory.application(OTHER)
+    for image in (IMAGE, OTHER):
+        store.grant(image, "alice", HOME)
+        store.revoke(image, "alice", HOME)
+    directory.granted("by hand", images=[IMAGE])
+    one = linting()
+    found = one.lint()
+    ours = [each for each in found if each.change is not None]
+    assert [each.kind for each in found] == ["empty"] * 3
+    assert len(ours) == 2
+    kept_dn = next(each.dn for each in ours if "mayavi" in each.dn)
+    store.grant(IMAGE, "alice", HOME)  # meanwhile
+    said = [one.mend(each.change) for each in ours if each.change is not None]
+    assert sorted(each.rpartition(": ")[2] for each in said) == [
+        "removed",
+        "stays, it has got a member meanwhile",
+    ]
+    assert directory.exists(kept_dn)
+    assert [each.dn for each in one.lint()] == [found[-1].dn] or len(one.lint()) == 1
+    fresh = Store(directory.settings())
+    user = fresh.get_user("alice")
+    assert user is not None
+    assert [each.application.image for each in fresh.list_accountings(user)] == [IMAGE]
+    fresh.close()
+
+
+@by_schema
+def test_nobody_is_lost_who_is_granted_while_empty_grants_are_removed(
+    directory: Directory, linting: Open
+) -> None:
+    """Each grant that was answered is in force afterwards, however the two meet."""
+    directory.person("alice")
+    directory.person("bob")
+    directory.application(IMAGE)
+    one, done = linting(), threading.Event()
+    one.lint()
+    removed: list[str] = []
+
+    def remove() -> None:
+        while not done.is_set():
+            changes = [each.change for each in one.lint() if each.kind == "empty"]
+            removed.extend(one.mend(each) for each in changes if each is not None)
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        end = time.monotonic() + (2 if directory.vendor == "openldap" else 3)
+        fresh = Store(directory.settings(cache_ttl_seconds=0))
+        rounds = 0
+        while time.monotonic() < end:
+            rounds += 1
+            fresh.grant(IMAGE, "alice", HOME)
+            user = fresh.get_user("alice")
+            assert user is not None
+            assert len(fresh.list_accountings(user)) == 1, rounds
+            fresh.revoke(IMAGE, "alice", HOME)
+    finally:
+        done.set()
+        thread.join()
+        fresh.close()
+    assert rounds > 5
+    assert any(each.endswith("removed") for each in removed)
+
+
+@on_one
+def test_an_entry_whose_name_is_taken_meanwhile_keeps_its_members(
+    directory: Directory, store: Store, linting: Open
+) -> None:
+    """It stays under the other name, from which nothing is read."""
+    from ldapdb.dn import DN
+    from ldapdb.store import linting_mend
+
+    directory.person("alice")
+    directory.application(IMAGE)
+    store.grant(IMAGE, "alice", HOME)
+    [dn] = directory.below(f"ou=grants,{directory.base_dn}")
+    one = linting()
+    aside = DN.parse(dn).parent.child("cn", f"{linting_mend.SCRATCH}1")
+    directory.move(dn, f"cn={linting_mend.SCRATCH}1")
+    store.grant(IMAGE, "alice", HOME)
+    call = one._directory.call(one._routes.writing())
+    assert linting_mend._give_back(call, aside, DN.parse(dn)) == aside
+    assert linting_mend.mend(call, one._for(call).profile, Delete(aside), time.time())
+    user = store.get_user("alice")
+    assert user is not None
+    assert len(store.list_accountings(user)) == 1
+    assert len(directory.below(f"ou=grants,{directory.base_dn}")) == 2
+
+
+# --- the command
+
+
+def run(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, *options: str, **settings: Any
+) -> int:
+    from ldapdb.cli import run as run_command
+
+    for name, value in directory.database_kwargs(**settings).items():
+        monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+    return run_command(["lint", *options])
+
+
+@pytest.fixture
+def wrong(private: Private) -> Private:
+    """Hold an empty grant of ours, and one that was made by hand."""
+    private.person("alice")
+    private.application(IMAGE)
+    store = Store(private.settings())
+    store.grant(IMAGE, "alice", HOME)
+    store.revoke(IMAGE, "alice", HOME)
+    store.close()
+    private.granted("hand", images=[IMAGE], members=[private.dn_of("alice")], not_after=PAST)
+    return private
+
+
+@on_one
+def test_the_ldif_does_what_fix_does(
+    wrong: Private, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(wrong, monkeypatch, "--ldif") == 1
+    text = capsys.readouterr().out
+    assert text.count("changetype: delete") == 1
+    assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 2
+    wrong.server.ldapmodify(text)
+    assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 1
+
+
+@on_one
+def test_fix_shows_the_ldif_first_and_leaves_what_is_not_safe(
+    wrong: Private, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(wrong, monkeypatch, "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert sorted((each["kind"], each["fixable"]) for each in told) == [
+        ("empty", True),
+        ("expired", False),
+    ]
+    assert run(wrong, monkeypatch, "--fix") == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("WHAT\tFIX\tENTRY\tWHY\n")
+    assert said.err.index("changetype: delete") < said.err.index(": removed")
+    wrong.delete(f"cn=hand,ou=grants,{wrong.base_dn}")
+    assert run(wrong, monkeypatch) == 0
+    assert capsys.readouterr().err == "nothing is wrong\n"
+    assert run(wrong, monkeypatch, "--ldif", "--fix") == 2
+
+
+@on_one
+def test_images_without_an_engine_is_one_clear_error(wrong: Private) -> None:
+    pytest.importorskip("docker")
+    settings = {
+        f"LDAPDB_{name.upper()}": str(value) for name, value in wrong.database_kwargs().items()
+    }
+    environment = {**os.environ, **settings, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ldapdb", "lint", "--images"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "Docker engine cannot be asked" in line
+    assert "DOCKER_HOST" in line
+
+
+@on_one
+def test_a_reader_cannot_fix(wrong: Private, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(wrong, monkeypatch, "--fix", read_only=True) == 1
+    assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 2

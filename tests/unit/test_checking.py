@@ -1,0 +1,96 @@
+"""What checks judge by, without a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from ldapdb.store.checking.clocks import judge_clock
+from ldapdb.store.checking.definitions import differences, read_definitions
+from ldapdb.store.checking.findings import Finding, Level, worst
+from ldapdb.store.checking.indexes import said_indexes
+from ldapdb.store.checking.replicas import behind, is_plain, read_states
+
+URI = "ldap://a"
+
+
+@pytest.mark.parametrize(
+    ("told", "level"),
+    [(1000, Level.OK), (1009, Level.OK), (1012, Level.WARNING), (988, Level.WARNING),
+     (1302, Level.PROBLEM), (600, Level.PROBLEM)],
+)  # fmt: skip
+def test_clocks_are_compared_within_what_cannot_be_told(told: float, level: Level) -> None:
+    """The server has cut off its second, and the answer took as long as it did."""
+    assert judge_clock(URI, told, 1000.9, 1001.0).level is level
+
+
+def test_a_server_is_behind_when_it_lacks_a_change_of_any_provider() -> None:
+    first, second = 1000.0, 2000.0
+    states = {
+        "a": {"001": first, "002": second},
+        "b": {"001": first},
+        "c": {"001": first - 1, "002": second},
+    }
+    assert behind(states) == {"b": second, "c": first}
+    assert behind({"a": states["a"], "d": states["a"]}) == {}
+
+
+def test_the_states_of_servers_are_read_as_each_vendor_writes_them() -> None:
+    csn = "20260101000001.500000Z#000000#00a#000000"
+    ruv = [
+        "{replicageneration} 5e5b8a1c000000010000",
+        "{replica 1 ldap://a.example.org:389} 5e5b8a2d000000010000 5e5b8a2f000100010000",
+        "{replica 2 ldap://b.example.org:389}",
+    ]
+    assert read_states([csn]) == {"00a": 1767225601.5}
+    assert read_states(ruv) == {"1": float(0x5E5B8A2F), "2": 0.0}
+    assert read_states(["nonsense"]) == {}
+
+
+def test_only_what_copies_changes_is_not_plain() -> None:
+    assert is_plain('rid=001 provider=ldap://a searchbase="dc=x" type=refreshAndPersist')
+    assert is_plain('rid=001 logbase="cn=accesslog" syncdata=default')
+    assert not is_plain('rid=001 logbase="cn=accesslog" syncdata=accesslog')
+    assert not is_plain("{0}rid=001 SYNCDATA=changelog")
+
+
+def test_indexes_for_equality_are_told_from_others() -> None:
+    said = ["{0}objectClass,uid eq", "cn pres, sub", "member", "mail pres,eq"]
+    assert said_indexes(said[1:]) == {"member", "mail"}
+    assert "uid" in said_indexes(said)
+
+
+DEFINED = (
+    "( 1.2.3 NAME ( 'one' 'uno' ) DESC 'may have ( ) and $ in it' EQUALITY caseExactMatch "
+    "SYNTAX 1.3.6.1.4.1.1466.115.121.1.15{64} SINGLE-VALUE )"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "told"),
+    [
+        ("DESC 'may have ( ) and $ in it'", "DESC 'other' X-ORIGIN 'user defined'", []),
+        (" SINGLE-VALUE", "", ["SINGLE-VALUE is absent instead of there"]),
+        ("caseExact", "caseIgnore",
+         ["EQUALITY is caseignorematch instead of caseexactmatch"]),
+        ("1.2.3", "1.2.4", ["its number is 1.2.4"]),
+    ],
+)  # fmt: skip
+def test_definitions_differ_by_what_matters(change: str, to: str, told: list[str]) -> None:
+    ours = read_definitions([DEFINED])["one"]
+    theirs = read_definitions([DEFINED.replace(change, to)])["one"]
+    assert differences(ours, theirs) == told
+
+
+def test_a_class_is_structural_unless_it_says_otherwise() -> None:
+    plain, said = read_definitions(
+        ["( 1.2 NAME 'plain' SUP top MUST ( a $ b ) )",
+         "( 1.2 NAME 'said' SUP top STRUCTURAL MUST ( b $ a ) )"]
+    ).values()  # fmt: skip
+    assert differences(plain, said) == []
+
+
+def test_levels_are_ordered_from_good_to_bad() -> None:
+    lines = [Finding("a", "b", level, "") for level in Level]
+    assert worst(lines) is Level.PROBLEM
+    assert worst(lines[:2]) is Level.NOT_CHECKED
+    assert worst([]) is Level.OK
