@@ -13,7 +13,7 @@ import copy
 import logging
 import math
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Optional, TypeVar, Union
 
@@ -103,6 +103,55 @@ class _Flight(Generic[V]):
         self.error: Optional[BaseException] = None
 
 
+class _Tagged(LRUCache[K, _Held[V]]):
+    """Answers of which it is known which have a tag.
+
+    Parameters
+    ----------
+    maxsize : int
+        How many are held at the most.
+    tags : callable
+        Tells the tags of a key and its answer, always the same ones.
+    """
+
+    def __init__(self, maxsize: int, tags: Callable[[K, V], Iterable[Hashable]]) -> None:
+        super().__init__(maxsize)
+        self._tags = tags
+        self._keys: dict[Hashable, set[K]] = {}
+
+    def keys_of(self, tags: Iterable[Hashable]) -> set[K]:
+        """Return the keys that have any of some tags."""
+        return {key for tag in tags for key in self._keys.get(tag, ())}
+
+    def last(self, key: K) -> _Held[V]:
+        """Return an answer, not as if somebody had asked for it."""
+        return Bounded.__getitem__(self, key)
+
+    def __setitem__(self, key: K, held: _Held[V]) -> None:
+        if key in self:
+            self._untag(key)
+        super().__setitem__(key, held)
+        for tag in self._tags(key, held.value):
+            self._keys.setdefault(tag, set()).add(key)
+
+    def __delitem__(self, key: K) -> None:
+        self._untag(key)
+        super().__delitem__(key)
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        super().clear()
+        self._keys.clear()
+
+    def _untag(self, key: K) -> None:
+        for tag in self._tags(key, self.last(key).value):
+            keys = self._keys.get(tag)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._keys[tag]
+
+
 class Cache(Generic[K, V]):
     """Answers by key.
 
@@ -116,6 +165,8 @@ class Cache(Generic[K, V]):
         Seconds of a monotonic clock.
     outage : type or tuple of types
         The errors during which an old answer is better than none.
+    tags : callable, optional
+        Told a key and its answer, returns the tags by which :meth:`discard_tagged` finds it.
     """
 
     def __init__(
@@ -124,12 +175,13 @@ class Cache(Generic[K, V]):
         max_entries: int,
         timer: Callable[[], float],
         outage: Union[type[Exception], tuple[type[Exception], ...]],
+        tags: Callable[[K, V], Iterable[Hashable]] = lambda *_: (),
     ) -> None:
         self._lifetimes = lifetimes
         self._timer = timer
         self._outage = outage
         self._lock = threading.Lock()
-        self._held: LRUCache[K, _Held[V]] = LRUCache(max_entries)
+        self._held: _Tagged[K, V] = _Tagged(max_entries, tags)
         self._failed: LRUCache[K, _Failure] = LRUCache(max_entries)
         self._flights: dict[K, _Flight[V]] = {}
         self._generation = 0
@@ -249,6 +301,16 @@ class Cache(Generic[K, V]):
             self._failed.pop(key, None)
             self._flights.pop(key, None)
 
+    def discard_tagged(self, tags: Iterable[Hashable]) -> None:
+        """Let the answers that have any of some tags be out of date, as :meth:`discard_where` does.
+
+        Takes no longer where more is held.
+        """
+        with self._lock:
+            self._forget_loads()
+            for key in self._held.keys_of(tags):
+                self._outdate(key)
+
     def discard_where(self, concerned: Callable[[K, V], bool]) -> None:
         """Let the answers that are concerned be out of date, and all that are being loaded now.
 
@@ -260,14 +322,10 @@ class Cache(Generic[K, V]):
             Told a key and its answer; quick, because everybody waits for it meanwhile.
         """
         with self._lock:
-            self._generation += 1
-            self._failed.clear()
-            self._flights.clear()
-            # Not as if somebody had asked for each: they would all be the last used.
-            held = {key: Bounded.__getitem__(self._held, key).value for key in self._held}
-            for key, value in held.items():
-                if concerned(key, value):
-                    self._held[key] = _Held(value, -math.inf, -math.inf)
+            self._forget_loads()
+            for key in list(self._held):
+                if concerned(key, self._held.last(key).value):
+                    self._outdate(key)
 
     def outdate(self) -> None:
         """Let all answers be out of date, as :meth:`discard_where` does."""
@@ -289,7 +347,7 @@ class Cache(Generic[K, V]):
     def info(self) -> CacheInfo:
         """Return the statistics."""
         with self._lock:
-            held = (Bounded.__getitem__(self._held, key) for key in self._held)
+            held = map(self._held.last, self._held)
             size = sum(each.stale_until > -math.inf for each in held)
             return CacheInfo(self._hits, self._misses, self._stale, self._failures, size)
 
@@ -366,6 +424,15 @@ class Cache(Generic[K, V]):
             return held.value
         # A copy, because one exception raised in several threads grows a tangled traceback.
         raise copy.copy(error) from error
+
+    def _forget_loads(self) -> None:
+        self._generation += 1
+        self._failed.clear()
+        self._flights.clear()
+
+    def _outdate(self, key: K) -> None:
+        held = self._held.last(key)
+        held.fresh_until = held.stale_until = -math.inf
 
     def _hold(self, key: K, value: V, latest: float = math.inf) -> None:
         lifetime = self._lifetimes.negative_ttl if value is None else self._lifetimes.ttl

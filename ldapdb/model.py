@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -280,7 +279,7 @@ class Entitlements:
         made_from: Collection[Hashable] = (),
     ) -> None:
         self.all = tuple(entitlements)
-        self._made_from = frozenset(made_from)
+        self.made_from = frozenset(made_from)
         # The usual case, and the one that the host repeats: nothing has a time limit, so
         # the answer is the same at all times and only has to be copied.
         self._timeless = all(
@@ -294,10 +293,6 @@ class Entitlements:
     def __bool__(self) -> bool:
         """Tell whether there is any, now or at another time."""
         return bool(self.all)
-
-    def depends_on(self, changed: AbstractSet[Hashable]) -> bool:
-        """Tell whether it was made from any of what has changed."""
-        return not self._made_from.isdisjoint(changed)
 
     def at(self, now: float) -> list[Accounting]:
         """List what the user may start at `now` (seconds since the epoch)."""

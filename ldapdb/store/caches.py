@@ -20,6 +20,9 @@ from ldapdb.store.everybody import UserList
 
 __all__ = ["Caches", "fold"]
 
+# What answers have in common that say that there is nobody.
+_NOBODY = object()
+
 
 class Caches:
     """What the host asks for again and again.
@@ -43,12 +46,24 @@ class Caches:
         size, outage = settings.cache_max_entries, (DirectoryUnavailable, CertificateRefused)
         # The key is the name as it is asked for, never a folded form: two names that we
         # fold together and the directory tells apart would be one user.
-        self.users_by_name: Cache[str, Optional[User]] = Cache(lifetimes, size, timer, outage)
-        self.users_by_id: Cache[int, Optional[User]] = Cache(lifetimes, size, timer, outage)
-        self.entitlements: Cache[int, Entitlements] = Cache(lifetimes, size, timer, outage)
-        self.applications: Cache[str, Application] = Cache(lifetimes, size, timer, outage)
+        self.users_by_name: Cache[str, Optional[User]] = Cache(
+            lifetimes,
+            size,
+            timer,
+            outage,
+            lambda key, user: (_NOBODY,) if user is None else (user.dn, fold(key)),
+        )
+        self.users_by_id: Cache[int, Optional[User]] = Cache(
+            lifetimes, size, timer, outage, lambda _, user: (user.dn if user else _NOBODY,)
+        )
+        self.entitlements: Cache[int, Entitlements] = Cache(
+            lifetimes, size, timer, outage, lambda _, held: held.made_from
+        )
+        self.applications: Cache[str, Application] = Cache(
+            lifetimes, size, timer, outage, lambda _, each: (each.dn,)
+        )
         self.application_list: Cache[None, tuple[Application, ...]] = Cache(
-            lifetimes, 1, timer, outage
+            lifetimes, 1, timer, outage, lambda _, all_of_them: [each.dn for each in all_of_them]
         )
         # Held only while changes are seen: a page of all users is rare, and a long answer.
         self.user_list = UserList(settings.cache_ttl_seconds, settings.watch_max_users, timer)
@@ -88,20 +103,11 @@ class Caches:
             What users of such an entry are called now, as :func:`fold` has them: somebody may
             be found by one of them who was not, or not be the only one any more.
         """
-
-        def is_user(key: str, user: Optional[User]) -> bool:
-            if user is None:
-                return bool(names)
-            return user.dn in entries or (bool(names) and fold(key) in names)
-
-        self.users_by_name.discard_where(is_user)
-        self.users_by_id.discard_where(
-            lambda _, user: bool(names) if user is None else user.dn in entries
-        )
-        self.applications.discard_where(lambda _, each: each.dn in entries)
-        self.application_list.discard_where(
-            lambda _, all_of_them: any(each.dn in entries for each in all_of_them)
-        )
+        nobody = {_NOBODY} if names else set[object]()
+        self.users_by_name.discard_tagged({*entries, *names, *nobody})
+        self.users_by_id.discard_tagged({*entries, *nobody})
+        self.applications.discard_tagged(entries)
+        self.application_list.discard_tagged(entries)
 
     def forget_everything(self, *, again: bool = False) -> None:
         """Let all answers be out of date; that there were some is remembered.

@@ -234,7 +234,7 @@ def forget(caches: Caches, touched: Touched, *, again: bool) -> None:
     else:
         about = touched.entries | touched.members
         if about:
-            caches.entitlements.discard_where(lambda _, held: held.depends_on(about))
+            caches.entitlements.discard_tagged(about)
 
 
 def _name(entry: Optional[Entry]) -> Optional[str]:

@@ -946,3 +946,38 @@ def test_looking_which_are_concerned_is_no_use_of_them(clock: Clock) -> None:
     two.discard_where(lambda *_: False)
     two.get("c", lambda: "x")
     assert two.last("a") == "x"
+
+
+def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
+    """A tag is forgotten with the last answer that has it."""
+    lifetimes = Lifetimes(TTL, TTL, 0)
+    cache: Cache[str, str] = Cache(
+        lifetimes, 3, clock, DirectoryUnavailable, lambda key, value: (key, value[0])
+    )
+    for key, value in {"a": "x1", "b": "y1", "c": "x2", "d": "y2"}.items():
+        cache.get(key, lambda value=value: value)  # type: ignore[misc]  # a default
+    assert set(cache._held._keys) == {*"bcd", *"xy"}
+    cache.discard_tagged({"x", "a", "z"})
+    assert [cache.peek(key) for key in "abcd"] == [None, "y1", None, "y2"]
+    assert cache.last("c") == "x2"
+    assert cache.get("c", lambda: "z1") == "z1"
+    cache.discard_tagged({"x"})
+    assert cache.peek("c") == "z1"
+    cache.discard("b")
+    assert set(cache._held._keys) == {*"cd", *"zy"}
+    cache.discard_tagged({"c", "d"})
+    assert cache.peek("c") is cache.peek("d") is None
+    cache.clear()
+    assert cache._held._keys == {}
+    cache.discard_tagged({"y"})
+
+
+def test_what_is_being_loaded_may_have_any_tag(clock: Clock) -> None:
+    cache: Cache[str, str] = Cache(Lifetimes(TTL, TTL, 0), 3, clock, DirectoryUnavailable)
+
+    def load() -> str:
+        cache.discard_tagged({"x"})
+        return "old"
+
+    assert cache.get("k", load) == "old"
+    assert cache.peek("k") is None
