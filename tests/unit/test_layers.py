@@ -49,6 +49,7 @@ EDGES = (
     "embedded",
     "demo",
     "engine",
+    "migrate",
     "cli",
     "__main__",
 )
