@@ -7,12 +7,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ldapdb.store import Store
+from ldapdb.store.rights import follow
+from ldapdb.watch import State, Watch
 from support import Directory
 from support.watched import directory
 
@@ -70,6 +74,23 @@ def test_each_gain_and_loss_is_a_line(directory: Directory) -> None:
         ["revoked", "bob", f"{IMAGE} ({grant.lower()})"],
     ]
     assert all(each[0].endswith("z") and "t" in each[0] for each in said)
+
+
+@pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+def test_watching_is_said_when_changes_are_seen(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not as soon as they are looked for: a script may begin to make changes then."""
+    start = Watch.start
+
+    def late(watch: Watch) -> None:
+        threading.Timer(0.5, start, [watch]).start()
+
+    monkeypatch.setattr(Watch, "start", late)
+    with contextlib.closing(Store(directory.settings(watch=True))) as store:
+        store.verify()
+        assert next(follow(store)) == []
+        assert store.watch_info().state is State.LIVE
 
 
 @pytest.mark.live("openldap", reason="what is done with a line does not depend on the directory")
