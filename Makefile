@@ -20,7 +20,7 @@ READY_ALL = bash .ci/prepare machine browser && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-operations lint wheel matrix clean distclean
+.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-operations lint docs man wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -74,6 +74,14 @@ bench-operations: ## Count what each call sends, and fail if it is more than bef
 
 lint: ## Check style and types
 	@$(READY) && ruff check . && ruff format --check . && mypy
+
+# Its makers print an advertisement otherwise.
+docs: ## Build the pages of docs/ as a site into .cache/site; a warning is an error
+	@bash .ci/prepare venv .cache/docs-venv $(PYTHON) --editable '.[cli,docs]' && \
+	    NO_MKDOCS_2_WARNING=1 .cache/docs-venv/bin/mkdocs build --strict --quiet
+
+man: ## Write the manual page, docs/ldapdb.1, from the help of the commands
+	@$(READY) && PYTHONPATH=tests python -m support.reference
 
 wheel: ## Build the source distribution and the wheel into dist/
 	@rm -rf dist && $(READY) && python -m build

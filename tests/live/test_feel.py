@@ -27,7 +27,8 @@ pytestmark = pytest.mark.live(
 )
 
 IMAGE = "simphony/mayavi:0.5"
-SHELLS = Path(__file__).resolve().parents[2] / ".cache" / "shells"
+ROOT = Path(__file__).resolve().parents[2]
+SHELLS = ROOT / ".cache" / "shells"
 SCRIPTS = str(Path(sys.executable).parent)
 
 
@@ -65,7 +66,7 @@ def unpacked(name: str) -> str:
     for folder in (SHELLS / "bin", SHELLS / "usr/bin"):
         if (folder / name).exists():
             return str(folder / name)
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI") == "true" and (ROOT / ".ci").is_dir():  # not in the wheel's tests
         pytest.fail(f"{name} is not in .cache/shells; run: bash .ci/prepare machine")
     pytest.skip(f"{name} is not in .cache/shells")
 
