@@ -225,11 +225,14 @@ class UserList:
             now, is_held = self._timer(), self._held is not None
             is_due = now >= (self._due if is_held else self._rests_until)
             has_changed = is_held and bool(self._changed)
-        if is_due:
+        if is_due and is_held:
             self.refresh(reader)
-        elif has_changed:
-            with self._reading:
-                self._patched(reader)
+        elif (is_due or has_changed) and self._reading.acquire(blocking=False):
+            try:  # whoever asks meanwhile waits for this, and does not read all as well
+                if self._patched(reader) is None:
+                    self.refresh(reader)
+            finally:
+                self._reading.release()
 
     def refresh(self, reader: Reader) -> list[User]:
         """Read all anew, and list it."""

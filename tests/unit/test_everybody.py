@@ -1,0 +1,207 @@
+"""The list of all users: what changes while it is read or kept is in the next one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from ldapdb.connection import Deadline
+from ldapdb.dn import DN
+from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
+from ldapdb.model import User
+from ldapdb.store import everybody
+from ldapdb.store.everybody import Everybody, UserList
+
+TTL = 60.0
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def dn_of(name: str) -> DN:
+    return DN.parse(f"uid={name},ou=people,dc=example,dc=org")
+
+
+class Directory:
+    """Some users, and what has been asked."""
+
+    def __init__(self, *names: str) -> None:
+        self.users = {name: User(number, name, dn_of(name)) for number, name in enumerate(names)}
+        self.asked: list[object] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def all(self) -> list[User]:
+        self.asked.append("all")
+        users = list(self.users.values())
+        self.meanwhile()
+        return users
+
+    def again(self, dns: Collection[DN]) -> list[User]:
+        self.asked.append(set(dns))
+        users = [user for user in self.users.values() if user.dn in dns]
+        self.meanwhile()
+        return users
+
+    def warn(self, users: Sequence[User]) -> None:
+        self.asked.append({user.dn for user in users})
+
+    def add(self, name: str) -> set[DN]:
+        self.users[name] = User(len(self.users) + 100, name, dn_of(name))
+        return {dn_of(name)}
+
+    def remove(self, name: str) -> set[DN]:
+        return {self.users.pop(name).dn}
+
+
+def told(users: UserList, directory: Directory) -> list[str]:
+    """Return the names that are listed."""
+    return [user.name for user in users.get(directory, Deadline(1))]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def users(clock: Clock) -> UserList:
+    return UserList(TTL, 4, clock)
+
+
+def test_only_what_has_changed_is_read_again(users: UserList) -> None:
+    directory = Directory("bob", "alice")
+    assert told(users, directory) == told(users, directory) == ["alice", "bob"]
+    users.touch(directory.remove("alice") | directory.add("Carol"), may_be_users=True)
+    assert told(users, directory) == ["bob", "Carol"]
+    users.touch({dn_of("group")}, may_be_users=False)
+    assert told(users, directory) == ["bob", "Carol"]
+    assert directory.asked == ["all", {dn_of("alice"), dn_of("Carol")}]
+    users.touch(directory.remove("bob"), may_be_users=False)  # who was one is looked at
+    assert told(users, directory) == ["Carol"]
+
+
+def test_what_changes_while_all_is_read_is_read_again(users: UserList) -> None:
+    directory = Directory("alice", "bob")
+    directory.meanwhile = lambda: users.touch(directory.remove("bob"), may_be_users=True)
+    users.refresh(directory)
+    directory.meanwhile = lambda: None
+    assert told(users, directory) == ["alice"]
+    assert directory.asked == ["all", {dn_of("bob")}]
+
+
+def test_what_is_forgotten_while_it_is_read_is_not_kept(users: UserList) -> None:
+    directory = Directory("alice")
+    directory.meanwhile = users.drop
+    assert told(users, directory) == ["alice"]
+    told(users, directory)
+    assert directory.asked == ["all", "all"]
+    directory.meanwhile = lambda: None
+    told(users, directory)
+    users.touch(directory.add("bob"), may_be_users=True)
+    directory.meanwhile = users.drop
+    assert told(users, directory) == ["alice", "bob"]
+    assert directory.asked[-2:] == [{dn_of("bob")}, "all"]
+
+
+def test_what_could_not_be_read_again_is_the_next_time(users: UserList) -> None:
+    directory = Directory("alice")
+    told(users, directory)
+    users.touch(directory.remove("alice"), may_be_users=True)
+
+    def fail() -> None:
+        raise DirectoryUnavailable("down")
+
+    directory.meanwhile = fail
+    with pytest.raises(DirectoryUnavailable):
+        told(users, directory)
+    directory.meanwhile = lambda: None
+    assert told(users, directory) == []
+
+
+def test_too_many_are_not_kept(users: UserList, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Directory(*"abcd")
+    assert len(told(users, directory)) == 4
+    assert not users.is_too_long
+    monkeypatch.setattr(everybody, "_MOST_CHANGED", 2)
+    users.touch({dn_of(name) for name in "abc"}, may_be_users=True)
+    told(users, directory)
+    assert directory.asked == ["all", "all"]  # more than is read one by one
+    users.touch(directory.add("e"), may_be_users=True)
+    assert len(told(users, directory)) == 5
+    assert users.is_too_long
+
+
+def test_what_is_out_of_date_serves_only_while_somebody_reads_it(
+    users: UserList, clock: Clock
+) -> None:
+    directory = Directory("alice")
+    told(users, directory)
+    clock.now += TTL
+    told(users, directory)
+    assert directory.asked == ["all", "all"]
+    users.is_tended = True
+    clock.now += TTL
+    told(users, directory)
+    users.outdate()
+    told(users, directory)
+    assert directory.asked == ["all", "all"]
+    users.tend(directory)
+    assert directory.asked == ["all", "all", "all"]
+    clock.now += TTL + everybody.TENDED_SECONDS
+    told(users, directory)
+    assert len(directory.asked) == 4
+
+
+def test_what_is_tended_is_read_before_anybody_asks(users: UserList) -> None:
+    directory = Directory("alice")
+    told(users, directory)
+    users.touch(directory.add("bob"), may_be_users=True)
+    users.tend(directory)
+    users.tend(directory)
+    assert directory.asked == ["all", {dn_of("bob")}]
+    users.drop()
+    users.tend(directory)
+    assert told(users, directory) == ["alice", "bob"]
+    assert directory.asked[2:] == ["all"]
+
+
+def test_whoever_waits_for_another_s_reading_waits_no_longer_than_his_call(
+    users: UserList,
+) -> None:
+    directory, reading, over = Directory("alice"), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        reading.set()
+        over.wait(5)
+
+    directory.meanwhile = wait
+    thread = threading.Thread(target=told, args=(users, directory))
+    thread.start()
+    assert reading.wait(5)
+    with pytest.raises(DeadlineExceeded, match="another thread"):
+        users.get(directory, Deadline(0.05))
+    over.set()
+    thread.join()
+    assert told(users, directory) == ["alice"]
+    assert directory.asked == ["all"]
+
+
+def test_those_who_share_a_name_are_listed_when_they_do_not() -> None:
+    one, two = User(1, "Alice", dn_of("one")), User(2, "alice", dn_of("two"))
+    many = Everybody([one, two, one, User(3, "bob", dn_of("bob"))])
+    assert [user.id for user in many.listed()] == [3]
+    assert many.shared() == [[one, two]]
+    assert many.put([two.dn], []) == []
+    assert [user.id for user in many.listed()] == [1, 3]
+    assert many.put([], [two]) == [[one, two]]
+    assert [user.id for user in many.listed()] == [3]
+    spelled = DN.parse("UID=One, OU=People, DC=Example, DC=org")
+    many.put([spelled], [])
+    assert [user.id for user in many.listed()] == [2, 3]
+    assert len(many) == 2
