@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from ldapdb.connection import Call
+from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
@@ -39,6 +39,8 @@ from ldapdb.wellformed import check_image
 __all__ = ["Complaint", "Linting"]
 
 Take = Callable[[list[Entry]], list[None]]
+
+_READING_SECONDS = 120.0
 
 
 class Linting(Reads):
@@ -79,7 +81,9 @@ class Linting(Reads):
             self._routes.note(call)
 
     def _call(self) -> Call:
-        return self._directory.call(self._routes.writing())
+        # The time of one call of the host is too short for all that there is.
+        seconds = max(self.settings.operation_timeout_seconds, _READING_SECONDS)
+        return self._directory.call(self._routes.writing(), Deadline(seconds, self._timer))
 
 
 class _Look:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ldapdb.connection import Call
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
-from ldapdb.errors import BaseNotFound, IncompleteResult
+from ldapdb.errors import BaseNotFound, DeadlineExceeded, IncompleteResult
 from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.checking.findings import Finding, ok, problem
@@ -68,6 +68,11 @@ def _count(visit: Visit, kind: _Kind) -> Finding:
         )
     except IncompleteResult as error:
         return problem(check, visit.uri, str(error), _lift_limits(visit))
+    except DeadlineExceeded:
+        require_base(visit.call(), visit.profile.base)  # it answers, if slowly
+        seconds = visit.settings.operation_timeout_seconds
+        text = f"they cannot be read within {seconds:g} s (operation_timeout_seconds)"
+        return problem(check, visit.uri, text, "export LDAPDB_OPERATION_TIMEOUT_SECONDS=30")
     seconds = time.perf_counter() - began
     if not count and (hidden := _hidden(call, kind.bases)):
         return problem(check, visit.uri, hidden, _let_read(visit, kind))
