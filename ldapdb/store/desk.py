@@ -162,7 +162,7 @@ class Desk(Explaining):
                 f"or grant {new!r} to those who are to have it",
                 dn=str(registered[new].dn),
             )
-        is_rest = new in registered and bool(readers.grants.of_image(call, old))
+        is_rest = new in registered and work.is_begun(call)
         if old not in registered and not is_rest:
             self._routes.require_known(call)
             raise NotFound(f"the application {old!r} is not registered{self._image_like(old)}")

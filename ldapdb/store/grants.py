@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Optional
 
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 # Which names are tried for a grant where the entry no longer says what its name says.
 NAMES = range(1, 10)
+# How often a member is added or removed again whom others remove and add meanwhile.
+_MORE = 3
 
 
 class Grants:
@@ -122,21 +125,21 @@ class Grants:
         return Search(str(dn), BASE, EVERYTHING, tuple(self._notation.attributes))
 
     def add_member(
-        self, call: Call, image: str, policy: Policy, window: Window, member: DN
+        self, call: Call, image: str, policy: Policy, window: Window, *members: DN
     ) -> None:
-        """Give a grant of one image to a member, in one write of one entry.
+        """Give a grant of one image to a member or several, in one write of one entry.
 
-        The entry of the derived name is made, or gets the member. Where that entry was
+        The entry of the derived name is made, or gets the members. Where that entry was
         changed by hand and grants something else by now, the next name serves.
         """
         for attempt in NAMES:
             dn = self._profile.grants.dn.child("cn", grant_cn(image, policy, window, attempt))
             try:
-                if self._add_to(call, dn, image, policy, window, member):
+                if self._add_to(call, dn, image, policy, window, members):
                     return
             except EntryExists:  # made by another process since we looked, or hidden
                 try:
-                    if self._add_to(call, dn, image, policy, window, member):
+                    if self._add_to(call, dn, image, policy, window, members):
                         return
                 except EntryExists as error:
                     raise AccessDenied(
@@ -170,11 +173,14 @@ class Grants:
             placeholder = Modification(Operation.ADD, attribute, ("",))
             self._modify_member(call, grant.dn, [placeholder, removal])
 
-    def _modify_member(self, call: Call, dn: DN, changes: Sequence[Modification]) -> None:
+    def _modify_member(
+        self, call: Call, dn: DN, changes: Sequence[Modification], again: int = _MORE
+    ) -> None:
         """Add or delete members, where what is asked for may be so already.
 
         Servers say "already there" and "not there" by codes that also mean other things
-        (68 and 53 on Active Directory), so that what they say is looked at, not believed.
+        (68 and 53 on Active Directory), so that what they say is looked at, not believed. Where
+        it is not so, somebody else may have changed it in between: then it is tried again.
         """
         vendor = self._profile.vendor
         try:
@@ -189,9 +195,19 @@ class Grants:
             codes = vendor.already_there if wanted else vendor.not_there
             if error.result_code not in codes:
                 raise
+            if len(last.values) > 1:
+                # One of several: which, the server does not say.
+                for value in last.values:
+                    self._modify_member(call, dn, [replace(last, values=(value,))])
+                return
             is_member = filters.equal(last.attribute, last.values[0])
-            if bool(call.read(dn, ("1.1",), is_member)[1]) is not wanted:
+            if bool(call.read(dn, ("1.1",), is_member)[1]) is wanted:
+                return
+            if not again:
                 raise
+        else:
+            return
+        self._modify_member(call, dn, changes, again - 1)
 
     def remove_image(self, call: Call, image: str) -> None:
         """Take an image out of all grants; what can be repeated at any point.
@@ -228,14 +244,14 @@ class Grants:
         image: str,
         policy: Policy,
         window: Window,
-        member: DN,
+        members: Sequence[DN],
         *,
         again: bool = True,
     ) -> bool:
-        """Add a member to the entry, or make it; False if it grants something else."""
+        """Add members to the entry, or make it; False if it grants something else."""
         entries = self._entry(call, dn)
         if not entries:
-            said = {**grant_attributes([image], policy, window), MEMBER: [str(member)]}
+            said = {**grant_attributes([image], policy, window), MEMBER: list(map(str, members))}
             try:
                 call.add(dn, *self._profile.new_group(dn, GRANT_CLASS, said))
             except NoSuchEntry as error:
@@ -245,12 +261,12 @@ class Grants:
             self._warned.skip(dn, "it does not grant what its name says; another entry serves")
             return False
         try:
-            addition = Modification(Operation.ADD, MEMBER, (str(member),))
+            addition = Modification(Operation.ADD, MEMBER, tuple(map(str, members)))
             self._modify_member(call, dn, [addition])
         except NoSuchEntry:  # removed since we looked
             if not again:
                 raise
-            return self._add_to(call, dn, image, policy, window, member, again=False)
+            return self._add_to(call, dn, image, policy, window, members, again=False)
         return True
 
     def _entry(self, call: Call, dn: DN) -> list[Entry]:

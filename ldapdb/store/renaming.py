@@ -77,6 +77,10 @@ class Renaming:
         self._warned = warned
         self._old, self._new = old, new
 
+    def is_begun(self, call: Call) -> bool:
+        """Tell whether anything of the old image is left where the new one is registered."""
+        return bool(self._grants.of_image(call, self._old) or self._misnamed(call))
+
     def grant_both(self, call: Call) -> set[DN]:
         """Let what grants the old image grant the new one too; return what was changed."""
 
@@ -151,10 +155,14 @@ class Renaming:
         deletes them. Nothing else depends on it: where the account may not, they stay.
         """
         try:
-            for dn, names in [*self._misnamed_grants(call), *self._misnamed_application(call)]:
+            for dn, names in self._misnamed(call):
                 _rename(call, dn, names)
         except AccessDenied as error:
             log.info("entries keep their names after %s: %s", self._old, error)
+
+    def _misnamed(self, call: Call) -> list[tuple[DN, list[str]]]:
+        """Find entries of the new image that are named after the old one, and their new names."""
+        return [*self._misnamed_grants(call), *self._misnamed_application(call)]
 
     def _misnamed_grants(self, call: Call) -> Iterator[tuple[DN, list[str]]]:
         for entry in self._grants.of_image(call, self._new):

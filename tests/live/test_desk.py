@@ -1,0 +1,491 @@
+"""What administrators change at once: groups, several images and users, times, renames."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import pytest
+from proxy import Cut
+
+from ldapdb import errors
+from ldapdb.dn import DN
+from ldapdb.model import Policy, Window
+from ldapdb.naming import application_cn
+from ldapdb.store import Store
+from ldapdb.store.planning import PlannedStore
+from ldapdb.syntaxes import format_time
+from support import Directory
+from support.waiting import eventually
+
+pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
+
+on_openldap = pytest.mark.live("openldap", reason="it is about the order of writes, and words")
+
+OLD, NEW, OTHER = "simphony/mayavi:0.5", "simphony/mayavi:0.6", "simphony/other:1"
+HOME = Policy.of(allow_home=True)
+NOW = 2_000_000_000.0
+
+
+@contextmanager
+def opened(directory: Directory, now: float = NOW, **settings: Any) -> Iterator[Store]:
+    with closing(Store(directory.settings(**settings), clock=lambda: now)) as store:
+        yield store
+
+
+def held(directory: Directory, name: str, now: float = NOW) -> set[tuple[str, Policy]]:
+    """What somebody may start, as a process sees it that has not asked before."""
+    with opened(directory, now) as store:
+        user = store.get_user(name)
+        assert user is not None
+        return {
+            (each.application.image, each.application_policy)
+            for each in store.list_accountings(user)
+        }
+
+
+def images_of(directory: Directory, name: str, now: float = NOW) -> set[str]:
+    return {image for image, _ in held(directory, name, now)}
+
+
+def test_groups_and_users_are_granted_and_revoked_at_once(directory: Directory) -> None:
+    """Whoever is not named keeps what he has, and so does a group's member who has it himself."""
+    staff = directory.group("staff", directory.person("alice"), directory.person("bob"))
+    directory.group("guests", directory.person("dave"))
+    directory.person("carol")
+    for image in (OLD, OTHER):
+        directory.application(image)
+    with opened(directory) as store:
+        granted = store.grant_several(
+            [OLD, OTHER], HOME, users=["carol", "bob"], groups=["staff", staff, "guests"]
+        )
+        assert len(granted) == 8
+        assert {each.member.dn for each in granted if each.id is None} >= {DN.parse(staff)}
+        ids = {each.id for each in granted if each.member.name == "carol"}
+        carol = store.get_user("carol")
+        assert carol is not None
+        assert {each.id for each in store.list_accountings(carol)} == ids
+    for name in ("alice", "bob", "carol", "dave"):
+        assert held(directory, name) == {(OLD, HOME), (OTHER, HOME)}, name
+    with opened(directory) as store:
+        with pytest.raises(errors.HeldThroughGroup, match=f"(?i){re.escape(staff)}"):
+            store.revoke_several([OLD], HOME, users=["carol", "alice"])
+        assert images_of(directory, "carol") == {OLD, OTHER}
+        revoked = store.revoke_several([OLD], None, groups=["staff"])
+        again = store.revoke_several([OLD], None, groups=["staff"])
+    assert [each.policies for each in (*revoked, *again)] == [(HOME,), ()]
+    assert images_of(directory, "alice") == {OTHER}
+    for name in ("bob", "carol", "dave"):
+        assert images_of(directory, name) == {OLD, OTHER}, name
+
+
+def test_the_last_word_about_a_time_counts(directory: Directory) -> None:
+    """Shorter, longer, later, for ever: as it was said last; what else an entry grants stays."""
+    alice = directory.person("alice")
+    for image in (OLD, OTHER):
+        directory.application(image)
+    directory.granted("by hand", images=[OLD, OTHER], members=[alice, directory.person("bob")])
+    steps = [
+        (Window(None, NOW + 100), (True, False, False)),
+        (Window(None, NOW + 200), (True, True, False)),
+        (Window(None, NOW + 50), (True, False, False)),
+        (Window(NOW + 120, None), (False, True, True)),
+        (Window(), (True, True, True)),
+        (Window(NOW - 50, NOW + 200), (True, True, False)),
+    ]
+    with opened(directory) as store:
+        for window, expected in steps:
+            (granted,) = store.grant_several([OLD], Policy(), window, users=["alice"])
+            at = (NOW, NOW + 150, NOW + 300)
+            assert tuple(OLD in images_of(directory, "alice", each) for each in at) == expected
+        assert granted.replaced
+    assert images_of(directory, "alice", NOW + 300) == {OTHER}
+    assert images_of(directory, "bob", NOW + 300) == {OLD, OTHER}
+
+
+def test_an_application_moves_and_its_grants_follow(directory: Directory) -> None:
+    """Members, policies, times, other images; on our entries and on those made by hand."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    carol, dave = directory.person("carol"), directory.person("dave")
+    team = directory.group("team", dave)
+    directory.application(OTHER)
+    hand = directory.granted("by hand", images=[OLD, OTHER], members=[alice, team])
+    directory.granted(
+        "limited", images=[OLD], members=[bob], home="TRUE", not_after=format_time(NOW + 100)
+    )
+    with opened(directory) as store:
+        application = store.create_application(OLD)
+        store.grant_several([OLD], HOME, Window(NOW + 50, None), users=["carol"])
+        before = {
+            name: held(directory, name, NOW + 60) for name in ("alice", "bob", "carol", "dave")
+        }
+        renamed = store.rename_application(OLD, NEW, settle_seconds=0)
+        assert len(renamed.grants) == 3
+        assert DN.parse(hand) in renamed.grants
+        assert [each.id for each in store.list_applications() if each.image == NEW] == [
+            application.id
+        ]
+        for name, had in before.items():
+            moved = {(NEW if image == OLD else image, policy) for image, policy in had}
+            assert moved
+            assert held(directory, name, NOW + 60) == moved
+        assert images_of(directory, "bob", NOW + 100) == set()
+        assert images_of(directory, "carol", NOW) == set()
+        with pytest.raises(errors.NotFound, match="is not registered"):
+            store.rename_application(OLD, NEW, settle_seconds=0)
+        # The old one may be made anew; nobody has it, and the two do not get in each other's way.
+        store.create_application(OLD)
+        with pytest.raises(errors.Exists, match="is registered already"):
+            store.rename_application(OLD, NEW, settle_seconds=0)
+        store.grant(OLD, "alice", HOME)
+        store.remove_application(NEW)
+        assert held(directory, "alice", NOW + 60) == {(OLD, HOME), (OTHER, Policy())}
+    ours = directory.below(f"ou=grants,{directory.base_dn}")
+    assert not [dn for dn in ours if application_cn(NEW) in dn]
+    assert not directory.exists(f"cn={application_cn(NEW)},ou=applications,{directory.base_dn}")
+    assert directory.exists(hand)
+    del carol
+
+
+def test_a_group_that_is_application_and_grant_moves_too(directory: Directory) -> None:
+    group = directory.group("mayavi users", directory.person("alice"))
+    directory.carry(group, "application", "grant", images=[OLD], home=True)
+    everywhere: dict[str, Any] = {
+        "grants_base": directory.suffix,
+        "applications_base": directory.suffix,
+    }
+    with opened(directory, **everywhere) as store:
+        store.rename_application(OLD, NEW, settle_seconds=0)
+        assert [each.image for each in store.list_applications()] == [NEW]
+        alice = store.get_user("alice")
+        assert alice is not None
+        assert [each.application.image for each in store.list_accountings(alice)] == [NEW]
+    assert directory.exists(group)
+
+
+@on_openldap
+@pytest.mark.slow
+def test_a_move_that_is_broken_off_anywhere_leaves_nobody_without_and_is_finished_by_repeating(
+    directory: Directory,
+) -> None:
+    """After each of its writes in turn; the directory is the same until the next one."""
+    for number in itertools.count(1):
+        alice, bob = directory.person("alice"), directory.person("bob")
+        directory.application(OTHER)
+        directory.granted("by hand", images=[OLD, OTHER], members=[alice])
+        directory.granted("limited", images=[OLD], members=[bob], not_after=format_time(NOW + 100))
+        with opened(directory) as store:
+            store.create_application(OLD)
+            store.grant(OLD, "bob", HOME)
+        before = {name: held(directory, name) for name in ("alice", "bob")}
+        moved = {
+            name: {(NEW if image == OLD else image, policy) for image, policy in had}
+            for name, had in before.items()
+        }
+        reached = break_off(directory, number)
+        for name, had in before.items():
+            has = held(directory, name)
+            assert has >= had or has == moved[name], (number, name)
+        with opened(directory) as store:
+            rest = reached and [each.image for each in store.list_applications()] != [NEW, OTHER]
+            # Once the application has moved there may be nothing left to do.
+            with suppress(*([] if rest else [errors.NotFound])):
+                store.rename_application(OLD, NEW, settle_seconds=0)
+            assert [each.image for each in store.list_applications()] == [NEW, OTHER]
+            assert {name: held(directory, name) for name in before} == moved, number
+            store.create_application(OLD)
+        directory.clear()
+        if not reached:
+            break
+    # Two grants get it, the application moves, three lose the old one, two are named anew.
+    assert number > 8
+
+
+def break_off(directory: Directory, number: int) -> bool:
+    """Begin a move from OLD to NEW that loses the server; tell whether it came to that write."""
+    proxy = directory.proxy()
+
+    def lose() -> None:
+        proxy.hangs_up = True
+        raise Cut
+
+    fault = proxy.at_write(number, lose, done=True)
+    settings: dict[str, Any] = {"counted": True, "operation_timeout_seconds": 0.5}
+    with opened(directory, **settings) as store, suppress(errors.DirectoryUnavailable):
+        store.rename_application(OLD, NEW, settle_seconds=0)
+    proxy.behave()
+    return fault.reached
+
+
+def grant_until_gone(directory: Directory, names: Sequence[str], granted: list[str]) -> None:
+    """Grant OLD to one after the other, as hosts do, until it is registered no more."""
+    with opened(directory) as store, suppress(errors.NotFound):
+        for number, name in enumerate(names):
+            store.grant(OLD, name, HOME if number % 2 else Policy())
+            granted.append(name)
+
+
+def look_until(directory: Directory, over: threading.Event, without: list[int]) -> None:
+    """Ask again and again what alice may start, and note when it is nothing."""
+    with opened(directory, cache_ttl_seconds=0) as store:
+        alice = store.get_user("alice")
+        assert alice is not None
+        for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
+            without.extend([] if store.list_accountings(alice) else [number])
+
+
+@on_openldap
+def test_grants_that_go_on_while_an_application_moves_are_not_lost(directory: Directory) -> None:
+    """Whoever was told that he has the old image has the new one; nobody sees neither."""
+    people = [f"user{number}" for number in range(200)]
+    for name in ("alice", *people):
+        directory.person(name)
+    with opened(directory) as store:
+        store.create_application(OLD)
+        store.grant(OLD, "alice", Policy())
+    granted: list[str] = []
+    without: list[int] = []
+    over = threading.Event()
+    threads = [
+        threading.Thread(target=grant_until_gone, args=(directory, people, granted)),
+        threading.Thread(target=look_until, args=(directory, over, without)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        assert eventually(lambda: len(granted) > 5)
+        with opened(directory) as store:
+            store.rename_application(OLD, NEW, settle_seconds=0.2)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(20)
+    assert without == []
+    assert 5 < len(granted) < len(people)
+    for name in ("alice", *granted):
+        assert images_of(directory, name) == {NEW}, name
+
+
+@on_openldap
+def test_of_two_who_state_different_times_neither_takes_away_what_the_other_gives(
+    directory: Directory,
+) -> None:
+    directory.person("alice")
+    directory.application(OLD)
+    windows = [Window(None, NOW + 1000), Window(None, NOW + 2000), Window(NOW - 10, NOW + 3000)]
+    with opened(directory) as store:
+        store.grant(OLD, "alice", Policy())
+    failures: list[BaseException] = []
+
+    def state(window: Window) -> None:
+        try:
+            with opened(directory) as store:
+                for _ in range(8):
+                    store.grant_several([OLD], Policy(), window, users=["alice"])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=state, args=(each,)) for each in windows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not failures
+    assert images_of(directory, "alice") == {OLD}
+    assert images_of(directory, "alice", NOW + 5000) == set()
+
+
+@on_openldap
+def test_the_ldif_of_desk_work_gives_the_same_directory(directory: Directory) -> None:
+    """A grant to a group within a time, a rename and a revocation by id, planned and made."""
+    from ldapdb import ldif_text
+
+    def prepare() -> str:
+        alice = directory.person("alice")
+        directory.group("staff", alice)
+        directory.application(OTHER)
+        directory.application(OLD)
+        directory.granted("by hand", images=[OLD, OTHER], members=[alice])
+        with opened(directory) as store:
+            return store.grant(OLD, "alice", HOME)
+
+    def work(store: Store) -> None:
+        window = Window(None, NOW + 100)
+        granted = store.grant_several([OLD], Policy(), window, groups=["staff"], users=["alice"])
+        assert len(granted) == 2
+        store.rename_application(OLD, NEW, settle_seconds=0)
+        alice = store.get_user("alice")
+        assert alice is not None
+        (identifier,) = {
+            each.id for each in store.list_accountings(alice) if each.application_policy == HOME
+        }
+        assert [each.policies for each in store.revoke_by_id(identifier)] == [(HOME,)]
+
+    prepare()
+    before = directory.entries()
+    settings = directory.settings()
+    with closing(PlannedStore(settings, clock=lambda: NOW)) as planned:
+        work(planned)
+        assert not planned.doubts
+        text = ldif_text.write(planned.changes, "by a test")
+    assert directory.entries() == before
+    directory.server.ldapmodify(text)
+    applied = directory.entries()
+    assert applied != before
+    directory.clear()
+    prepare()
+    with opened(directory) as store:
+        work(store)
+    assert directory.entries() == applied
+
+
+# --- the command line
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command in this process; return the exit code and what was printed."""
+    pytest.importorskip("click", reason="the command line's libraries are an extra")
+    from ldapdb.cli import run as run_command
+
+    for key, value in directory.database_kwargs().items():
+        if value:
+            monkeypatch.setenv(f"LDAPDB_{key.upper()}", str(value))
+
+    def run_one(*arguments: str) -> tuple[int, str, str]:
+        code = run_command(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_one
+
+
+@on_openldap
+def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
+    """One user and image as the host's tool; several as rows, or a list of JSON."""
+    staff = directory.group("staff", directory.person("alice"))
+    directory.person("bob")
+    for image in (OLD, OTHER):
+        directory.application(image)
+    code, out, err = run("app", "grant", OLD, "bob")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"[0-9a-f]{32}\n", out)
+    identifier = out.strip()
+    code, out, err = run("app", "grant", OLD, "bob", "--not-after", "30d", "--json")
+    said = json.loads(out)
+    assert (said["id"], said["user"], said["image"]) == (identifier, "bob", OLD)
+    assert set(said) == {"id", "user", "image", "policy", "not_after"}
+    assert "granted until " in err
+    assert "bob had simphony/mayavi:0.5 without a limit of time; this" in err
+    code, out, err = run("app", "grant", OLD, "alice", "--image", OTHER, "--group", "staff")
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [
+        ["IMAGE", "MEMBER"],
+        [OLD, "alice"],
+        [OLD, "staff"],
+        [OTHER, "alice"],
+        [OTHER, "staff"],
+    ]
+    _, _, err = run("app", "grant", OLD, "alice", "--not-after", "12h")
+    assert "alice has simphony/mayavi:0.5 without a limit of time too, through a group" in err
+    _, out, err = run("app", "revoke", OLD, "alice", "bob", "--group", "staff", "--all", "--json")
+    said = json.loads(out)
+    assert [(set(each), len(each["policies"])) for each in said] == [
+        ({"user", "image", "policies", "revoked"}, 1),
+        ({"user", "image", "policies", "revoked"}, 1),
+        ({"group", "image", "policies"}, 1),
+    ]
+    assert DN.parse(said[2]["group"]) == DN.parse(staff)
+    assert said[1]["revoked"] == [identifier]
+    _, _, err = run("app", "revoke", OTHER, "alice")
+    assert "alice still has simphony/other:1 through a group" in err
+    _, out, _ = run("app", "grant", OLD, "bob")
+    code, out, err = run("app", "revoke", "--id", identifier)
+    assert (code, out, err) == (0, f"IMAGE\tMEMBER\tID\n{OLD}\tbob\t{identifier}\n", "")
+    code, out, err = run("app", "revoke", "--id", identifier)
+    assert (code, out) == (0, "")
+    assert f"no grant has the id {identifier}" in err
+    code, out, err = run("app", "rename", OTHER, NEW, "--settle", "0", "--json")
+    assert code == 0, err
+    assert json.loads(out)["new"] == NEW
+    assert images_of(directory, "alice") == {NEW}
+
+
+@on_openldap
+def test_what_is_wrong_is_one_line_and_nothing_is_written(directory: Directory, run: Run) -> None:
+    """All that is named is looked for first, whatever of it is wrong, and the nearest is named."""
+    alice = directory.person("alice")
+    directory.person("bob")
+    directory.group("staff", alice)
+    directory.group("Chemists", alice)
+    directory.group("chemists", alice, parent=directory.unit("berlin", directory.groups_base))
+    directory.application(OLD)
+    directory.application(OTHER)
+    before = directory.entries()
+    both = ("app", "grant", OLD, "bob")
+    wrong = {
+        (2, "missing argument 'IMAGE'"): ("app", "grant"),
+        (2, "missing argument 'USER'"): ("app", "grant", OLD),
+        (2, "is not a time; write"): (*both, "--not-after", "soon"),
+        (2, "before it begins"): (*both, "--not-before", "30d", "--not-after", "12h"),
+        (2, "ended already"): (*both, "--not-after", "2001-01-01"),
+        (2, "without a name"): (*both, ""),
+        (2, "is not a Docker reference"): (*both, "--image", "NOT AN IMAGE"),
+        (2, "is no group"): (*both, "--group", alice),
+        (2, "is no mapping id"): ("app", "revoke", "--id", "abc"),
+        (2, "--id says all"): ("app", "revoke", OLD, "--id", "0" * 32),
+        (2, "takes no policy"): ("app", "revoke", OLD, "bob", "--all", "--allow-home"),
+        (2, "both images"): ("app", "rename", OLD, OLD),
+        (1, "did you mean 'alice'?"): (*both, "alcie"),
+        (1, "did you mean 'simphony/other:1'?"): (*both, "--image", "simphony/othr:1"),
+        (1, "did you mean 'staff'?"): (*both, "--group", "staf"),
+        (1, "there is no entry 'cn=nothing,"): (*both, "--group", f"cn=nothing,{directory.suffix}"),
+        (1, "did you mean 'simphony/mayavi:0.5'"): ("app", "rename", "simphony/mayav:0.5", NEW),
+        (1, "is registered already"): ("app", "rename", OLD, OTHER),
+        (1, "'bobb' is not in the directory; did you mean 'bob'?; there is no group 'nobody'"): (
+            "app", "revoke", OLD, "bobb", "--group", "nobody",
+        ),
+    }  # fmt: skip
+    for (code, words), arguments in wrong.items():
+        found, out, err = run(*arguments)
+        assert (found, out) == (code, ""), (arguments, err)
+        assert words in err, (arguments, err)
+        assert err.count("\n") == 1, err
+    found, out, err = run(*both, "--group", "chemists")
+    assert found == 1
+    for dn in ("cn=Chemists,", "cn=chemists,ou=berlin,"):
+        assert dn in err
+    assert directory.entries() == before
+
+
+@on_openldap
+def test_a_write_that_fails_midway_says_what_was_done(directory: Directory) -> None:
+    names = ["alice", "bob", "carol"]
+    for name in names:
+        directory.person(name)
+    directory.application(OLD)
+    proxy = directory.proxy()
+
+    def die() -> None:
+        proxy.hangs_up = True
+        raise Cut
+
+    proxy.at_write(2, die, done=False)
+    with opened(directory, counted=True, operation_timeout_seconds=1) as store:
+        with pytest.raises(errors.DirectoryUnavailable) as met:
+            store.grant_several([OLD], HOME, users=names)
+        said = str(met.value)
+        assert "granted before that: 1 of 3; not granted: 'simphony/mayavi:0.5' of 'bob', " in said
+        proxy.behave()
+    assert [images_of(directory, name) for name in names] == [{OLD}, set(), set()]
+    with opened(directory) as store:
+        assert len(store.grant_several([OLD], HOME, users=names)) == 3
+    assert [images_of(directory, name) for name in names] == [{OLD}] * 3
