@@ -153,9 +153,15 @@ def test_what_is_out_of_date_serves_only_while_somebody_reads_it(
     assert directory.asked == ["all", "all"]
     users.tend(directory)
     assert directory.asked == ["all", "all", "all"]
+    users.tend(directory)
+    users.outdate()
+    told(users, directory)
+    assert len(directory.asked) == 3
+    users.tend(directory)
+    assert len(directory.asked) == 4
     clock.now += TTL + everybody.TENDED_SECONDS
     told(users, directory)
-    assert len(directory.asked) == 4
+    assert len(directory.asked) == 5
 
 
 def test_what_is_tended_is_read_before_anybody_asks(users: UserList) -> None:
