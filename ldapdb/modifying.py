@@ -21,10 +21,18 @@ from ldapdb.entries import (
     Operation,
 )
 from ldapdb.ldif_text import Step
-from ldapdb.matching import key, values_of
+from ldapdb.matching import is_of_class, key, values_of
 from ldapdb.vendors import Vendor
 
-__all__ = ["RefusedError", "check_classes", "check_naming", "modified", "renamed"]
+__all__ = [
+    "RefusedError",
+    "as_account",
+    "check_classes",
+    "check_naming",
+    "modified",
+    "named",
+    "renamed",
+]
 
 Attributes = dict[str, list[bytes]]
 
@@ -45,6 +53,11 @@ _NO_DISPLAY_NAME = frozenset(
         b"remoteappgroup",
     }
 )
+# objectCategory, of which the first value of the name is what filters ask for.
+_CATEGORIES = (("computer", b"Computer"), ("person", b"Person"), ("group", b"Group"))
+# NORMAL_ACCOUNT, PASSWD_NOTREQD and ACCOUNTDISABLE: until it has a password, it is disabled.
+_NEW_USER = b"546"
+_DOMAIN_USERS = b"513"
 
 
 class RefusedError(Exception):
@@ -131,6 +144,36 @@ def named(attributes: Mapping[str, Sequence[bytes]], dn: DN) -> Attributes:
         values = after.setdefault(name, [])
         if key(name, value) not in {key(name, each) for each in values}:
             values.append(value)
+    return after
+
+
+def as_account(attributes: Mapping[str, Sequence[bytes]], domain: bytes, number: int) -> Attributes:
+    """Return a new entry with what Active Directory adds to it and ldapdb looks for.
+
+    Parameters
+    ----------
+    attributes : mapping of str to sequence of bytes
+        Its own, by description in lower case.
+    domain : bytes
+        objectSid of the domain; empty if it is not known.
+    number : int
+        The new account's in the domain.
+
+    References
+    ----------
+    [MS-ADTS], sections 3.1.1.5.2.2 and 3.1.1.8.1.
+    """
+    after = {name: list(map(bytes, values)) for name, values in attributes.items()}
+    for object_class, category in _CATEGORIES:
+        if is_of_class(attributes, object_class):
+            after.setdefault("objectcategory", [b"CN=" + category])
+    is_user = bool(is_of_class(attributes, "user"))
+    if domain and (is_user or is_of_class(attributes, "group")):
+        sid = bytes([domain[0], domain[1] + 1]) + domain[2:] + number.to_bytes(4, "little")
+        after.setdefault("objectsid", [sid])
+    if is_user:
+        after.setdefault("useraccountcontrol", [_NEW_USER])
+        after.setdefault("primarygroupid", [_DOMAIN_USERS])
     return after
 
 

@@ -32,6 +32,7 @@ _COMMANDS = {
     "check": "ldapdb.cli.check:check",
     "demo": "ldapdb.cli.tree:demo",
     "explain": "ldapdb.cli.why:explain",
+    "import": "ldapdb.cli.migrate:import_rights",
     "init": "ldapdb.cli.tree:init",
     "report": "ldapdb.cli.report:report",
     "lint": "ldapdb.cli.lint:lint",

@@ -20,13 +20,14 @@ from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
 from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
 from ldapdb.dn import DN, RDN
-from ldapdb.entries import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation
 from ldapdb.errors import LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter, any_of, attributes_of, equal
 from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename, Step, step_of
 from ldapdb.matching import key, matches, values_of
 from ldapdb.modifying import (
     RefusedError,
+    as_account,
     check_classes,
     check_naming,
     modified,
@@ -314,12 +315,24 @@ UnexpectedResult
         )
         attributes = named(modified({}, steps), dn)
         vendor = self.root_dse().vendor
+        if vendor.primary_groups:
+            attributes = as_account(attributes, self._domain(dn), uuid.uuid4().int >> 97)
         check_classes(attributes, vendor)
         form = vendor.identifier_form(vendor.identifier_attribute)
         assert form is not None  # noqa: S101 -- every record lists its own identifier
         made_up = write_identifier(uuid.uuid4().int, form)
         attributes.setdefault(vendor.identifier_attribute.lower(), [made_up or b""])
         self._keep(Planned(dn, attributes, None, set(attributes)))
+
+    def _domain(self, dn: DN) -> bytes:
+        """Read the objectSid of the domain that an entry is in; empty if it is not shown."""
+        entries = super().read(self._context(dn), (OBJECT_SID,))[1]
+        sids = entries[0].attributes.get(OBJECT_SID.lower(), ()) if entries else ()
+        return bytes(sids[0]) if sids else b""
+
+    def _context(self, dn: DN) -> DN:
+        holding = [each for each in self.root_dse().naming_contexts if dn.is_under(each)]
+        return max(holding, key=lambda context: len(context.rdns), default=DN(()))
 
     def _modify(self, change: Modify) -> None:
         before = self._require(change.dn)
@@ -356,7 +369,8 @@ UnexpectedResult
             self._keep(Planned(dn, None, dn))
         for dn, each in moved.items():
             self._keep(replace(each, dn=names[dn]))
-        self._relink({dn: name for dn, name in names.items() if dn != name})
+        if new != old:
+            self._relink(names)
 
     def _keep(self, planned: Planned) -> None:
         self._plan.entries[planned.dn] = planned
@@ -413,19 +427,20 @@ UnexpectedResult
 
     def _relink(self, names: Mapping[DN, Optional[DN]]) -> None:
         """Let groups name what they named before by its new name, where the directory does so."""
-        root_dse = self.root_dse()
-        holding = [each for each in root_dse.naming_contexts if next(iter(names)).is_under(each)]
-        base = max(holding, key=lambda context: len(context.rdns), default=DN(()))
-        dns = list(names)
+        vendor, dns = self.root_dse().vendor, list(names)
+        base = self._context(dns[0])
         for some in (dns[start : start + _BATCH] for start in range(0, len(dns), _BATCH)):
-            if root_dse.vendor.links_follow:
+            if vendor.links_follow:
                 self._follow(base, any_of(*(equal("member", str(dn)) for dn in some)), names)
                 continue
+            if all(names[dn] is None for dn in some):
+                continue  # whoever named it names nobody from then on, one way or the other
             naming = any_of(*(equal(link, str(dn)) for link in _LINKS for dn in some))
-            if any(names[dn] is not None for dn in some) and self.sees(base, naming):
+            for entry in self.search_all(base, naming, NO_ATTRIBUTES, _PAGE, list):
                 self._plan.doubt(
-                    "groups name an entry that is renamed or moved; whether the directory changes "
-                    "them too (referential integrity) cannot be told: it is taken as not doing so"
+                    f"'{entry.dn}' names an entry that is renamed or moved; whether the directory "
+                    "changes that too (referential integrity) cannot be told: it is taken as not "
+                    "doing so"
                 )
 
     def _follow(self, base: DN, naming: Filter, names: Mapping[DN, Optional[DN]]) -> None:

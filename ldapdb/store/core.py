@@ -75,6 +75,11 @@ class Core:
     def _open(self, settings: Settings, timer: Callable[[], float]) -> Directory:
         return Directory(settings, timer)
 
+    def reading(self) -> tuple[Readers, Call]:
+        """Begin a call that reads past the caches; return what reads, too."""
+        call = self._directory.call(self._routes.reading_applications())
+        return self._for(call), call
+
     def verify(self) -> None:
         """Connect, and see that the directory has what the settings name.
 

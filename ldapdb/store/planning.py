@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ldapdb.connection.planned import PlannedDirectory
+from ldapdb.connection.planned import Planned, PlannedDirectory
+from ldapdb.dn import DN
 from ldapdb.ldif_text import Change
+from ldapdb.model import User
 from ldapdb.settings import Settings
 from ldapdb.store.writes import Store
 
@@ -43,6 +45,20 @@ class PlannedStore(Store):
     def doubts(self) -> tuple[str, ...]:
         """What cannot be told without making the changes, in sentences."""
         return tuple(self._directory.plan.doubts)
+
+    @property
+    def touched(self) -> dict[DN, Planned]:
+        """The entries that would be changed, by the names before and the names after."""
+        return dict(self._directory.plan.entries)
+
+    def makes_up(self, user: User) -> bool:
+        """Tell whether a user's id will be another one: his entry is not there yet."""
+        planned = self._directory.plan.entries.get(user.dn)
+        if planned is None or planned.origin is not None:
+            return False
+        profile = self.reading()[0].profile
+        made_up = profile.vendor.identifier_attribute.lower()
+        return profile.user_id_attribute.lower() == made_up
 
     def apply(self, change: Change) -> None:
         """Plan a change of one's own.
