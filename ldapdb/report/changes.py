@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from ldapdb.report.document import NOW, Document, in_words
@@ -67,22 +66,23 @@ def with_changes(before: Document, after: Document) -> Document:
 
 
 def _holding(document: Document) -> dict[tuple[int, str], _Held]:
+    rights = [_said(right) if right["state"] == NOW else None for right in document["rights"]]
     held: dict[tuple[int, str], _Held] = {}
-    for user, right in _held(document):
-        until = right["until"] or ""
-        words = in_words(right["policy"])
-        if until:
-            words += f", until {until.replace('T', ' ').replace('Z', ' UTC')}"
-        held.setdefault((user["id"], right["image"]), {})[right["id"], until] = words
+    for user in document["users"]:
+        for number in () if user["obstacle"] else user["rights"]:
+            right = rights[number]
+            if right is not None:
+                image, policy, words = right
+                held.setdefault((user["id"], image), {})[policy] = words
     return held
 
 
-def _held(document: Document) -> Iterator[tuple[Document, Document]]:
-    for user in document["users"]:
-        if not user["obstacle"]:
-            for number in user["rights"]:
-                if document["rights"][number]["state"] == NOW:
-                    yield user, document["rights"][number]
+def _said(right: Document) -> tuple[str, tuple[str, str], str]:
+    until = right["until"] or ""
+    words = in_words(right["policy"])
+    if until:
+        words += f", until {until.replace('T', ' ').replace('Z', ' UTC')}"
+    return right["image"], (right["id"], until), words
 
 
 def _in_words(held: _Held) -> str:

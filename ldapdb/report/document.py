@@ -67,6 +67,8 @@ class _Writer:
         self.entries, self.ways, self.rights = _Table(), _Table(), _Table()
         # One object stands for all users who have the same; the review keeps it alive.
         self._known: dict[int, int] = {}
+        # By what a user's rights are sorted.
+        self.order: dict[int, tuple[str, ...]] = {}
 
     def right(self, reached: Reached) -> int:
         """Return the number of a right."""
@@ -76,6 +78,7 @@ class _Writer:
             key = reached.image, reached.policy.key, tuple(ways)
             known = self.rights.number(key, {**self._said(reached), "ways": ways})
             self._known[id(reached)] = known
+            self.order[known] = reached.image, *map(str, reached.policy.key)
         return known
 
     def _said(self, reached: Reached) -> Document:
@@ -119,7 +122,7 @@ def write(review: Review) -> Document:
             "name": each.user.name,
             "dn": str(each.user.dn),
             "obstacle": each.obstacle or None,
-            "rights": [writer.right(reached) for reached in sorted(each.rights, key=_order)],
+            "rights": sorted(map(writer.right, each.rights), key=writer.order.__getitem__),
         }
         for each in review.people
     ]
@@ -217,10 +220,6 @@ def in_words(policy: Document) -> str:
         ("licensed", policy["licensed"]),
     )
     return ", ".join(word for word, said in words if said) or "plain"
-
-
-def _order(reached: Reached) -> tuple[str, ...]:
-    return reached.image, *map(str, reached.policy.key)
 
 
 def _policy_fields(policy: Policy) -> Document:
