@@ -77,7 +77,6 @@ def print_table(
     rows: Sequence[Sequence[str]],
     *,
     form: Form = Form(),
-    plain: bool = False,
 ) -> None:
     """Print a table: drawn for a terminal, tab-separated or as CSV for a program.
 
@@ -89,15 +88,12 @@ def print_table(
         The cells, as many as columns in each.
     form : Form
         What was asked for; JSON is the caller's.
-    plain : bool
-        Print rows alone, whatever `form` says of a header.
     """
-    header = form.header and not plain
-    lines = [columns, *rows] if header else rows
+    lines = [columns, *rows] if form.header else rows
     if form.as_csv:
         click.echo(_as_csv(lines), nl=False)
         return
-    if not header or not sys.stdout.isatty():
+    if not form.header or not sys.stdout.isatty():
         for row in lines:
             click.echo("\t".join(row))
         return

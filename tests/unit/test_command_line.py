@@ -88,6 +88,7 @@ def test_every_group_suggests(
 def test_every_command_completes_images_and_users(command: Any, path: tuple[str, ...]) -> None:
     """Only a new image is not completed: the directory does not have it yet."""
     completers = {"image": complete_images, "images": complete_images, "user_name": complete_users}
+    completers["users"] = complete_users
     for parameter in command.params:
         wanted = completers.get(parameter.name)
         if isinstance(parameter, click.Argument) and wanted and path != ("app", "create"):
