@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from ldapdb.settings import load
+from ldapdb.store.checking.arriving import _plain
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.definitions import differences, read_definitions
 from ldapdb.store.checking.findings import Finding, Level, worst
 from ldapdb.store.checking.indexes import said_indexes
 from ldapdb.store.checking.replicas import behind, is_plain, read_states
+from ldapdb.store.checking.visiting import Visit
 
 URI = "ldap://a"
 
@@ -87,6 +92,18 @@ def test_a_class_is_structural_unless_it_says_otherwise() -> None:
          "( 1.2 NAME 'said' SUP top STRUCTURAL MUST ( b $ a ) )"]
     ).values()  # fmt: skip
     assert differences(plain, said) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "level"),
+    [("ldap://directory.example.org", Level.PROBLEM), ("ldap://localhost", Level.OK),
+     ("ldapi://%2Fsocket", Level.OK)],
+)  # fmt: skip
+def test_plain_text_to_another_machine_is_a_problem(uri: str, level: Level) -> None:
+    settings = load(
+        uri=uri, base_dn="dc=x", bind_dn="cn=x", bind_password="x", allow_plaintext=True
+    )
+    assert _plain(Visit(settings, uri, Path())).level is level
 
 
 def test_levels_are_ordered_from_good_to_bad() -> None:

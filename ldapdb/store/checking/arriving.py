@@ -7,7 +7,13 @@ import time
 from collections.abc import Iterator
 
 from ldapdb.connection.probing import Security, security
-from ldapdb.errors import CertificateRefused, DirectoryUnavailable, LDAPDBError, SettingsError
+from ldapdb.errors import (
+    CertificateRefused,
+    CredentialsRefused,
+    DirectoryUnavailable,
+    LDAPDBError,
+    SettingsError,
+)
 from ldapdb.settings.values import is_loopback
 from ldapdb.store.checking.commands import ping, show_certificate
 from ldapdb.store.checking.findings import Finding, ok, problem, warning
@@ -33,7 +39,7 @@ def arrive(visit: Visit, now: float) -> Iterator[Finding]:
     began = time.perf_counter()
     try:
         found = visit.run(security)
-        root_dse = visit.call().root_dse()
+        title = visit.profile.vendor.title
     except LDAPDBError as error:
         yield _refused(visit, error)
         return
@@ -42,7 +48,7 @@ def arrive(visit: Visit, now: float) -> Iterator[Finding]:
     yield ok(
         "server",
         visit.uri,
-        f"{root_dse.vendor.title} lets us in and says what it is in {milliseconds:.0f} ms",
+        f"{title} lets us in and says what it is in {milliseconds:.0f} ms",
     )
     yield _plain(visit) if found is None else judge_certificate(visit, found, now)
     yield _account(visit)
@@ -54,8 +60,10 @@ def _refused(visit: Visit, error: LDAPDBError) -> Finding:
         return problem("tls", uri, str(error), show_certificate(uri, start_tls=start_tls))
     if isinstance(error, DirectoryUnavailable):
         return problem("server", uri, str(error), ping(uri))
-    if isinstance(error, SettingsError):
+    if isinstance(error, CredentialsRefused):
         return problem("account", uri, str(error), _log_in_by_hand(visit))
+    if isinstance(error, SettingsError):
+        return problem("settings", uri, str(error), "ldapdb settings")
     return problem("server", uri, str(error), ping(uri))
 
 
@@ -88,16 +96,17 @@ def _plain(visit: Visit) -> Finding:
 
 
 def _account(visit: Visit) -> Finding:
-    method = visit.settings.authentication
-    if method == "anonymous" or not visit.account:
+    method, said = visit.settings.authentication, visit.said_account
+    if method == "anonymous" or said == "":
         return warning(
             "account",
             visit.uri,
             "nobody: we are not logged in, and see what everybody sees; give ldapdb an account",
             visit.tools.load("services.ldif"),
         )
-    says = "the server says" if visit.call().who_am_i() is not None else "by bind_dn"
-    return ok("account", visit.uri, f"{visit.account} ({method}; {says})")
+    if said is not None:
+        return ok("account", visit.uri, f"{said} ({method}; the server says so)")
+    return ok("account", visit.uri, f"{visit.account or 'whoever has the ticket'} ({method})")
 
 
 def _log_in_by_hand(visit: Visit) -> str:

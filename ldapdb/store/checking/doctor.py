@@ -56,7 +56,7 @@ def check(
     visits = [Visit(settings, uri, ldif) for uri in uris]
     try:
         for visit in visits:
-            yield from arrive(visit, clock())
+            yield from _arrived(visit, clock())
         for visit in visits:
             for each in _checks(visit, settings, write=write, clock=clock):
                 yield from _guarded(each, visit)
@@ -64,6 +64,14 @@ def check(
     finally:
         for visit in visits:
             visit.close()
+
+
+def _arrived(visit: Visit, now: float) -> Iterator[Finding]:
+    try:
+        yield from arrive(visit, now)
+    except LDAPDBError as error:
+        visit.is_up = False
+        yield problem("server", visit.uri, f"it stopped answering: {error}", ping(visit.uri))
 
 
 def _checks(

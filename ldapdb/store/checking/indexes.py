@@ -182,8 +182,9 @@ def _add(visit: Visit, name: str) -> str:
     if visit.vendor is OPENLDAP:
         return visit.tools.configure("add: olcDbIndex", f"olcDbIndex: {name} eq")
     if visit.vendor is DS389:
-        return (
-            f"dsconf localhost backend index add --attr {name} --index-type eq --reindex userRoot"
-        )
+        if name == IMAGE:
+            return visit.tools.load("389ds/indexes.ldif", carry_on=True)
+        options = f"--attr {name} --index-type eq --reindex userRoot"
+        return f"dsconf INSTANCE backend index add {options}"
     schema = visit.call().root_dse().subschema.parent
     return visit.tools.modify(f"CN={name},{schema}", "replace: searchFlags", "searchFlags: 1")

@@ -20,7 +20,7 @@ _CHECK = "replication"
 _STATE = {OPENLDAP.name: "contextCSN", DS389.name: "nsds50ruv"}
 _RUV = "(&(objectClass=nstombstone)(nsuniqueid=ffffffff-ffffffff-ffffffff-ffffffff))"
 _ASK_BY_HAND = {
-    DS389.name: "dsconf localhost replication monitor",
+    DS389.name: "dsconf INSTANCE replication monitor",
     ACTIVE_DIRECTORY.name: "repadmin /replsummary || samba-tool drs showrepl",
 }
 _TRIALS, _PAUSE_SECONDS = 10, 0.3

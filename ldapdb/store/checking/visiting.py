@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Optional, TypeVar
 from ldapdb.connection import Call, Deadline, Directory
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
-from ldapdb.errors import LDAPDBError
+from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.settings import Settings
 from ldapdb.store.checking.commands import Tools
 from ldapdb.store.profile import Profile
@@ -96,13 +95,21 @@ class Visit:
         return max(holding, key=lambda each: len(each.rdns), default=base)
 
     @cached_property
-    def account(self) -> str:
-        """Whom the server takes us for: a DN as it says itself, else as the settings have it."""
-        said: Optional[str] = None
-        with contextlib.suppress(LDAPDBError):
+    def said_account(self) -> Optional[str]:
+        """Whom the server takes us for, empty for nobody; None if it does not say."""
+        try:
             said = self.call().who_am_i()
-        name = (said or "").removeprefix("dn:").strip()
-        return name or ("" if said == "" else str(self.settings.bind_dn or ""))
+        except DirectoryUnavailable:
+            raise
+        except LDAPDBError:
+            return None
+        return None if said is None else said.removeprefix("dn:").strip()
+
+    @property
+    def account(self) -> str:
+        """Whom the server takes us for: as it says itself, else as the settings have it."""
+        said = self.said_account
+        return said if said is not None else str(self.settings.bind_dn or "")
 
     @property
     def tools(self) -> Tools:
