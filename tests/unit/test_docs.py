@@ -115,3 +115,18 @@ def test_each_failure_of_the_operations_page_names_tests_that_there_are() -> Non
         assert named, row
         for name in named:
             assert f"def {name}(" in tests, name
+
+
+def test_each_claim_beside_other_tools_names_tests_that_there_are() -> None:
+    """What no test proves is not claimed."""
+    page = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| (?!point \|)", line)]
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(rows) > 20
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert len(cells) == 9, row
+        named = re.findall(r"`(test_\w+)`", cells[-1])
+        assert named, row
+        for name in named:
+            assert f"def {name}(" in tests, name
