@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=_QUICK,
         help=f"test these profiles of compose/compose.yaml, or all (default: {_QUICK})",
     )
+    parser.addoption("--pictures", metavar="FOLDER", help="keep pictures of the web tool there")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

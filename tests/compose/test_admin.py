@@ -1,0 +1,164 @@
+"""The profile ``admin``: grants made and taken away in a web page, by clicking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import quote
+
+import pytest
+
+from compose.stack import Stack
+from ldapdb import LDAPDatabase
+from support.browser import Browser
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webelement import WebElement
+
+pytestmark = [pytest.mark.compose("admin"), pytest.mark.slow]
+
+IMAGE = "simphony/notebook:1.0"
+BASE = "ou=remoteapp,dc=example,dc=org"
+WRITER = "cn=remoteapp-writer,ou=services,dc=example,dc=org"
+PEOPLE = "ou=people,dc=example,dc=org"
+
+
+@pytest.fixture(scope="module")
+def stack(site: Path, composer_of: dict[str, list[str]]) -> Iterator[Stack]:
+    with Stack(site, composer_of["v2"], "openldap", "client", "admin") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def database(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    ca_file = stack.save_ca(tmp_path_factory.mktemp("ca") / "ca.pem")
+    with LDAPDatabase(**stack.database_kwargs("OPENLDAP_PORT", ca_file)) as opened:
+        yield opened
+
+
+class Pages:
+    """phpLDAPadmin's pages, and what a person does on them."""
+
+    def __init__(self, browser: Browser, stack: Stack, pictures: Optional[Path]) -> None:
+        self._driver = browser.driver
+        self._address = f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}/phpldapadmin/cmd.php"
+        self._pictures = pictures
+
+    def open(self, command: str, **arguments: str) -> None:
+        wanted = "".join(f"&{name}={quote(value)}" for name, value in arguments.items())
+        self._driver.get(f"{self._address}?cmd={command}&server_id=1{wanted}")
+
+    def find(self, selector: str) -> WebElement:
+        """Wait for an element of the page, which is made piece by piece."""
+        assert eventually(lambda: self._driver.find_elements("css selector", selector)), selector
+        return self._driver.find_element("css selector", selector)
+
+    def fill(self, selector: str, text: str) -> None:
+        field = self.find(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def choose(self, attribute: str, value: str) -> None:
+        self.click(f'[name="new_values[{attribute}][]"] option[value="{value}"]')
+
+    def says(self, text: str) -> bool:
+        """Wait until the page says something."""
+        return eventually(lambda: text in self._driver.find_element("css selector", "body").text)
+
+    def picture(self, name: str) -> None:
+        """Keep a picture for the documentation, if they are asked for."""
+        if self._pictures:
+            self._driver.save_screenshot(str(self._pictures / f"{name}.png"))
+
+    def log_in(self, name: str, password: str) -> None:
+        self.open("login_form")
+        self.fill("input[name=login]", name)
+        self.fill("input[name=login_pass]", password)
+        self.click("input[name=submit]")
+
+
+@pytest.fixture
+def pages(browser: Browser, stack: Stack, request: pytest.FixtureRequest) -> Pages:
+    browser.driver.delete_all_cookies()
+    folder = request.config.getoption("--pictures")
+    return Pages(browser, stack, Path(folder) if folder else None)
+
+
+def images(database: Any, user: str) -> list[str]:
+    found = database.get_accounting_for_user(database.get_user(user_name=user))
+    return [each.application.image for each in found]
+
+
+def test_an_application_and_a_grant_are_made_and_revoked_by_clicking(
+    pages: Pages, stack: Stack, database: Any
+) -> None:
+    """What the page says is done is seen through LDAPDatabase at once."""
+    pages.log_in(WRITER, stack.read("client", "/secrets/writer.pw"))
+    assert pages.says("Successfully logged into server")
+
+    pages.open("template_engine", container=f"ou=applications,{BASE}")
+    pages.click('input[value^="remoteAppApplication:"]')
+    pages.fill('[name="new_values[cn][0]"]', "notebook")
+    pages.fill('[name="new_values[remoteappimage][0]"]', IMAGE)
+    pages.picture("admin-application")
+    pages.click("#create_button")
+    assert IMAGE not in [each.image for each in database.list_applications()]
+    pages.click("input[value=Commit]")
+    assert pages.says("Creation successful")
+    assert IMAGE in [each.image for each in database.list_applications()]
+
+    pages.open("template_engine", container=f"ou=grants,{BASE}")
+    pages.click('input[value^="remoteAppGrant:"]')
+    pages.fill('[name="new_values[cn][0]"]', "notebook-home")
+    pages.choose("remoteappimage", IMAGE)
+    pages.choose("remoteappallowhome", "TRUE")
+    for name in ("alice", "bob"):
+        pages.click(f'input[type=checkbox][value="uid={name},{PEOPLE}"]')
+    pages.picture("admin-grant")
+    pages.click("#create_button")
+    pages.click("input[value=Commit]")
+    assert pages.says("Creation successful")
+    alice = database.get_user(user_name="alice")
+    (found,) = [
+        each for each in database.get_accounting_for_user(alice) if each.application.image == IMAGE
+    ]
+    assert (found.application_policy.allow_home, found.application_policy.allow_view) == (
+        True,
+        False,
+    )
+    assert IMAGE in images(database, "bob")
+
+    pages.open("template_engine", dn=f"cn=notebook-home,ou=grants,{BASE}")
+    pages.picture("admin-members")
+    pages.find(f'input[value="uid=alice,{PEOPLE}"]').clear()
+    pages.click("#create_button")
+    pages.click("input[value='Update Object'], input[value=Commit]")
+    assert eventually(lambda: IMAGE not in images(database, "alice"))
+    assert IMAGE in images(database, "bob")
+
+
+def test_whoever_only_reads_cannot_grant_in_the_page_either(
+    pages: Pages, stack: Stack, database: Any
+) -> None:
+    """It is the directory that refuses, whatever the page offers."""
+    reader = WRITER.replace("writer", "reader")
+    pages.log_in(reader, stack.read("openldap", "/secrets/reader.pw"))
+    assert pages.says("Successfully logged into server")
+    pages.open("template_engine", container=f"ou=applications,{BASE}")
+    pages.click('input[value^="remoteAppApplication:"]')
+    pages.fill('[name="new_values[cn][0]"]', "refused")
+    pages.fill('[name="new_values[remoteappimage][0]"]', "simphony/refused:1.0")
+    pages.click("#create_button")
+    pages.click("input[value=Commit]")
+    assert pages.says("Insufficient access")
+    assert "simphony/refused:1.0" not in [each.image for each in database.list_applications()]
+
+
+def test_a_wrong_password_does_not_get_in(pages: Pages) -> None:
+    pages.log_in(WRITER, "wrong")
+    assert pages.says("Failed to Authenticate")
