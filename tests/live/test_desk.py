@@ -56,13 +56,13 @@ def images_of(directory: Directory, name: str, now: float = NOW) -> set[str]:
 def test_groups_and_users_are_granted_and_revoked_at_once(directory: Directory) -> None:
     """Whoever is not named keeps what he has, and so does a group's member who has it himself."""
     staff = directory.group("staff", directory.person("alice"), directory.person("bob"))
-    directory.group("guests", directory.person("dave"))
+    directory.group("visitors", directory.person("dave"))
     directory.person("carol")
     for image in (OLD, OTHER):
         directory.application(image)
     with opened(directory) as store:
         granted = store.grant_several(
-            [OLD, OTHER], HOME, users=["carol", "bob"], groups=["staff", staff, "guests"]
+            [OLD, OTHER], HOME, users=["carol", "bob"], groups=["staff", staff, "visitors"]
         )
         assert len(granted) == 8
         assert {each.member.dn for each in granted if each.id is None} >= {DN.parse(staff)}
@@ -269,6 +269,34 @@ def test_grants_that_go_on_while_an_application_moves_are_not_lost(directory: Di
     assert 5 < len(granted) < len(people)
     for name in ("alice", *granted):
         assert images_of(directory, name) == {NEW}, name
+
+
+@on_openldap
+def test_a_grant_that_was_under_way_when_an_application_moved_follows(directory: Directory) -> None:
+    """Its process has seen the old image; its write comes when that is not registered any more."""
+    directory.person("bob")
+    with opened(directory) as store:
+        store.create_application(OLD)
+    go_on = threading.Event()
+    late = directory.proxy().at_write(1, lambda: assert_set(go_on), done=False)
+    with opened(directory, counted=True) as slow, opened(directory) as store:
+        thread = threading.Thread(target=slow.grant, args=(OLD, "bob", HOME))
+        thread.start()
+        assert eventually(lambda: late.reached)
+
+        def pause(seconds: float) -> None:
+            assert 0 < seconds < 1
+            if [each.image for each in store.list_applications()] == [NEW]:
+                go_on.set()
+                thread.join(10)
+
+        store.rename_application(OLD, NEW, settle_seconds=1, pause=pause)
+        assert not thread.is_alive()
+    assert held(directory, "bob") == {(NEW, HOME)}
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(10)
 
 
 @on_openldap
