@@ -1,0 +1,139 @@
+"""Filters told without a server: yes, no, and what only a server can tell."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+
+from ldapdb.filters import Filter, parse
+from ldapdb.matching import is_of_class, key, matches, values_of
+
+ENTRY = {
+    "objectclass": [b"inetOrgPerson", b"remoteAppGrant"],
+    "uid": [b"Alice  Smith"],
+    "cn;lang-de": ["Müller".encode()],
+    "member": [b"uid=bob, ou=People,dc=x", b""],
+    "remoteappimage": [b"simphony/Mayavi:1"],
+    "description": [b"remoteapp grant  image=simphony/mayavi:1 home=TRUE"],
+    "useraccountcontrol": [b"514"],
+    "objectguid": [b"\xff\x00a"],
+    "objectcategory": [b"CN=Person,CN=Schema,DC=x"],
+}
+
+
+def told(text: str, answer: Optional[bool] = None) -> Optional[bool]:
+    return matches(parse(text), ENTRY, lambda _: answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(uid=alice smith)",
+        "(UID=ALICE SMITH)",
+        "(cn=müller)",
+        "(cn=*)",
+        "(cn;lang-de=müller)",
+        "(member=UID=Bob,ou=people,dc=X)",
+        "(remoteAppImage=simphony/Mayavi:1)",
+        "(objectClass=person)",
+        "(objectClass=TOP)",
+        "(objectClass=remoteAppGrant)",
+        "(objectCategory=person)",
+        "(objectCategory=cn=person,cn=schema,dc=x)",
+        "(userAccountControl:1.2.840.113556.1.4.803:=2)",
+        "(userAccountControl:1.2.840.113556.1.4.804:=3)",
+        "(objectGUID=\\ff\\00a)",
+        "(description=remoteapp*)",
+        "(description=REMOTEAPP*image=simphony*)",
+        "(description=remoteapp*home=true)",
+        "(description=*grant image*)",
+        "(remoteAppImage=simphony/*:1)",
+        "(&(uid=*)(!(uid=bob)))",
+        "(|(uid=bob)(uid=alice smith))",
+        "(!(|(uid=bob)(uid=carol)))",
+        "(!(pwdAccountLockedTime=000001010000Z))",
+        "(|(uid~=alice)(uid=*))",
+    ],
+)
+def test_what_matches(text: str) -> None:
+    assert told(text) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(uid=alice)",
+        "(cn;lang-fr=müller)",
+        "(sn=*)",
+        "(sn>=a)",
+        "(member=uid=alice,ou=people,dc=x)",
+        "(remoteAppImage=simphony/mayavi:1)",
+        "(remoteAppImage=simphony/mayavi*)",
+        "(objectClass=group)",
+        "(objectCategory=group)",
+        "(userAccountControl:1.2.840.113556.1.4.803:=16)",
+        "(userAccountControl:1.2.840.113556.1.4.804:=16)",
+        "(userAccountControl:1.2.840.113556.1.4.803:=3)",
+        "(description=grant*)",
+        "(description=*home)",
+        "(description=remoteapp *image)",
+        "(&(uid=*)(uid~=alice)(sn=x))",
+        "(!(uid=*))",
+    ],
+)
+def test_what_does_not_match(text: str) -> None:
+    assert told(text) is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(uid~=alice)",
+        "(uid>=a)",
+        "(member=uid=*)",
+        "(member:1.2.840.113556.1.4.1941:=uid=bob,ou=people,dc=x)",
+        "(ou:dn:=people)",
+        "(uid:1.2.840.113556.1.4.803:=2)",
+        "(userAccountControl:1.2.840.113556.1.4.803:=two)",
+        "(&(uid=*)(uid~=alice))",
+        "(|(sn=x)(uid~=alice))",
+        "(!(uid~=alice))",
+    ],
+)
+def test_what_only_a_server_can_tell_is_neither_yes_nor_no(text: str) -> None:
+    assert told(text) is None
+
+
+def test_only_the_item_that_cannot_be_told_is_asked() -> None:
+    asked: list[Filter] = []
+
+    def ask(item: Filter) -> bool:
+        asked.append(item)
+        return True
+
+    assert matches(parse("(&(uid=*)(uid~=alice))"), ENTRY, ask) is True
+    assert asked == [Filter("(uid~=alice)")]
+
+
+def test_a_class_below_one_that_is_not_known_may_be_anything() -> None:
+    corporate = {"objectclass": [b"corporateUser"]}
+    assert is_of_class(corporate, "corporateUser") is True
+    assert is_of_class(corporate, "person") is None
+    assert is_of_class({"objectclass": [b"computer"]}, "organizationalPerson") is True
+    assert is_of_class({}, "person") is False
+
+
+def test_values_are_the_same_by_their_attributes_rule() -> None:
+    assert key("member", b"CN=A, dc=x") == key("member", b"cn=a,DC=x")
+    assert key("member", b"no name") == b"no name"
+    assert key("uid", b"A  b") == key("UID", b"a B")
+    assert key("uid", b"\xff") == b"\xff"
+    assert key("memberUid", b"A") != key("memberUid", b"a")
+    assert key("description;lang-de", b"A") == key("description;lang-fr", b"a")
+
+
+def test_options_are_asked_for_or_do_not_matter() -> None:
+    attributes = {"cn": [b"a"], "cn;lang-de;x-y": [b"b"]}
+    assert values_of(attributes, "cn") == [b"a", b"b"]
+    assert values_of(attributes, "CN;lang-de") == [b"b"]
