@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ldapdb.cli.completion import complete_images
-from ldapdb.cli.grants import grant, rename, revoke
+from ldapdb.cli.grants import grant, print_grants, rename, revoke
 from ldapdb.cli.lazily import SuggestingGroup
 from ldapdb.cli.options import example, opened_store, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
@@ -76,9 +76,15 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 
 @app.command("list", epilog=example("ldapdb app list --json"))
 @click.option("--images", is_flag=True, help="Show what the labels of the local images say.")
+@click.option("--grants", is_flag=True, help="List the entries that grant them instead.")
 @with_forms
-def list_applications(*, images: bool, form: Form) -> None:
-    """List the applications."""
+def list_applications(*, images: bool, grants: bool, form: Form) -> None:
+    """List the applications, or the grants."""
+    if grants:
+        if images:
+            raise click.UsageError("--images and --grants are two lists; choose one")
+        print_grants(form)
+        return
     with opened_store() as store:
         applications = store.list_applications()
     fields: list[dict[str, Any]] = [

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from ldapdb.cli.completion import complete_images, complete_users
-from ldapdb.cli.options import example, with_json, with_policy
-from ldapdb.cli.output import policy_fields, print_json, print_table
+from ldapdb.cli.options import example, opened_store, with_json, with_policy
+from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.model import Policy, User, Window, mapping_id
 from ldapdb.moments import parse_window
@@ -22,9 +22,9 @@ from ldapdb.syntaxes import said_time
 
 if TYPE_CHECKING:
     from ldapdb.store import Store
-    from ldapdb.store.outcomes import Granted, Revoked
+    from ldapdb.store.outcomes import Granted, Listed, Revoked
 
-__all__ = ["grant", "rename", "revoke"]
+__all__ = ["grant", "print_grants", "rename", "revoke"]
 
 
 def with_members(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,6 +211,26 @@ def rename(
         click.echo(dn)
 
 
+def print_grants(form: Form) -> None:
+    """Print the grants as entries: what each says, and how many it names."""
+    with opened_store() as store:
+        listed = store.list_grants()
+    if form.as_json:
+        print_json(list(map(_listed_fields, listed)))
+        return
+    rows = [
+        (
+            str(each.grant.dn),
+            " ".join(each.grant.images),
+            in_words(each.grant.policy),
+            "-" if each.grant.window == Window() else _time(each.grant.window),
+            str(each.members),
+        )
+        for each in listed
+    ]
+    print_table(("GRANT", "IMAGES", "POLICY", "TIME", "MEMBERS"), rows, form=form)
+
+
 def _require(images: Sequence[str], users: Sequence[str], groups: Sequence[str]) -> None:
     if not images:
         raise click.UsageError("missing argument 'IMAGE'")
@@ -272,14 +292,29 @@ def _member_fields(of: Granted | Revoked) -> dict[str, Any]:
 
 
 def _granted_fields(granted: Granted) -> dict[str, Any]:
-    limits = {"not_before": granted.window.not_before, "not_after": granted.window.not_after}
     return {
         "id": granted.id,
         **_member_fields(granted),
         "image": granted.image,
         "policy": policy_fields(granted.policy),
-        **{name: _moment(moment) for name, moment in limits.items() if moment is not None},
+        **_limit_fields(granted.window),
     }
+
+
+def _listed_fields(listed: Listed) -> dict[str, Any]:
+    grant = listed.grant
+    return {
+        "dn": str(grant.dn),
+        "images": list(grant.images),
+        "policy": policy_fields(grant.policy),
+        **_limit_fields(grant.window),
+        "members": listed.members,
+    }
+
+
+def _limit_fields(window: Window) -> dict[str, str]:
+    limits = {"not_before": window.not_before, "not_after": window.not_after}
+    return {name: _moment(moment) for name, moment in limits.items() if moment is not None}
 
 
 def _moment(moment: float) -> str:

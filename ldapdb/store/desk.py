@@ -11,7 +11,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import Exists, InvalidValue, NotFound
 from ldapdb.model import Grant, Policy, User, Window, mapping_id
 from ldapdb.store.explaining import Explaining
-from ldapdb.store.outcomes import Granted, Renamed, Revoked, carry_out
+from ldapdb.store.outcomes import Granted, Listed, Renamed, Revoked, carry_out
 from ldapdb.wellformed import check_image, check_text
 
 if TYPE_CHECKING:
@@ -174,13 +174,23 @@ class Desk(Explaining):
         changed |= self._repeat(work.grant_new, wait, pause)
         return Renamed(old, new, tuple(sorted(changed, key=str)))
 
-    def list_grants(self) -> list[Grant]:
+    def list_grants(self) -> list[Listed]:
         """List all readable grants, by name, read from the directory."""
+        from ldapdb.store.memberships import Memberships  # noqa: PLC0415 -- the host has no use
+
         call = self._directory.call(self._routes.reading_applications())
-        grants = self._for(call).grants.all(call)
+        readers = self._for(call)
+        grants = readers.grants.all(call)
         if not grants:
             self._require_schema(call)
-        return sorted(grants, key=lambda grant: str(grant.dn))
+        memberships = Memberships(readers.profile, readers.grants, self._warned)
+        members = memberships.members_of_each(call, {grant.dn for grant in grants})
+        listed = []
+        for grant in sorted(grants, key=lambda grant: str(grant.dn)):
+            of_it = members.get(grant.dn)
+            count = len(of_it.dns) + len(of_it.names) if of_it is not None else 0
+            listed.append(Listed(grant, count))
+        return listed
 
     # --- what is named
 

@@ -13,7 +13,7 @@ from ldapdb.model import Grant, Policy, User, Window
 if TYPE_CHECKING:
     from ldapdb.store.groups import Group
 
-__all__ = ["Granted", "Renamed", "Revoked", "carry_out"]
+__all__ = ["Granted", "Listed", "Renamed", "Revoked", "carry_out"]
 
 T = TypeVar("T")
 
@@ -67,6 +67,22 @@ class Revoked:
     image: str
     member: Union[User, Group]
     policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A grant as an entry.
+
+    Parameters
+    ----------
+    grant : Grant
+        What it says.
+    members : int
+        How many users and groups it names.
+    """
+
+    grant: Grant
+    members: int
 
 
 @dataclass(frozen=True)

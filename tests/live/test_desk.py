@@ -424,6 +424,19 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     ]
     _, _, err = run("app", "grant", OLD, "alice", "--not-after", "12h")
     assert "alice has simphony/mayavi:0.5 without a limit of time too, through a group" in err
+    rows = [line.split("\t") for line in run("app", "list", "--grants")[1].splitlines()]
+    assert rows[0] == ["GRANT", "IMAGES", "POLICY", "TIME", "MEMBERS"]
+    # bob's until 30 days from now, alice's until 12 hours; unlimited ones have the others.
+    assert sorted((image, time.split()[0], count) for _, image, _, time, count in rows[1:]) == [
+        (OLD, "-", "1"),
+        (OLD, "until", "1"),
+        (OLD, "until", "1"),
+        (OTHER, "-", "2"),
+    ]
+    listed = json.loads(run("app", "list", "--grants", "--json")[1])
+    assert [set(each) - {"not_after"} for each in listed] == [
+        {"dn", "images", "policy", "members"}
+    ] * len(listed)
     _, out, err = run("app", "revoke", OLD, "alice", "bob", "--group", "staff", "--all", "--json")
     said = json.loads(out)
     assert [(set(each), len(each["policies"])) for each in said] == [
