@@ -150,7 +150,7 @@ class UserList:
         # What changes while all is being read; one set for each that reads.
         self._meanwhile: dict[int, set[DN]] = {}
         self._generation = self._outdated = 0
-        self._due = self._rests_until = 0.0
+        self._due = self._rests_until = self._again_at = 0.0
         self._hits = self._misses = self._failures = 0
         # Whether somebody reads it anew when that is due, so that nobody has to wait for it.
         self.is_tended = False
@@ -173,7 +173,7 @@ class UserList:
         """Let all be read anew; where somebody does that already, nobody else has to wait."""
         with self._lock:
             self._outdated += 1
-            self._due = min(self._due, self._timer())
+            self._due = min(self._due, max(self._timer(), self._rests_until))
 
     def touch(self, entries: AbstractSet[DN], *, may_be_users: bool) -> None:
         """Note entries that have changed, by their names of before and after.
@@ -223,7 +223,8 @@ class UserList:
         """Do beforehand what :meth:`get` would have to."""
         with self._lock:
             now, is_held = self._timer(), self._held is not None
-            is_due = now >= (self._due if is_held else self._rests_until)
+            # Where any change makes all be forgotten, it would be read again and again.
+            is_due = now >= (self._due if is_held else self._again_at)
             has_changed = is_held and bool(self._changed)
         if is_due and is_held:
             self.refresh(reader)
@@ -249,13 +250,14 @@ class UserList:
             ended = self._timer()
             with self._lock:
                 self._meanwhile.pop(id(meanwhile), None)
-                self._rests_until = ended + (ended - began)
+                took = ended - began
+                self._rests_until, self._again_at = ended + took, ended + _SHARE * took
                 if users is None:
                     self._failures += 1
                 elif generation == self._generation and not self._exceeds(users):
                     self._held, self._changed = users, meanwhile
                     is_new = outdated == self._outdated
-                    seconds = max(self._ttl, _SHARE * (ended - began)) if is_new else 0
+                    seconds = max(self._ttl, _SHARE * took) if is_new else took
                     self._due = ended + seconds
         for several in users.shared():
             reader.warn(several)

@@ -177,6 +177,27 @@ def test_what_is_tended_is_read_before_anybody_asks(users: UserList) -> None:
     assert directory.asked[2:] == ["all"]
 
 
+def test_what_is_forgotten_at_each_change_is_not_read_all_the_time(
+    users: UserList, clock: Clock
+) -> None:
+    """Whoever asks reads it; nobody else does for more than a twentieth of the time."""
+    directory = Directory("alice")
+
+    def take_a_second() -> None:
+        clock.now += 1
+
+    directory.meanwhile = take_a_second
+    told(users, directory)
+    for _ in range(19):
+        users.drop()
+        clock.now += 1
+        users.tend(directory)
+    assert directory.asked == ["all"]
+    clock.now += 1
+    users.tend(directory)
+    assert directory.asked == ["all", "all"]
+
+
 def test_whoever_waits_for_another_s_reading_waits_no_longer_than_his_call(
     users: UserList,
 ) -> None:
