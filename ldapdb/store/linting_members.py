@@ -18,7 +18,7 @@ from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import search_in_pages
 
-__all__ = ["Complaint", "Members", "Row"]
+__all__ = ["Complaint", "Members", "Row", "shows"]
 
 # Entries that are asked for at once, each by its name.
 _AT_ONCE = 100
@@ -167,8 +167,10 @@ class Members:
             some = strangers[start : start + _AT_ONCE]
             call.ask_ahead([Search(str(dn), BASE, EVERYTHING, NO_ATTRIBUTES) for dn in some])
             for dn in some:
-                if not _shows(call, dn):
-                    yield from self._dangling(dn, is_certain=_shows(call, dn.parent))
+                if not shows(call, dn):
+                    # Where the account is shown others, this one is gone rather than hidden.
+                    is_certain = shows(call, dn.parent) and call.sees_below(dn.parent)
+                    yield from self._dangling(dn, is_certain=is_certain)
 
     def _dangling(self, dn: DN, *, is_certain: bool) -> Iterator[Complaint]:
         for row, attribute, member in self._strangers[dn]:
@@ -192,7 +194,7 @@ def _shared_halves(rows: Mapping[DN, Row], now: float) -> dict[DN, list[str]]:
     return halves
 
 
-def _shows(call: Call, dn: DN) -> bool:
+def shows(call: Call, dn: DN) -> bool:
     """Tell whether an entry is there, and to be seen."""
     try:
         call.read(dn, NO_ATTRIBUTES)

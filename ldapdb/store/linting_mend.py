@@ -17,6 +17,7 @@ from ldapdb.dn import DN
 from ldapdb.entries import Modification, read_grant
 from ldapdb.errors import EntryExists, InvalidValue, NoSuchEntry, NoSuchValue
 from ldapdb.ldif_text import Change, Delete, Modify
+from ldapdb.store.linting_members import shows
 from ldapdb.store.profile import Profile
 
 __all__ = ["SCRATCH", "mend"]
@@ -49,6 +50,8 @@ def _modify(call: Call, change: Modify) -> str:
         Modification(step.operation, step.attribute, tuple(each.decode() for each in step.values))
         for step in change.steps
     ]
+    if any(shows(call, DN.parse(value)) for step in steps for value in step.values):
+        return f"'{change.dn}': the member has come back, and stays"
     try:
         call.modify(change.dn, steps)
     except (NoSuchEntry, NoSuchValue):

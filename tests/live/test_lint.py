@@ -19,7 +19,7 @@ from ldapdb.store import Store
 from ldapdb.store.linting import Linting
 from ldapdb.store.linting_members import Complaint
 from support import Directory
-from support.openldap import Private
+from support.openldap import Another, Private
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
@@ -150,6 +150,9 @@ def test_a_member_that_is_no_entry_is_taken_out_of_a_grant_of_ours(
             assert "somebody else" in one.mend(each.change)
     [left] = one.lint()
     assert "by hand" in left.dn
+    change = next(each.change for each in found if each.change is not None)
+    directory.person("bob")
+    assert "has come back" in one.mend(change)
     user = store.get_user("alice")
     assert user is not None
     assert len(store.list_accountings(user)) == 2
@@ -186,7 +189,27 @@ def test_an_empty_grant_of_ours_goes_and_one_that_got_a_member_stays(
     fresh.close()
 
 
+@on_one
+def test_members_who_are_hidden_are_not_taken_out(another_directory: Another) -> None:
+    """An account that sees nobody cannot tell who is gone."""
+    hidden = (
+        'olcAccess: to dn.children="ou=people,dc=example,dc=org" by anonymous auth by * none\n'
+        "olcAccess: to * by users write by anonymous auth\n"
+    )
+    with another_directory(access=hidden) as directory:
+        alice = directory.person("alice", attributes={"userPassword": ["hers"]})
+        directory.application(IMAGE)
+        store = Store(directory.settings())
+        store.grant(IMAGE, "alice", HOME)
+        store.close()
+        one = Linting(directory.settings(bind_dn=alice, bind_password="hers"))
+        [told] = one.lint()
+        one.close()
+        assert (told.kind, told.change) == ("dangling", None)
+
+
 @by_schema
+@pytest.mark.slow
 def test_nobody_is_lost_who_is_granted_while_empty_grants_are_removed(
     directory: Directory, linting: Open
 ) -> None:
