@@ -88,21 +88,16 @@ class Desk(Explaining):
         InvalidValue, NotFound, AmbiguousName
             As :meth:`grant_several`.
         HeldThroughGroup
-            If a user has one through a group only. Nothing is written then.
+            If a user or a group has one through another group only. Nothing is written then.
         """
         members = self._named(images, users, groups)
         for image in images:
             for member in members:
-                if isinstance(member, User):
-                    self._refuse_through_group(image, member, policy)
+                self._refuse_through_group(image, member, policy)
 
         def revoke(image: str, member: Union[User, Group]) -> Revoked:
             call = self._write_call()
-            revoking = self._for(call).revoking
-            if isinstance(member, User):
-                held = revoking.policies(call, image, member)
-            else:
-                held = revoking.policies_of_group(call, image, member.dn)
+            held = self._policies(call, image, member)
             taken = tuple(each for each in held if policy in (None, each))
             if not taken:
                 self._routes.require_known(call, everybody=True)
@@ -287,12 +282,25 @@ class Desk(Explaining):
             if not window.covers(grant.window) and not grant.window.is_over(now)
         )
 
-    def _refuse_through_group(self, image: str, user: User, policy: Optional[Policy]) -> None:
+    def _refuse_through_group(
+        self, image: str, member: Union[User, Group], policy: Optional[Policy]
+    ) -> None:
         call = self._write_call()
         revoking = self._for(call).revoking
-        held = revoking.policies(call, image, user)
-        if not any(policy in (None, each) for each in held):
-            revoking.refuse_through_group(call, image, user, policy, self._clock())
+        now = self._clock()
+        if any(policy in (None, each) for each in self._policies(call, image, member)):
+            return
+        if isinstance(member, User):
+            revoking.refuse_through_group(call, image, member, policy, now)
+        else:
+            revoking.refuse_group_in_group(call, image, member.dn, policy, now)
+
+    def _policies(self, call: Call, image: str, member: Union[User, Group]) -> list[Policy]:
+        """List the policies under which grants of an image name a member."""
+        revoking = self._for(call).revoking
+        if isinstance(member, User):
+            return revoking.policies(call, image, member)
+        return revoking.policies_of_group(call, image, member.dn)
 
     def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
         try:

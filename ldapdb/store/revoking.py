@@ -7,6 +7,7 @@ from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
+from ldapdb.entries import is_grant
 from ldapdb.errors import HeldThroughGroup, NoSuchEntry
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
@@ -56,6 +57,46 @@ class Revoking:
         """List the policies under which grants of an image name a group."""
         direct = self._grants.naming(call, image, self.memberships_of_group(group))
         return list(dict.fromkeys(grant.policy for grant, _, _ in direct))
+
+    def refuse_group_in_group(
+        self, call: Call, image: str, group: DN, policy: Optional[Policy], now: float
+    ) -> None:
+        """Raise if a group has an image because it is in another one; see `refuse_through_group`.
+
+        Raises
+        ------
+        HeldThroughGroup
+            Naming the other group and the grant.
+        """
+        seen = frontier = {group} if self._profile.nested_groups else set()
+        while frontier:
+            above: set[DN] = set()
+            for dn in frontier:
+                for grant in self._named_in(call, dn, above):
+                    if (
+                        dn != group
+                        and image in grant.images
+                        and policy in (None, grant.policy)
+                        and not grant.window.is_over(now)
+                    ):
+                        raise HeldThroughGroup(
+                            f"the group '{group}' has {image!r} through the group '{dn}', which is "
+                            f"a member of the grant '{grant.dn}'; nothing was revoked: take the "
+                            "one group out of the other, or that out of the grant",
+                            dn=str(dn),
+                        )
+            frontier = above - seen
+            seen = seen | frontier
+
+    def _named_in(self, call: Call, dn: DN, groups: set[DN]) -> list[Grant]:
+        """Find the grants that name a group; add the groups that do to `groups`."""
+        grants = []
+        for attribute, value in self.memberships_of_group(dn):
+            for entry in self._memberships.naming(call, attribute, value):
+                grants += self._grants.readable([entry]) if is_grant(entry) else []
+                name = DN.parse(entry.dn)
+                groups.update([name] if name.is_under(self._profile.groups.dn) else [])
+        return grants
 
     def revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
         """Take an image under a policy from a group; its members, and all others, stay."""

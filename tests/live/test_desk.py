@@ -56,7 +56,7 @@ def images_of(directory: Directory, name: str, now: float = NOW) -> set[str]:
 def test_groups_and_users_are_granted_and_revoked_at_once(directory: Directory) -> None:
     """Whoever is not named keeps what he has, and so does a group's member who has it himself."""
     staff = directory.group("staff", directory.person("alice"), directory.person("bob"))
-    directory.group("visitors", directory.person("dave"))
+    directory.group("visitors", directory.group("inner", directory.person("dave")))
     directory.person("carol")
     for image in (OLD, OTHER):
         directory.application(image)
@@ -75,6 +75,8 @@ def test_groups_and_users_are_granted_and_revoked_at_once(directory: Directory) 
     with opened(directory) as store:
         with pytest.raises(errors.HeldThroughGroup, match=f"(?i){re.escape(staff)}"):
             store.revoke_several([OLD], HOME, users=["carol", "alice"])
+        with pytest.raises(errors.HeldThroughGroup, match=r"(?i)the group 'cn=visitors,"):
+            store.revoke_several([OLD], None, users=["carol"], groups=["inner"])
         assert images_of(directory, "carol") == {OLD, OTHER}
         revoked = store.revoke_several([OLD], None, groups=["staff"])
         again = store.revoke_several([OLD], None, groups=["staff"])
