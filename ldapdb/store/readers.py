@@ -30,6 +30,7 @@ class Readers:
     users: Users
     applications: Applications
     grants: Grants
+    memberships: Memberships
     revoking: Revoking
     accountant: Accountant
 
@@ -46,6 +47,7 @@ class Readers:
             users=users,
             applications=applications,
             grants=grants,
+            memberships=memberships,
             revoking=Revoking(profile, users, grants, memberships),
             accountant=Accountant(applications, memberships, caches, warned, clock),
         )

@@ -9,8 +9,8 @@ from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied, NotFound, ReadOnly
 from ldapdb.model import Application, Policy, User, Window, mapping_id
+from ldapdb.store.bulk import Bulk
 from ldapdb.store.core import READ_ONLY
-from ldapdb.store.desk import Desk
 from ldapdb.store.outcomes import Revoked
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
@@ -20,7 +20,7 @@ __all__ = ["Store"]
 _MAPPING_ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Store(Desk):
+class Store(Bulk):
     """Users, applications and grants of one directory; see :class:`~ldapdb.store.core.Core`.
 
     What decides about a change is read from the directory, never from memory.

@@ -95,6 +95,7 @@ RESERVED = {
     "rich": {"cli", "__main__"},
     "select": {"connection"},
     "socket": {"connection", "embedded"},
+    "sqlalchemy": {"migrate"},
     "ssl": {"connection"},
     "subprocess": {"cli", "embedded"},
 }

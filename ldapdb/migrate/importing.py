@@ -1,0 +1,170 @@
+"""Moving in: what is to be granted, planned first and then done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Union
+
+from ldapdb.errors import AmbiguousName, Exists, InvalidValue
+from ldapdb.migrate.rows import Problem, Source
+from ldapdb.model import Policy, User
+from ldapdb.store import Store
+from ldapdb.wellformed import check_image, check_text
+
+__all__ = ["ImportPlan", "Intended", "apply", "make_plan"]
+
+
+@dataclass
+class Intended:
+    """One image under one policy, and who is to have it: one entry.
+
+    An entry for each, with the name that :meth:`Store.grant` gives it, so that whoever grants
+    or revokes the same later meets it there.
+
+    Parameters
+    ----------
+    image, policy
+        What.
+    users : list of User
+        Who does not have it yet.
+    there : int
+        How many have it already.
+    """
+
+    image: str
+    policy: Policy
+    users: list[User] = field(default_factory=list)
+    there: int = 0
+
+
+@dataclass
+class ImportPlan:
+    """What an import will do.
+
+    Parameters
+    ----------
+    applications : list of str
+        Images to register.
+    grants : list of Intended
+        What to grant, by image.
+    skipped : list of Problem
+        Rows that give nothing, and why.
+    unknown : list of str
+        Names that are no user's in the directory.
+    rows : int
+        How many rows were read.
+    """
+
+    applications: list[str] = field(default_factory=list)
+    grants: list[Intended] = field(default_factory=list)
+    skipped: list[Problem] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    rows: int = 0
+
+    @property
+    def members(self) -> int:
+        """How many users are to be put into grants, together."""
+        return sum(len(each.users) for each in self.grants)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all is there already."""
+        return not self.applications and not self.members
+
+
+def make_plan(store: Store, source: Source) -> ImportPlan:
+    """Compare a source with the directory; nothing is changed.
+
+    It keeps a name or a user for each right, and no row.
+
+    Raises
+    ------
+    InvalidValue, LDAPDBError
+        If the source cannot be read whole, or the directory does not say.
+    """
+    plan = ImportPlan()
+    wanted = _read(plan, source)
+    images = dict.fromkeys(image for image, _ in wanted)
+    for image in list(_unused_images(plan, source, images)):
+        images[image] = None
+    registered = {each.image for each in store.list_applications()}
+    plan.applications = [image for image in images if image not in registered]
+    users = _users(store, plan, wanted)
+    granted = store.members_granted(image for image in images if image in registered)
+    for (image, policy), names in sorted(wanted.items(), key=lambda each: str(each[0])):
+        members = granted.get((image, policy), set())
+        found = {users[name].dn: users[name] for name in names if name in users}
+        new = [user for dn, user in found.items() if dn not in members]
+        if found:
+            plan.grants.append(Intended(image, policy, new, len(found) - len(new)))
+    return plan
+
+
+def apply(store: Store, plan: ImportPlan) -> Iterator[int]:
+    """Do what was planned.
+
+    Applications come first: a grant of an image that is not registered gives nothing. Each
+    write is whole; after an interruption, plan and apply again.
+
+    Yields
+    ------
+    int
+        How many users have been put into grants by then.
+    """
+    for image in plan.applications:
+        try:
+            store.create_application(image)
+        except Exists:  # by somebody else, since it was planned
+            continue
+    before = 0
+    for each in plan.grants:
+        for done in store.grant_many(each.image, each.policy, each.users):
+            yield before + done
+        before += len(each.users)
+
+
+def _unused_images(plan: ImportPlan, source: Source, known: dict[str, None]) -> Iterator[str]:
+    """List the images that are registered there and that nobody has."""
+    for image in source.images():
+        if image in known:
+            continue
+        try:
+            yield check_image(image)
+        except InvalidValue as error:
+            plan.skipped.append(Problem("application", str(error)))
+
+
+def _read(plan: ImportPlan, source: Source) -> dict[tuple[str, Policy], dict[str, None]]:
+    """Read who is to have what; keep each image, policy and name once."""
+    wanted: dict[tuple[str, Policy], dict[str, None]] = {}
+    names: dict[str, str] = {}
+    for row in source.rows():
+        plan.rows += 1
+        if isinstance(row, Problem):
+            plan.skipped.append(row)
+            continue
+        try:
+            check_image(row.image)
+            name = names.setdefault(row.user_name, check_text(row.user_name, "user name"))
+        except InvalidValue as error:
+            plan.skipped.append(Problem(row.where, str(error)))
+            continue
+        wanted.setdefault((row.image, row.policy), {})[name] = None
+    return wanted
+
+
+def _users(
+    store: Store, plan: ImportPlan, wanted: dict[tuple[str, Policy], dict[str, None]]
+) -> dict[str, User]:
+    users: dict[str, User] = {}
+    names = sorted({name for several in wanted.values() for name in several})
+    found: Union[User, AmbiguousName, None]
+    for name, found in store.find_users(names):
+        if isinstance(found, User):
+            users[name] = found
+        elif found is None:
+            plan.unknown.append(name)
+        else:
+            plan.skipped.append(Problem(f"user {name!r}", str(found)))
+    return users

@@ -1,0 +1,165 @@
+"""The host's SQL database, as a source of rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Union
+
+from ldapdb.errors import InvalidValue, LDAPDBError
+from ldapdb.migrate.policies import BOOLEANS, COLUMNS, SINCE_2_2, policy_of
+from ldapdb.migrate.rows import Problem, Row
+
+__all__ = ["SQLSource"]
+
+_TABLES = ("user", "application", "application_policy", "accounting")
+_KEYS = ("user_id", "application_id", "application_policy_id")
+
+
+class SQLSource:
+    """The four tables of the host, of any of its releases: the columns tell.
+
+    Parameters
+    ----------
+    url : str
+        As SQLAlchemy writes it, such as ``sqlite:////srv/remoteapp.db``.
+
+    Raises
+    ------
+    InvalidValue
+        If it is no URL, or names a file that is not there.
+    LDAPDBError
+        If SQLAlchemy or the database's driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import sqlalchemy  # noqa: PLC0415 -- an extra, and slow to import
+        except ImportError:
+            raise LDAPDBError(
+                "to read the host's database, install: pip install 'ldapdb-remoteapp[sql]'"
+            ) from None
+        self._sql = sqlalchemy
+        try:
+            self._url = sqlalchemy.engine.make_url(url)
+        except (sqlalchemy.exc.ArgumentError, ValueError):
+            raise InvalidValue(
+                "the URL of the database cannot be read; write it as SQLAlchemy does, such as "
+                "sqlite:////srv/remoteapp.db or postgresql://user:password@server/name"
+            ) from None
+        self.title = self._url.render_as_string(hide_password=True)
+        if self._url.get_backend_name() == "sqlite":
+            self._require_file(self._url.database)
+        try:
+            self._engine = sqlalchemy.create_engine(self._url)
+        except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+            raise LDAPDBError(
+                f"{self.title}: no driver for it is installed ({self._said(error)})"
+            ) from error
+
+    def rows(self) -> Iterator[Union[Row, Problem]]:
+        """Read all rows, by user."""
+        with self._connected() as connection:
+            tables = self._tables(connection)
+            user, application, policy, accounting = (tables[name] for name in _TABLES)
+            columns = [policy.c[name] for name in COLUMNS if name in policy.c]
+            wanted = (
+                self._sql.select(accounting.c.id, user.c.name, application.c.image, *columns)
+                .select_from(
+                    accounting.join(user, accounting.c.user_id == user.c.id)
+                    .join(application, accounting.c.application_id == application.c.id)
+                    .join(policy, accounting.c.application_policy_id == policy.c.id)
+                )
+                .order_by(user.c.name, user.c.id)
+            )
+            for identifier, name, image, *values in connection.execute(wanted):
+                where = f"accounting {identifier}"
+                said = dict(zip((column.name for column in columns), values))
+                try:
+                    yield Row(_text(name), _text(image), _policy(said), where)
+                except InvalidValue as error:
+                    yield Problem(where, str(error))
+
+    def users(self) -> Iterator[str]:
+        """List the names of all users."""
+        yield from self._column("user", "name")
+
+    def images(self) -> Iterator[str]:
+        """List all images."""
+        yield from self._column("application", "image")
+
+    def _column(self, table: str, column: str) -> Iterator[str]:
+        with self._connected() as connection:
+            found = self._tables(connection)[table].c[column]
+            for (value,) in connection.execute(self._sql.select(found).order_by(found)):
+                yield _text(value)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Connect; what the database complains of names it, and no password."""
+        try:
+            with self._engine.connect() as connection:
+                # As a stream, where the driver can.
+                yield connection.execution_options(stream_results=True)
+        except self._sql.exc.SQLAlchemyError as error:
+            raise LDAPDBError(f"{self.title} cannot be read: {self._said(error)}") from error
+        finally:
+            self._engine.dispose()
+
+    def _tables(self, connection: Any) -> dict[str, Any]:
+        """Describe the host's tables by the columns that there are."""
+        wanted = {
+            "user": {"id", "name"},
+            "application": {"id", "image"},
+            "application_policy": {"id", *COLUMNS},
+            "accounting": {"id", *_KEYS},
+        }
+        there = self._sql.inspect(connection)
+        known = set(there.get_table_names())
+        missing = [name for name in _TABLES if name not in known]
+        if missing:
+            raise InvalidValue(
+                f"{self.title} has no table {' and no '.join(map(repr, missing))}; it is not the "
+                "host's database"
+            )
+        tables = {}
+        for name, names in wanted.items():
+            columns = {each["name"] for each in there.get_columns(name)}
+            lacking = sorted(names - columns - SINCE_2_2)
+            if lacking:
+                raise InvalidValue(f"{self.title}: the table {name!r} has no column {lacking[0]!r}")
+            tables[name] = self._sql.table(name, *map(self._sql.column, sorted(names & columns)))
+        return tables
+
+    def _require_file(self, database: Any) -> None:
+        # SQLite would make an empty one.
+        if database in (None, "", ":memory:") or not Path(database).is_file():
+            raise InvalidValue(f"{self.title}: there is no such file")
+
+    def _said(self, error: BaseException) -> str:
+        """Say in one line what went wrong, without the password."""
+        cause = getattr(error, "orig", None) or error
+        text = " ".join(str(cause).split())
+        password = self._url.password
+        return text.replace(str(password), "***") if password else text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidValue(f"a name is {value!r}, and no text")
+    return value
+
+
+def _policy(said: dict[str, Any]) -> Any:
+    booleans = {}
+    for name in BOOLEANS & said.keys():
+        value = said[name]
+        if value not in (None, 0, 1):  # False is 0, and True 1
+            raise InvalidValue(f"{name} is {value!r}, and neither true nor false")
+        booleans[name] = bool(value)
+    texts = {name: value for name, value in said.items() if name not in BOOLEANS}
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise InvalidValue(f"{name} is no text")
+    return policy_of(booleans, texts)
