@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -479,3 +480,22 @@ def test_a_new_password_is_tried_at_once(directory: Directory, tmp_path: Path) -
         assert watch.server is None
         file.write_text("secret\n", encoding="ascii")
         assert eventually(lambda: watch.server is not None, 3)
+
+
+@pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+def test_a_ticket_that_is_late_is_waited_for(
+    directory: Directory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No account is locked for one that is not there, as for a password."""
+    pytest.importorskip("gssapi")
+    monkeypatch.setattr("ldapdb.watch.thread._NO_TICKET_SECONDS", 0.1)
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
+    monkeypatch.setenv("KRB5_CONFIG", f"{tmp_path}/none")
+    caplog.set_level(logging.DEBUG, "ldapdb.watch.thread")
+    settings = directory.settings(bind="gssapi", bind_dn=None, bind_password=None)
+    with _watching(settings) as watch:
+        assert eventually(lambda: sum("next trial" in each for each in caplog.messages) >= 2)
+        assert "kinit" in watch.info().error
