@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,15 @@ import pytest
 import trustme
 
 from ldapdb.embedded import ldif_folder
+from ldapdb.model import Policy
+from ldapdb.settings import Settings, load
+from ldapdb.store import Store
 from ldapdb.store.checking import Finding, Level, check
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.checking.writing import write_and_remove
+from ldapdb.store.linting import Linting
 from support import Directory
+from support.benches import ALICE, READER, WRITER, Bench, fresh, on
 from support.cluster import Cluster
 from support.openldap import Another, Private
 
@@ -118,6 +123,46 @@ def test_a_sound_directory_has_no_warning_and_nothing_is_left_in_it(
     said = only(found, "schema", Level.NOT_CHECKED if directory.stock else Level.OK)
     assert ("stock" in said.text) == directory.stock
     assert all(each.remedy for each in found if each.level is Level.NOT_CHECKED) or directory.stock
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A fresh server of a vendor, without our schema."""
+    with fresh(request.param) as running:
+        yield running
+
+
+def as_account(bench: Bench, name: str, folder: Path) -> Settings:
+    account = bench.account(name)
+    password = folder / name
+    password.touch(mode=0o600)
+    password.write_text(account.password)
+    given = {"uri": account.uri, "bind_dn": account.dn, "bind_password_file": password}
+    return load(**given, base_dn=f"ou=remoteapp,{bench.suffix}", read_only=name == READER)
+
+
+@pytest.mark.slow
+@on("openldap", "389ds")
+def test_the_files_of_ldif_make_a_sound_directory_that_the_writer_can_mend(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Loaded by the servers' own tools: not a line is a warning, for either account."""
+    bench.set_up()
+    writer = as_account(bench, WRITER, tmp_path)
+    store = Store(writer)
+    store.create_application("simphony/mayavi:1")
+    store.grant("simphony/mayavi:1", ALICE, Policy())
+    store.revoke("simphony/mayavi:1", ALICE, Policy())
+    store.close()
+    for settings in (as_account(bench, READER, tmp_path), writer):
+        found = list(check(settings, ldif_folder(), write=settings is writer))
+        assert bad(found) == [], [each for each in found if each.level not in _FINE]
+    linting = Linting(writer)
+    [empty] = linting.lint()
+    assert empty.change is not None
+    assert linting.mend(empty.change).endswith(": removed")
+    assert linting.lint() == []
+    linting.close()
 
 
 # --- the command
@@ -521,6 +566,11 @@ def test_replicas_that_lag_and_providers_that_lose_grants_are_told() -> None:
         root: dict[str, Any] = {**as_root(cluster.providers[0]), "uri": sockets, "write_uri": None}
         two = of(look(directory, **root), "two providers")
         assert [each.level for each in two] == [Level.OK, Level.OK]
+        _follow_plainly(cluster.consumer)
+        with_consumer = {**root, "uri": f"{sockets},{cluster.consumer.socket_uri}"}
+        two = of(look(directory, **with_consumer), "two providers")
+        assert [each.level for each in two] == [Level.OK] * 3
+        assert "is a consumer" in two[2].text
         _follow_plainly(cluster.providers[1])
         two = of(look(directory, **root), "two providers")
         assert [each.level for each in two] == [Level.OK, Level.PROBLEM]
@@ -544,8 +594,6 @@ def _of(cluster: Cluster) -> Any:
     class Settings:
         @staticmethod
         def settings(**given: Any) -> Any:
-            from ldapdb.settings import load
-
             return load(**cluster.database_kwargs(**given))
 
     return Settings()

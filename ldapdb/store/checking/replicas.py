@@ -29,6 +29,9 @@ _CSN = re.compile(r"(\d{14}\.\d+Z)#[0-9a-f]+#([0-9a-f]+)#[0-9a-f]+")
 # The last change of each replica: its number, then a change number that begins with its time.
 _RUV_ELEMENT = re.compile(r"\{replica (\d+) [^}]*\}(?: [0-9a-f]+ ([0-9a-f]{8})[0-9a-f]+)?")
 
+# Whether a server that follows others takes changes itself; the second is its name before 2.5.
+_BOTH_WAYS = ("olcMultiProvider", "olcMirrorMode")
+
 # When each provider, by its number, was changed last; seconds since the epoch.
 State = Mapping[str, float]
 
@@ -143,7 +146,7 @@ def check_providers(visits: Sequence[Visit], write_uris: Sequence[str]) -> Itera
 def _provider(visit: Visit) -> Finding:
     check = "two providers"
     wanted = filters.present("olcSyncrepl")
-    search = Search("cn=config", SUBTREE, wanted, ("olcSyncrepl",))
+    search = Search("cn=config", SUBTREE, wanted, ("olcSyncrepl", *_BOTH_WAYS))
     entries, _, _ = visit.run(lambda session, deadline: search_once(session, deadline, search))
     values = [value for entry in entries for value in entry.values("olcSyncrepl")]
     show = visit.tools.search("cn=config", "(olcSyncrepl=*)", "olcSyncrepl")
@@ -153,6 +156,8 @@ def _provider(visit: Visit) -> Finding:
             "use delta-syncrepl; each olcSyncrepl must have syncdata=accesslog"
         )
         return unchecked(check, visit.uri, text, show)
+    if not any("TRUE" in entry.values(name) for entry in entries for name in _BOTH_WAYS):
+        return ok(check, visit.uri, "is a consumer, and takes no changes but its provider's")
     if any(map(is_plain, values)):
         return problem(
             check,

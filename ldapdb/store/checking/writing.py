@@ -93,7 +93,7 @@ def _ask_openldap(visit: Visit, base: Base, object_class: str) -> Optional[str]:
     except NoSuchValue:
         return ""
     except AccessDenied as error:
-        return str(error)
+        return f"this account may not change '{dn}' (result code {error.result_code})"
     return ""
 
 
