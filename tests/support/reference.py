@@ -107,6 +107,11 @@ def commands_page() -> str:
         "|---|---|",
         *(f"| {code} | {meaning} |" for code, meaning in _EXIT_CODES),
     ]
+    lines += [
+        "",
+        "With `--csv`, cells are as the directory has them. Import them into a spreadsheet as text:",
+        "it would take one that begins with `=`, `+`, `-` or `@` for a formula.",
+    ]
     for command in _commands():
         lines += ["", f"## {command.name.partition(' ')[2]}", ""]
         lines += ["```text", f"{command.name} [OPTIONS] {command.arguments}".rstrip(), "```"]
