@@ -171,15 +171,12 @@ class Desk(Explaining):
 
     def list_grants(self) -> list[Listed]:
         """List all readable grants, by name, read from the directory."""
-        from ldapdb.store.memberships import Memberships  # noqa: PLC0415 -- the host has no use
-
         call = self._directory.call(self._routes.reading_applications())
         readers = self._for(call)
         grants = readers.grants.all(call)
         if not grants:
             self._require_schema(call)
-        memberships = Memberships(readers.profile, readers.grants, self._warned)
-        members = memberships.members_of_each(call, {grant.dn for grant in grants})
+        members = readers.memberships.members_of_each(call, {grant.dn for grant in grants})
         listed = []
         for grant in sorted(grants, key=lambda grant: str(grant.dn)):
             of_it = members.get(grant.dn)

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -460,6 +461,38 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     assert code == 0, err
     assert json.loads(out)["new"] == NEW
     assert images_of(directory, "alice") == {NEW}
+
+
+@on_openldap
+def test_desk_work_is_printed_instead_of_done(directory: Directory, run: Run) -> None:
+    """As LDIF that ldapmodify takes, one command after the other, or in words; nothing waits."""
+    directory.group("staff", directory.person("alice"))
+    with opened(directory) as store:
+        store.create_application(OLD)
+        identifier = store.grant(OLD, "alice", Policy())
+    before = directory.entries()
+    commands = [
+        ("app", "grant", OLD, "--group", "staff", "--not-after", "30d"),
+        ("app", "rename", OLD, NEW),
+        ("app", "revoke", "--id", identifier),
+        ("app", "revoke", OLD, "--group", "staff", "--all"),
+    ]
+    words = [run(*command, "--dry-run") for command in commands]
+    assert [code for code, _, _ in words] == [0, 0, 0, 0]
+    assert "remoteAppNotAfter" in words[0][1]
+    assert f"rename cn={application_cn(OLD)}," in words[1][1]
+    assert "delete member" in words[2][1]
+    assert words[3][1] == ""
+    assert directory.entries() == before
+    for command in commands[:2]:
+        code, text, err = run(*command, "--ldif")
+        assert code == 0, err
+        directory.server.ldapmodify(text)
+    assert {image for image, _ in held(directory, "alice", time.time())} == {NEW}
+    code, text, _ = run("app", "revoke", NEW, "--group", "staff", "--all", "--ldif")
+    directory.server.ldapmodify(text)
+    assert len(held(directory, "alice", time.time())) == 1
+    assert run("app", "list", "--grants", "--no-decoration")[1].count("until") == 1
 
 
 @on_openldap
