@@ -147,7 +147,9 @@ def effects_of(
             for each in dict.fromkeys((*before.held, *after.held))
         ]
         different = [each for each in found if each.before != each.after]
-        different.sort(key=lambda each: (_ORDER[each.kind], each.user.name, each.image))
+        different.sort(
+            key=lambda each: (_ORDER[each.kind], each.user.name, each.image, str(each.grants))
+        )
         notes = dict.fromkeys((*before.notes, *after.notes))
         return Effects(tuple(different), tuple(notes), planned.doubts, len(names))
 

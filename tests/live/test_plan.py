@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
 from ldapdb import ldif_text
+from ldapdb.cli import run
 from ldapdb.model import Policy
 from ldapdb.store import Store
 from ldapdb.store.planning import PlannedStore
@@ -85,3 +87,115 @@ def test_the_ldif_gives_the_directory_that_the_writes_give(directory: Directory)
     with closing(Store(directory.settings())) as store:
         work(store)
     assert directory.entries() == applied
+
+
+# --- the command line
+
+on_one = pytest.mark.live(
+    "openldap", stock=True, reason="how it is printed is no matter of the directory"
+)
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ldapdb(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run a command on the directory; return its exit code and what it prints."""
+    for name, value in directory.database_kwargs().items():
+        if value:
+            monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
+
+
+@on_one
+def test_a_dry_run_says_in_words_what_would_be_done_without_the_licence(
+    directory: Directory, ldapdb: Command
+) -> None:
+    directory.person("alice")
+    directory.application(IMAGE)
+    before = directory.entries()
+    grant = ("app", "grant", IMAGE, "alice", "--allow-home", "--app-license", "the key")
+    code, out, err = ldapdb(*grant, "--dry-run")
+    assert code == 0
+    assert out.startswith("add cn=simphony/mayavi:0.5~")
+    assert out.count("\n") == 1
+    assert "uid=alice" in out
+    assert "the key" not in out + err
+    assert "nothing was changed; it would be 1 change\n" in err
+    code, out, err = ldapdb(*grant, "--dry-run", "--json")
+    assert code == 0
+    [change] = json.loads(out)
+    assert change["changetype"] == "add"
+    assert change["attributes"]["member"] == [directory.dn_of("alice")]
+    assert "the key" not in out + err
+    assert directory.entries() == before
+
+
+@on_one
+def test_the_ldif_is_for_ldapmodify_and_has_the_licence(
+    directory: Directory, ldapdb: Command
+) -> None:
+    """Applied, it is what was asked for; asked for again, there is nothing to change."""
+    directory.person("alice")
+    directory.application(IMAGE)
+    grant = ("app", "grant", IMAGE, "alice", "--app-license", "the key")
+    code, out, err = ldapdb(*grant, "--ldif")
+    assert (code, out[:17]) == (0, "# ldapdb app gran")
+    assert "the key" in out
+    directory.server.ldapmodify(out)
+    [accounting] = json.loads(ldapdb("user", "show", "alice")[1])["accounting"]
+    assert accounting["policy"]["app_license"] == "the key"
+    code, out, err = ldapdb(*grant, "--ldif")
+    assert code == 0
+    assert all(line.startswith("#") for line in out.splitlines())
+    assert "there is nothing to change" in err
+    code, out, err = ldapdb(
+        "app", "revoke", IMAGE, "alice", "--app-license", "the key", "--dry-run"
+    )
+    assert code == 0
+    assert out.startswith("modify ")
+    assert "delete member uid=alice" in out
+
+
+@on_one
+def test_what_would_fail_fails(directory: Directory, ldapdb: Command) -> None:
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    directory.granted("team", images=[IMAGE], members=[directory.group("staff", alice)])
+    before = directory.entries()
+    for arguments in (
+        ("app", "create", IMAGE, "--no-verify"),
+        ("app", "grant", OTHER, "alice"),
+        ("app", "grant", IMAGE, "nobody"),
+        ("app", "revoke", IMAGE, "alice"),
+    ):
+        planned, really = ldapdb(*arguments, "--dry-run"), ldapdb(*arguments)
+        assert planned == really
+        assert planned[0] == 1
+    assert ldapdb("init", "--dry-run", "--ldif")[0] == 2
+    assert ldapdb("init", "--json", "--ldif")[0] == 2
+    assert directory.entries() == before
+
+
+@on_one
+def test_who_may_not_write_can_plan_for_others(
+    directory: Directory, ldapdb: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run fails as the command would; LDIF is for somebody else to apply."""
+    directory.person("alice")
+    directory.application(IMAGE)
+    monkeypatch.setenv("LDAPDB_READ_ONLY", "true")
+    code, out, err = ldapdb("app", "grant", IMAGE, "alice", "--dry-run")
+    assert (code, out) == (1, "")
+    assert "read_only" in err
+    code, out, err = ldapdb("app", "grant", IMAGE, "alice", "--ldif")
+    assert code == 0
+    assert "changetype: add" in out

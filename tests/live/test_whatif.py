@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +14,19 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ldapdb import errors, ldif_text
+from ldapdb.cli import run
 from ldapdb.embedded import SUFFIX
+from ldapdb.model import Window
 from ldapdb.store import Store
 from ldapdb.store.effects import Effect, Effects, effects_of
 from ldapdb.store.planning import PlannedStore
+from ldapdb.syntaxes import parse_time
 from support import Directory
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
 IMAGE, OTHER, THIRD = "simphony/mayavi:0.5", "simphony/other:1", "simphony/third:1"
-EXAMPLES = 25
+EXAMPLES = 15
 
 
 def told(directory: Directory, text: str, **settings: Any) -> Effects:
@@ -110,6 +115,9 @@ def scenarios(dns: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.live(
+    "openldap", "389ds", "ad", reason="how grants are written is no matter of who is in what"
+)
 @pytest.mark.parametrize("what", scenarios(defaultdict(str)))
 def test_what_is_told_comes_about(directory: Directory, what: str) -> None:
     """By everybody's rights before and after the LDIF is applied with ldapmodify."""
@@ -248,3 +256,131 @@ def applies(directory: Directory, text: str) -> bool:
     except errors.LDAPDBError:
         return False
     return True
+
+
+# --- what else there is to say
+
+on_one = pytest.mark.live("openldap", reason="how it is said is no matter of the directory")
+with_schema = pytest.mark.live(
+    "openldap", "389ds", "ad", reason="what a line of description says is read by the same code"
+)
+
+
+@with_schema
+def test_a_time_limit_is_told_though_nobody_loses_anything_now(directory: Directory) -> None:
+    grant = company(directory)["nested"]
+    limit = "20990102030405.0Z"
+    found = told(
+        directory, modify(grant, "add: remoteAppNotAfter", f"remoteAppNotAfter: {limit}", "-")
+    )
+    assert [(each.kind, each.user.name) for each in found.effects] == [
+        ("changed", "alice"),
+        ("changed", "bob"),
+    ]
+    [after] = found.effects[0].after
+    assert found.effects[0].before == (Window(),)
+    assert after.not_after == float(parse_time(limit))
+
+
+def test_a_new_user_is_told_with_what_his_groups_have(directory: Directory) -> None:
+    """Through plain entries, as an export has them; his id is not known yet."""
+    dns = company(directory)
+    eve = directory.person("eve")
+    entry = {
+        name: values
+        for name, values in directory.entries()[eve.lower()].items()
+        if name in ("objectclass", "cn", "sn", "uid", "samaccountname", "useraccountcontrol")
+    }
+    entry["samaccountname"] = frozenset({b"eve"}) if directory.vendor == "ad" else frozenset()
+    directory.delete(eve)
+    lines = [
+        f"{name}: {value.decode()}" for name, values in entry.items() for value in sorted(values)
+    ]
+    text = record(eve, *lines) + modify(dns["inner"], "add: member", f"member: {eve}", "-")
+    [effect] = told(directory, text).effects
+    assert (effect.kind, effect.user.name, effect.image) == ("granted", "eve", IMAGE)
+    assert effect.mapping_id is None
+
+
+@pytest.mark.live("ad", stock=True, reason="the others have another way of disabling somebody")
+def test_who_is_disabled_loses_everything(directory: Directory) -> None:
+    """By the bits of a number, told here for the value that it is to have."""
+    dns = company(directory)
+    text = modify(dns["alice"], "replace: userAccountControl", "userAccountControl: 546", "-")
+    assert {(each.kind, each.user.name) for each in told(directory, text).effects} == {
+        ("revoked", "alice")
+    }
+
+
+@pytest.mark.live("openldap", "389ds", stock=True, reason="Active Directory has no two of a name")
+def test_somebody_of_the_same_name_keeps_both_out(directory: Directory) -> None:
+    dns = company(directory)
+    other = dns["alice"].replace("uid=alice", "uid=other")
+    lines = ["objectClass: inetOrgPerson", "cn: x", "sn: x", "uid: other", "uid: alice"]
+    found = told(directory, record(other, *lines))
+    assert {(each.kind, each.user.name) for each in found.effects} == {("revoked", "alice")}
+    [note] = found.notes
+    assert "2 entries" in note
+
+
+@on_one
+def test_what_only_the_directory_can_tell_is_no_answer(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The exit code is that of a question that was not answered."""
+    dns = company(directory)
+    for name, value in directory.database_kwargs().items():
+        monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+    monkeypatch.setenv("LDAPDB_USERS_FILTER", "(&(objectClass=person)(sn~=alice))")
+    file = tmp_path / "change.ldif"
+    file.write_text(modify(dns["alice"], "replace: sn", "sn: alize", "-"), encoding="utf-8")
+    assert run(["whatif", str(file)]) == 2
+    printed = capsys.readouterr()
+    assert "revoked alice" in printed.out
+    assert "only the directory can tell" in printed.err
+
+
+@on_one
+def test_the_command_prints_what_changes_and_ends_with_a_code(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    dns = company(directory)
+    secret = directory.granted("k", images=[OTHER], members=[dns["team"]], licence="the key")
+    for name, value in directory.database_kwargs().items():
+        monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+    file = tmp_path / "change.ldif"
+
+    def whatif(text: str, *options: str) -> tuple[int, str, str]:
+        file.write_text(text, encoding="utf-8")
+        code = run(["whatif", str(file), *options])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    dave = modify(dns["team"], "add: member", f"member: {dns['dave']}", "-")
+    code, out, err = whatif(dave)
+    assert code == 0
+    assert out.splitlines() == [
+        f"granted dave {IMAGE} ({dns['both']})",
+        f"granted dave {OTHER} ({dns['both']})",
+        f"granted dave {OTHER} ({secret})",
+    ]
+    assert "3 granted, 0 revoked, 0 changed; 1 users looked at; nothing was changed" in err
+    code, out, err = whatif(dave, "--json")
+    assert "the key" not in out + err
+    assert [each["change"] for each in json.loads(out)["effects"]] == ["granted"] * 3
+    code, out, err = whatif(modify(dns["alice"], "replace: sn", "sn: other", "-"))
+    assert (code, out) == (1, "")
+    for text, why in (
+        ("dn: cn=a\nchangetype: modify\nreplace member\n", "line 3: it is not of the form"),
+        (dave + dave, "line 7: the change does not fit the directory"),
+        (record("cn=nobody,dc=example,dc=org", "changetype: delete"), "no such entry"),
+    ):
+        code, out, err = whatif(text)
+        assert (code, out) == (2, "")
+        assert why in err
+        assert err.count("\n") == 1
+    monkeypatch.setenv("LDAPDB_URI", "ldap://127.0.0.1:9")
+    assert whatif(dave)[0] == 3
+    assert run(["whatif", str(tmp_path / "absent.ldif")]) == 2

@@ -59,7 +59,11 @@ def test_what_is_written_is_read_again(changes: list[Change], comment: str) -> N
 
 
 def test_each_kind_of_change_is_written_as_ldapmodify_takes_it() -> None:
-    changes = [
+    renames = [
+        Rename(DN_A, DN.parse("cn=c+sn=d").rdns[0]),
+        Rename(DN_A, DN_A.rdns[0], deletes_old=False, superior=DN_B),
+    ]
+    changes: list[Change] = [
         Add(DN_A, {"objectClass": [b"person"], "cn": [b"a", b" b", "ü".encode(), b"", b"x "]}),
         Modify(
             DN_A,
@@ -70,8 +74,7 @@ def test_each_kind_of_change_is_written_as_ldapmodify_takes_it() -> None:
             ),
         ),
         Delete(DN.parse("cn=ü,dc=x")),
-        Rename(DN_A, DN.parse("cn=c+sn=d").rdns[0]),
-        Rename(DN_A, DN_A.rdns[0], deletes_old=False, superior=DN_B),
+        *renames,
     ]
     assert write(changes, "made by\na test\x07") == (
         "# made by\n# a test\nversion: 1\n\n"
@@ -85,8 +88,10 @@ def test_each_kind_of_change_is_written_as_ldapmodify_takes_it() -> None:
         "newsuperior: ou=b,dc=example,dc=org\n"
     )
     assert read(write(changes)) == changes
-    assert changes[3].new_dn == DN.parse("cn=c+sn=d,dc=example,dc=org")  # type: ignore[union-attr]
-    assert changes[4].new_dn == DN.parse("cn=a,ou=b,dc=example,dc=org")  # type: ignore[union-attr]
+    assert [str(each.new_dn) for each in renames] == [
+        "cn=c+sn=d,dc=example,dc=org",
+        "cn=a,ou=b,dc=example,dc=org",
+    ]
 
 
 def test_nothing_is_written_for_nothing() -> None:
