@@ -8,17 +8,15 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
 
 from ldapdb.model import Accounting, Policy
 from ldapdb.store.reading import one_line
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 __all__ = [
     "Form",
@@ -97,6 +95,12 @@ def print_table(
         for row in lines:
             click.echo("\t".join(row))
         return
+    # A fifth of the time that a command takes to begin; a program never needs it.
+    from rich import box  # noqa: PLC0415 -- as said
+    from rich.console import Console  # noqa: PLC0415 -- as said
+    from rich.table import Table  # noqa: PLC0415 -- as said
+    from rich.text import Text  # noqa: PLC0415 -- as said
+
     table = Table(*columns, box=box.SIMPLE)
     for row in rows:
         table.add_row(*map(Text, row))  # what is in brackets in a name is no style
@@ -130,6 +134,8 @@ def print_tree(title: str, nodes: Iterable[Node], *, style: str = "") -> None:
         for line in _indented(Node(title, tuple(nodes)), 0):
             click.echo(line)
         return
+    from rich.console import Console  # noqa: PLC0415 -- as for tables
+
     Console().print(_drawn(Node(title, tuple(nodes)), style))
 
 
@@ -140,6 +146,9 @@ def _indented(node: Node, depth: int) -> Iterator[str]:
 
 
 def _drawn(node: Node, style: str = "") -> Tree:
+    from rich.text import Text  # noqa: PLC0415 -- as for tables
+    from rich.tree import Tree  # noqa: PLC0415 -- as for tables
+
     tree = Tree(Text(one_line(node.text), style))
     tree.children += [_drawn(each) for each in node.below]
     return tree

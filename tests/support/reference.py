@@ -109,8 +109,8 @@ def commands_page() -> str:
     ]
     lines += [
         "",
-        "With `--csv`, cells are as the directory has them. Import them into a spreadsheet as text:",
-        "it would take one that begins with `=`, `+`, `-` or `@` for a formula.",
+        "With `--csv`, cells are as the directory has them. Import them into a spreadsheet as",
+        "text: it would take one that begins with `=`, `+`, `-` or `@` for a formula.",
     ]
     for command in _commands():
         lines += ["", f"## {command.name.partition(' ')[2]}", ""]
