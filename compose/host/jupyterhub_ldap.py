@@ -1,0 +1,58 @@
+"""JupyterHub's configuration with LDAP log-in: people type the directory's password.
+
+For JupyterHub 1.0 with jupyterhub-ldapauthenticator 1.3.2. docs/deployment.md explains every line.
+"""
+
+import ssl
+
+import ldap3
+from ldapauthenticator import LDAPAuthenticator
+
+c = get_config()  # noqa: F821 -- JupyterHub brings it
+
+
+class VerifyingLDAPAuthenticator(LDAPAuthenticator):
+    """Check the server's certificate, which release 1.3.2 leaves out.
+
+    Without that, whoever stands between the hub and the directory learns every password.
+    """
+
+    def get_connection(self, userdn, password):
+        """Log in as a person; it raises where the directory refuses."""
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file="/etc/remoteapp/ca.pem")
+        server = ldap3.Server(
+            self.server_address,
+            port=self.server_port,
+            use_ssl=self.use_ssl,
+            tls=tls,
+            connect_timeout=5,
+            get_info=ldap3.NONE,
+        )
+        return ldap3.Connection(
+            server,
+            user=userdn,
+            password=password,
+            auto_bind=ldap3.AUTO_BIND_NO_TLS,  # it is ldaps://, TLS from the first byte on
+            auto_referrals=False,
+            receive_timeout=5,
+        )
+
+
+c.JupyterHub.authenticator_class = VerifyingLDAPAuthenticator
+c.LDAPAuthenticator.server_address = "ldap1.example.org"
+c.LDAPAuthenticator.server_port = 636
+c.LDAPAuthenticator.use_ssl = True
+c.LDAPAuthenticator.bind_dn_template = "uid={username},ou=people,dc=example,dc=org"
+c.LDAPAuthenticator.escape_userdn = True
+c.LDAPAuthenticator.valid_username_regex = r"^[a-z][.a-z0-9_-]*$"
+c.Authenticator.admin_users = {"renate"}
+
+c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
+c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"
+
+# One of the two spawners, with the configuration that is safe for it.
+c.JupyterHub.spawner_class = "remoteappmanager.jupyterhub.spawners.VirtualUserSpawner"
+c.VirtualUserSpawner.config_file_path = "/etc/jupyterhub/remoteappmanager_virtual.py"
+c.VirtualUserSpawner.workspace_dir = "/var/lib/remoteapp"
+# c.JupyterHub.spawner_class = "remoteappmanager.jupyterhub.spawners.SystemUserSpawner"
+# c.SystemUserSpawner.config_file_path = "/etc/jupyterhub/remoteappmanager_system.py"
