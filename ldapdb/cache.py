@@ -17,10 +17,10 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Optional, TypeVar, Union
 
-from cachetools import Cache as Bounded
 from cachetools import LRUCache
 
 from ldapdb.errors import DeadlineExceeded
+from ldapdb.tagged import Tagged
 
 __all__ = ["Cache", "CacheInfo", "Lifetimes"]
 
@@ -103,55 +103,6 @@ class _Flight(Generic[V]):
         self.error: Optional[BaseException] = None
 
 
-class _Tagged(LRUCache[K, _Held[V]]):
-    """Answers of which it is known which have a tag.
-
-    Parameters
-    ----------
-    maxsize : int
-        How many are held at the most.
-    tags : callable
-        Tells the tags of a key and its answer, always the same ones.
-    """
-
-    def __init__(self, maxsize: int, tags: Callable[[K, V], Iterable[Hashable]]) -> None:
-        super().__init__(maxsize)
-        self._tags = tags
-        self._keys: dict[Hashable, set[K]] = {}
-
-    def keys_of(self, tags: Iterable[Hashable]) -> set[K]:
-        """Return the keys that have any of some tags."""
-        return {key for tag in tags for key in self._keys.get(tag, ())}
-
-    def last(self, key: K) -> _Held[V]:
-        """Return an answer, not as if somebody had asked for it."""
-        return Bounded.__getitem__(self, key)
-
-    def __setitem__(self, key: K, held: _Held[V]) -> None:
-        if key in self:
-            self._untag(key)
-        super().__setitem__(key, held)
-        for tag in self._tags(key, held.value):
-            self._keys.setdefault(tag, set()).add(key)
-
-    def __delitem__(self, key: K) -> None:
-        self._untag(key)
-        super().__delitem__(key)
-
-    def clear(self) -> None:
-        """Hold nothing."""
-        super().clear()
-        self._keys.clear()
-
-    def _untag(self, key: K) -> None:
-        for tag in self._tags(key, self.last(key).value):
-            keys = self._keys.get(tag)
-            if keys is not None:
-                keys.discard(key)
-                if not keys:
-                    del self._keys[tag]
-
-
 class Cache(Generic[K, V]):
     """Answers by key.
 
@@ -181,7 +132,9 @@ class Cache(Generic[K, V]):
         self._timer = timer
         self._outage = outage
         self._lock = threading.Lock()
-        self._held: _Tagged[K, V] = _Tagged(max_entries, tags)
+        self._held: Tagged[K, _Held[V]] = Tagged(
+            max_entries, lambda key, held: tags(key, held.value)
+        )
         self._failed: LRUCache[K, _Failure] = LRUCache(max_entries)
         self._flights: dict[K, _Flight[V]] = {}
         self._generation = 0

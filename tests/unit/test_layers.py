@@ -39,6 +39,7 @@ PURE = (
     "messages",
     "searching",
     "controls",
+    "tagged",
     "cache",
 )
 SHELL = ("settings", "connection", "watch", "store")
@@ -82,7 +83,7 @@ PURE_NEEDS = {
 
 # Who alone may import what.
 RESERVED = {
-    "cachetools": {"cache", "store"},
+    "cachetools": {"cache", "tagged", "store"},
     "click": {"cli", "__main__"},
     "docker": {"engine"},
     "gssapi": {"connection"},
