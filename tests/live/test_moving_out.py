@@ -63,6 +63,7 @@ def answers(directory: Directory) -> dict[str, set[tuple[str, object]]]:
 
 
 @everywhere
+@pytest.mark.slow
 def test_what_is_exported_as_csv_gives_the_same_when_it_is_imported(
     directory: Directory, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_what_is_exported_as_csv_gives_the_same_when_it_is_imported(
 
 
 @everywhere
+@pytest.mark.slow
 def test_what_is_exported_as_ldif_can_be_added_again(directory: Directory) -> None:
     """With ldapadd: entries of ours and of others, with their times, groups and names."""
     fill(directory)
@@ -115,18 +117,6 @@ def test_what_is_exported_as_ldif_can_be_added_again(directory: Directory) -> No
 def entries_of(directory: Directory, base: str) -> list[str]:
     parent = f"ou={base},{directory.base_dn}"
     return [dn for dn in directory.below(parent) if dn.lower() != parent.lower()]
-
-
-@pytest.mark.live("ad", reason="others send all members at once")
-@pytest.mark.slow
-def test_members_that_come_in_parts_are_all_exported(directory: Directory) -> None:
-    """Samba sends 1,500 members at a time."""
-    people = [directory.person(f"user{number}") for number in range(1510)]
-    directory.application(MAYAVI)
-    directory.granted("all", images=[MAYAVI], members=people)
-    done = ldapdb(directory, "export", "--to", "ldif")
-    assert done.stdout.lower().count("\nmember: ") == len(people), done.stderr
-    assert "range" not in done.stdout
 
 
 def test_older_hosts_get_their_columns(directory: Directory) -> None:
