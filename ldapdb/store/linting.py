@@ -27,12 +27,15 @@ from ldapdb.ldif_text import Change
 from ldapdb.model import Grant
 from ldapdb.naming import grant_cn
 from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.store.caches import Caches
 from ldapdb.store.grants import NAMES
+from ldapdb.store.holders import Holders
 from ldapdb.store.linting_members import Complaint, Members, Row
 from ldapdb.store.linting_mend import SCRATCH, mend
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import require_base, search_in_pages
 from ldapdb.store.reads import Reads
+from ldapdb.store.sources import Sources
 from ldapdb.syntaxes import said_time
 from ldapdb.wellformed import check_image
 
@@ -63,6 +66,8 @@ class Linting(Reads):
         members = Members(profile, look.rows, look.knows, self._clock())
         found += members.read(self._call())
         found += members.gone(self._call())
+        sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
+        found += members.overlaps(self._call(), Holders(sources))
         return found
 
     def mend(self, change: Change) -> str:

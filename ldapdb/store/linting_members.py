@@ -15,6 +15,7 @@ from ldapdb.errors import NoSuchEntry
 from ldapdb.ldif_text import Change, Delete, Modify, Step
 from ldapdb.model import Grant, policy_half
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.store.holders import Holders
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import search_in_pages
 
@@ -94,15 +95,13 @@ class Members:
         self._profile = profile
         self._rows = rows
         self._knows = knows
-        self._halves = _shared_halves(rows, now)
-        self._held: dict[tuple[str, int], DN] = {}
-        self._overlaps: dict[tuple[DN, DN], str] = {}
+        self._now = now
         # Members who are neither a user nor a group, and the grants that they are in.
         self._strangers: dict[DN, list[tuple[Row, str, str]]] = defaultdict(list)
         self._long: list[tuple[Row, str]] = []
 
     def read(self, call: Call) -> Iterator[Complaint]:
-        """Read who is in all grants; complain of grants without members, and of overlaps."""
+        """Read who is in all grants; complain of grants without members."""
         profile = self._profile
         wanted = profile.notation.carrying(GRANT_CLASS)
         search_in_pages(
@@ -114,9 +113,6 @@ class Members:
             if row.grant is not None and not row.members:
                 text = "has no member, and gives nobody anything"
                 yield Complaint("empty", str(row.dn), text, row.removal)
-        for (first, second), member in self._overlaps.items():
-            text = f"gives '{member}', and perhaps others, what '{first}' gives already"
-            yield Complaint("overlap", str(second), text)
 
     @property
     def _attributes(self) -> list[str]:
@@ -136,29 +132,41 @@ class Members:
         return [None] * len(page)
 
     def _note(self, row: Row, attribute: str, values: Sequence[bytes]) -> None:
-        halves = self._halves.get(row.dn, ())
         for value in values:
             member = bytes(value).decode("utf-8", "replace")
             if not member:
                 continue  # the empty DN, which names nobody
             row.members += 1
-            identity = self._identity(row, attribute, member)
-            for half in halves:
-                first = self._held.setdefault((half, identity), row.dn)
-                if first != row.dn:
-                    self._overlaps.setdefault((first, row.dn), member)
+            if attribute != MEMBER_UID:
+                self._look_at(row, attribute, member)
 
-    def _identity(self, row: Row, attribute: str, member: str) -> int:
-        """Return what tells a member from others; note one who is no user and no group."""
+    def _look_at(self, row: Row, attribute: str, member: str) -> None:
+        """Note a member who is no user and no group."""
         try:
-            dn = None if attribute == MEMBER_UID else DN.parse(member)
+            dn = DN.parse(member)
         except ValueError:
-            dn = None
-        if dn is None:
-            return hash(member)
+            return
         if not self._knows(dn):
             self._strangers[dn].append((row, attribute, member))
-        return hash(dn)
+
+    def overlaps(self, call: Call, holders: Holders) -> Iterator[Complaint]:
+        """Complain of grants that give somebody, by whatever way, what another one gives."""
+        shared = _sharing(self._rows, self._now)
+        if not shared:
+            return
+        holders.read(call, shared)
+        told: set[tuple[DN, DN]] = set()
+        for user, _, rights in holders.each():
+            for right in rights:
+                first, *others = (each.dn for each in right.grants)
+                for other in others:
+                    if (first, other) not in told:
+                        told.add((first, other))
+                        text = (
+                            f"gives {user.name!r}, and perhaps others, {right.image!r} as "
+                            f"'{first}' does"
+                        )
+                        yield Complaint("overlap", str(other), text)
 
     def gone(self, call: Call) -> Iterator[Complaint]:
         """Complain of members that are no entry, each asked for by its name."""
@@ -180,18 +188,15 @@ class Members:
             yield Complaint("dangling", str(row.dn), text, change)
 
 
-def _shared_halves(rows: Mapping[DN, Row], now: float) -> dict[DN, list[str]]:
-    """Return what each grant gives, where another one gives it too."""
-    given: dict[str, list[DN]] = defaultdict(list)
+def _sharing(rows: Mapping[DN, Row], now: float) -> list[Grant]:
+    """List the grants that give what another one gives."""
+    given: dict[str, list[Grant]] = defaultdict(list)
     for row in rows.values():
         if row.grant is not None and not row.grant.window.is_over(now):
             for image in row.grant.images:
-                given[policy_half(image, row.grant.policy)].append(row.dn)
-    halves: dict[DN, list[str]] = defaultdict(list)
-    for half, dns in given.items():
-        for dn in dns if len(dns) > 1 else ():
-            halves[dn].append(half)
-    return halves
+                given[policy_half(image, row.grant.policy)].append(row.grant)
+    sharing = {each.dn: each for grants in given.values() if len(grants) > 1 for each in grants}
+    return list(sharing.values())
 
 
 def shows(call: Call, dn: DN) -> bool:

@@ -115,6 +115,26 @@ def test_each_thing_that_is_wrong_is_complained_of(directory: Directory, linting
     assert case.text.endswith("'simphony/case:Tag' is")
 
 
+def test_overlaps_by_way_of_groups_are_complained_of(directory: Directory, linting: Open) -> None:
+    """Whatever is over or of another policy does not overlap."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    outer = directory.group("outer", directory.group("inner", alice))
+    directory.application(IMAGE)
+    directory.granted("groups", images=[IMAGE], members=[outer])
+    directory.granted("bob", images=[IMAGE], members=[bob])
+    directory.granted("home", images=[IMAGE], members=[alice], home="TRUE")
+    directory.granted("past", images=[IMAGE], members=[alice], not_after=PAST)
+    one = linting()
+    assert [kind for kind, _ in kinds(one.lint())] == ["duplicate", "expired"]
+    directory.granted("other", images=[OTHER, IMAGE], members=[alice])
+    directory.application(OTHER)
+    told = [each for each in one.lint() if each.kind == "overlap"]
+    assert ["'alice'" in each.text for each in told] == [True]
+    assert {"groups", "other"} == {
+        name for name in ("groups", "other", "bob", "home") if f"cn={name}," in str(told[0]).lower()
+    }
+
+
 @by_schema
 def test_users_of_one_name_are_complained_of(directory: Directory, linting: Open) -> None:
     directory.person("alice")
