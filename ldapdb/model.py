@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
@@ -175,6 +176,13 @@ class Window:
     def contains(self, now: float) -> bool:
         """Tell whether a grant with this window holds at `now` (seconds since the epoch)."""
         return not self.is_before(now) and not self.is_over(now)
+
+    def whole(self) -> Window:
+        """Return it in whole seconds, as directories keep it; it does not grow by that."""
+        return Window(
+            None if self.not_before is None else float(math.ceil(self.not_before)),
+            None if self.not_after is None else float(math.floor(self.not_after)),
+        )
 
     def covers(self, other: Window) -> bool:
         """Tell whether this window holds whenever the other one does."""

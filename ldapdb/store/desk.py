@@ -52,7 +52,7 @@ class Desk(Explaining):
         images : sequence of str
             Which.
         policy, window
-            How and when.
+            How and when; parts of seconds are left out.
         users, groups : sequence of str
             Names of users; names or DNs of groups.
 
@@ -62,6 +62,7 @@ class Desk(Explaining):
             For what is malformed, not there or there twice. Nothing is written then.
         """
         members = self._named(images, users, groups)
+        window = window.whole()  # or no entry would be found to say the same
 
         def grant(image: str, member: Union[User, Group]) -> Granted:
             replaced = self._grant_member(image, member, policy, window)

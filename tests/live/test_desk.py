@@ -99,14 +99,18 @@ def test_the_last_word_about_a_time_counts(directory: Directory) -> None:
         (Window(None, NOW + 50), (True, False, False)),
         (Window(NOW + 120, None), (False, True, True)),
         (Window(), (True, True, True)),
-        (Window(NOW - 50, NOW + 200), (True, True, False)),
+        (Window(NOW - 50, NOW + 200.5), (True, True, False)),
+        (Window(NOW - 50.5, NOW + 200.7), (True, True, False)),
     ]
     with opened(directory) as store:
         for window, expected in steps:
             (granted,) = store.grant_several([OLD], Policy(), window, users=["alice"])
             at = (NOW, NOW + 150, NOW + 300)
             assert tuple(OLD in images_of(directory, "alice", each) for each in at) == expected
-        assert granted.replaced
+            assert granted.window == window.whole()
+        # Directories keep whole seconds: the last two windows are one, and so is their entry.
+        windows = [each.grant.window for each in store.list_grants()]
+        assert windows.count(Window(NOW - 50, NOW + 200)) == 1
     assert images_of(directory, "alice", NOW + 300) == {OTHER}
     assert images_of(directory, "bob", NOW + 300) == {OLD, OTHER}
 
