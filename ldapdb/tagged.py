@@ -57,9 +57,8 @@ class Tagged(LRUCache[K, V]):
         self._keys.clear()
 
     def _untag(self, key: K) -> None:
-        for tag in self._tags(key, self.last(key)):
-            keys = self._keys.get(tag)
-            if keys is not None:
-                keys.discard(key)
-                if not keys:
-                    del self._keys[tag]
+        for tag in set(self._tags(key, self.last(key))):
+            keys = self._keys[tag]
+            keys.remove(key)
+            if not keys:
+                del self._keys[tag]

@@ -952,7 +952,7 @@ def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
     """A tag is forgotten with the last answer that has it."""
     lifetimes = Lifetimes(TTL, TTL, 0)
     cache: Cache[str, str] = Cache(
-        lifetimes, 3, clock, DirectoryUnavailable, lambda key, value: (key, value[0])
+        lifetimes, 3, clock, DirectoryUnavailable, lambda key, value: (key, value[0], key)
     )
     for key, value in {"a": "x1", "b": "y1", "c": "x2", "d": "y2"}.items():
         cache.get(key, lambda value=value: value)  # type: ignore[misc]  # a default
