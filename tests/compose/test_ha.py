@@ -87,6 +87,13 @@ def test_the_client_reads_at_the_consumer_and_writes_at_a_provider(
     assert everywhere(at, image, {"bob"})
 
 
+def test_ldapdb_finds_nothing_wrong_with_the_cluster(stack: Stack) -> None:
+    """Each of the three servers is looked at, and that they have the same."""
+    status, text = stack.run("client", "ldapdb", "check")
+    assert status == 0, text
+    assert all(server in text for server in PORTS)
+
+
 def test_grants_on_both_sides_of_a_cut_are_all_there_when_it_is_mended(
     stack: Stack, at: dict[str, Any]
 ) -> None:

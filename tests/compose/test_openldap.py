@@ -56,6 +56,12 @@ def test_the_client_finds_the_sample_and_may_write(openldap: Stack) -> None:
     assert status == 0, text
 
 
+def test_ldapdb_finds_nothing_wrong_with_the_stack(openldap: Stack) -> None:
+    """Servers, TLS, rights, schema, indexes and limits are as ldapdb wants them."""
+    status, text = openldap.run("client", "ldapdb", "check", "--write", "--strict")
+    assert status == 0, text
+
+
 def test_nobody_gets_in_without_the_stacks_own_authority(openldap: Stack) -> None:
     """A certificate is checked: the machine's own authorities do not know the server."""
     settings = openldap.database_kwargs("OPENLDAP_PORT", system_authorities())

@@ -67,6 +67,11 @@ def test_what_is_granted_from_outside_is_seen_inside_and_revoked_again(running: 
     running.database.remove_application(app_name=IMAGE)
 
 
+def test_ldapdb_finds_nothing_wrong_with_the_stack(running: Running) -> None:
+    status, text = running.stack.run("client", "ldapdb", "check", "--write")
+    assert status == 0, text
+
+
 def test_the_sample_reaches_its_people_through_groups(running: Running) -> None:
     assert "simphony/mayavi:0.5" in running.stack.shown("alice")
 
