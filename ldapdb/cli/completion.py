@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,9 @@ _VARIABLE = "_LDAPDB_COMPLETE"
 # Longer, and whoever types takes the terminal for dead.
 _DEADLINE_SECONDS = 1
 _MOST_USERS = 50
+# What bash puts into a line as it is, and takes for one word: a name that somebody else has
+# chosen must not become a command. What is longer or stranger is typed by hand.
+_ONE_WORD = re.compile(r"[\w@%+=:,./-]{1,250}")
 _SETTINGS = {
     "connect_timeout_seconds": _DEADLINE_SECONDS,
     "operation_timeout_seconds": _DEADLINE_SECONDS,
@@ -59,7 +63,11 @@ def _silently(complete: Callable[[str], list[str]]) -> _Completer:
                 found = complete(incomplete)
         except (LDAPDBError, OSError):
             return []
-        return [CompletionItem(each) for each in found if each.startswith(incomplete)]
+        return [
+            CompletionItem(each)
+            for each in found
+            if each.startswith(incomplete) and _ONE_WORD.fullmatch(each)
+        ]
 
     return completer
 
@@ -73,8 +81,14 @@ def _images(incomplete: str) -> list[str]:
 def _users(incomplete: str) -> list[str]:
     with opened_store(**_SETTINGS) as store:
         found = store.list_users_starting_with(incomplete, _MOST_USERS)
-    # As it is typed, where the directory spells it otherwise.
-    return sorted(incomplete + each.name[len(incomplete) :] for each in found)
+    # As it is typed, where the directory spells it otherwise. Who was found by a name that he
+    # has besides, such as his address, is not called so.
+    typed = incomplete.lower()
+    return sorted(
+        incomplete + each.name[len(incomplete) :]
+        for each in found
+        if each.name.lower().startswith(typed)
+    )
 
 
 def _profiles(incomplete: str) -> list[str]:

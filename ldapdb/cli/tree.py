@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ldapdb.cli.completion import complete_settings
 from ldapdb.cli.options import example, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.settings import Settings
+from ldapdb.settings.sources import refuse_unknown
 
 __all__ = ["demo", "init", "list_settings"]
 
@@ -31,17 +33,19 @@ def init(*, plan: Plan, as_json: bool) -> None:
 
 
 @click.command("settings", epilog=example("ldapdb settings"))
+@click.argument("names", nargs=-1, metavar="[SETTING]...", shell_complete=complete_settings)
 @with_forms
-def list_settings(*, form: Form) -> None:
-    """List all settings with their defaults."""
+def list_settings(*, names: tuple[str, ...], form: Form) -> None:
+    """List the settings with their defaults; without names, all."""
+    refuse_unknown(Settings, names, "command line")
     rows = [
         (name, "" if default in (None, ()) else str(default), field.description or "")
         for name, field in Settings.model_fields.items()
+        if not names or name in names
         for default in [None if field.is_required() else field.default]
     ]
     if form.as_json:
-        names = ("name", "default", "description")
-        print_json([dict(zip(names, row)) for row in rows])
+        print_json([dict(zip(("name", "default", "description"), row)) for row in rows])
     else:
         print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, form=form)
 

@@ -100,3 +100,24 @@ def test_tables_of_settings_have_all_forms(capsys: pytest.CaptureFixture[str]) -
     table = capsys.readouterr().out
     assert table.startswith("SETTING,DEFAULT,WHAT IT IS\r\n")
     assert '"How applications and grants are written: remoteapp, with' in table
+
+
+def test_single_settings_are_listed_and_a_wrong_name_is_answered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["settings", "watch", "page_size", "--csv", "--no-decoration"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "page_size",
+        "watch",
+    ]
+    assert run(["settings", "pagesize"]) == 2
+    assert capsys.readouterr().err == (
+        "ldapdb: unknown setting 'pagesize' in the command line; did you mean 'page_size'?\n"
+    )
+
+
+def test_settings_are_completed() -> None:
+    from click.shell_completion import ShellComplete
+
+    found = ShellComplete(main, {}, "ldapdb", "").get_completions(["settings"], "cache_t")
+    assert [each.value for each in found] == ["cache_ttl_seconds"]
