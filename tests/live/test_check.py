@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -201,8 +202,6 @@ def test_every_server_is_looked_at_though_one_is_down_and_another_is_silent(
     private: Private, another_directory: Another
 ) -> None:
     """None is waited for longer than the settings say."""
-    import signal
-
     private.person("alice")
     with another_directory() as silent:
         silent.server.signal(signal.SIGSTOP)
@@ -216,6 +215,26 @@ def test_every_server_is_looked_at_though_one_is_down_and_another_is_silent(
     assert servers[uris[0]].remedy == "nc -vz -w 3 127.0.0.1 9"
     assert only(found, "schema", Level.OK).subject == uris[2]
     assert seconds < 2
+
+
+def test_a_server_that_falls_silent_in_the_middle_is_told_once(private: Private) -> None:
+    """What it has not been asked yet is not waited for."""
+    private.person("alice")
+    limits: dict[str, Any] = {"connect_timeout_seconds": 0.3, "operation_timeout_seconds": 0.5}
+    lines = check(private.settings(**limits), ldif_folder(), write=True)
+    found = []
+    try:
+        for line in lines:
+            found.append(line)
+            if line.check == "schema":
+                private.server.signal(signal.SIGSTOP)
+                began = time.monotonic()
+    finally:
+        private.server.signal(signal.SIGCONT)
+    assert time.monotonic() - began < 2
+    assert found[-1].check == "server"
+    assert found[-1].level is Level.PROBLEM
+    assert "stopped answering" in found[-1].text
 
 
 def test_a_directory_of_another_kind_and_a_base_elsewhere_are_settings(private: Private) -> None:
