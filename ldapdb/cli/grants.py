@@ -30,7 +30,7 @@ __all__ = ["grant", "print_grants", "rename", "revoke"]
 def with_members(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add images and members: ``IMAGE [USER...] [--image IMAGE]... [--group GROUP]...``."""
     options = (
-        click.argument("image", required=False, shell_complete=complete_images),
+        click.argument("image", required=False, metavar="IMAGE", shell_complete=complete_images),
         click.argument("users", nargs=-1, metavar="[USER]...", shell_complete=complete_users),
         click.option(
             "--image",
@@ -202,8 +202,15 @@ def rename(
     """
     if plan is not Plan.NONE:
         settle_seconds = 0
+    once = iter(["waiting for calls under way to end; --settle says for how long"])
+
+    def pause(seconds: float) -> None:
+        for words in once:
+            click.echo(words, err=True)
+        time.sleep(seconds)
+
     with writing(plan) as store:
-        renamed = store.rename_application(old, new, settle_seconds=settle_seconds)
+        renamed = store.rename_application(old, new, settle_seconds=settle_seconds, pause=pause)
     if as_json:
         print_json({"old": old, "new": new, "grants": list(map(str, renamed.grants))})
         return

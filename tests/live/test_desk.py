@@ -461,8 +461,8 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     code, out, err = run("app", "revoke", "--id", identifier)
     assert (code, out) == (0, "")
     assert f"no grant has the id {identifier}" in err
-    code, out, err = run("app", "rename", OTHER, NEW, "--settle", "0", "--json")
-    assert code == 0, err
+    code, out, err = run("app", "rename", OTHER, NEW, "--settle", "0.1", "--json")
+    assert (code, err) == (0, "waiting for calls under way to end; --settle says for how long\n")
     assert json.loads(out)["new"] == NEW
     assert images_of(directory, "alice") == {NEW}
 
