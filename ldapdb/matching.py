@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Optional
 
 from ldapdb.dn import AVA, DN
 from ldapdb.filters import Filter
 
-__all__ = ["Ask", "is_of_class", "key", "matches", "values_of"]
+__all__ = ["Ask", "is_of_class", "key", "matches", "pairs_of", "values_of"]
 
 # Told what cannot be told here: one item of the filter.
 Ask = Callable[[Filter], Optional[bool]]
@@ -122,6 +123,21 @@ def matches(search_filter: Filter, attributes: Attributes, ask: Ask) -> Optional
     return _matches(search_filter.text, 0, attributes, ask)[0]
 
 
+def pairs_of(search_filter: Filter) -> Optional[frozenset[tuple[str, Hashable]]]:
+    """List attributes and values of which whatever matches has at least one.
+
+    So that of many entries few have to be looked at.
+
+    Returns
+    -------
+    frozenset of (str, Hashable) or None
+        Attributes in lower case and without options, and values as :func:`key` has them;
+        None where the filter names no such values.
+    """
+    return _pairs(search_filter.text, 0)[0]
+
+
+@lru_cache(maxsize=200_000)
 def key(attribute: str, value: bytes) -> Hashable:
     """Return what decides whether two values of an attribute are the same."""
     name = attribute.lower().partition(";")[0]
@@ -176,6 +192,34 @@ def _matches(text: str, at: int, attributes: Attributes, ask: Ask) -> tuple[Opti
     if decisive in answers:
         return decisive, at + 1
     return None if None in answers else not decisive, at + 1
+
+
+def _pairs(text: str, at: int) -> tuple[Optional[frozenset[tuple[str, Hashable]]], int]:
+    operator = text[at + 1]
+    if operator not in "&|!":
+        end = text.index(")", at)
+        return _pair(text[at + 1 : end]), end + 1
+    parts = []
+    at += 2
+    while text[at] == "(":
+        part, at = _pairs(text, at)
+        parts.append(part)
+    known = [part for part in parts if part is not None]
+    found = None
+    if operator == "&":
+        found = min(known, key=len, default=None)
+    elif operator == "|" and len(known) == len(parts):
+        found = frozenset().union(*known)
+    return found, at + 1
+
+
+def _pair(text: str) -> Optional[frozenset[tuple[str, Hashable]]]:
+    item = _ITEM.fullmatch(text)
+    assert item is not None  # noqa: S101 -- for mypy: every filter has been checked
+    name, value = item["attribute"].lower().partition(";")[0], item["value"]
+    if item["operator"] != "=" or "*" in value or name in (_OBJECT_CLASS, _OBJECT_CATEGORY):
+        return None
+    return frozenset({(name, key(name, _value(value)))})
 
 
 def _item_matches(text: str, attributes: Attributes, ask: Ask) -> Optional[bool]:

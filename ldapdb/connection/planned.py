@@ -11,14 +11,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Optional, TypeVar
 
 from ldapdb.connection.answers import EVERYTHING, RootDSE
 from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
+from ldapdb.connection.overlay import LINKS, Plan, Planned, chosen, name_of
 from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
+from ldapdb.connection.session import Session
 from ldapdb.dn import DN, RDN
 from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation
 from ldapdb.errors import LDAPDBError, NoSuchEntry
@@ -38,70 +40,15 @@ from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.settings import Settings
 from ldapdb.syntaxes import write_identifier
 
-__all__ = ["Planned", "PlannedCall", "PlannedDirectory"]
+__all__ = ["PlannedCall", "PlannedDirectory"]
 
 T = TypeVar("T")
 
 _ENTRY_EXISTS, _NOT_ALLOWED_ON_NON_LEAF, _UNWILLING = 68, 66, 53
 _ALL = ("*", "+")  # and operational ones (RFC 3673)
-_LINKS = ("member", "uniqueMember")
 _MEMBER_OF = "memberof"
 _PAGE = 500
 _BATCH = 100
-
-
-@dataclass
-class Planned:
-    """An entry as it would be.
-
-    Parameters
-    ----------
-    dn : DN
-        Its name then.
-    attributes : dict of str to list of bytes, optional
-        All that it would have, by description in lower case; None if it would be gone.
-    origin : DN, optional
-        Where the directory has it now; None if nowhere.
-    changed : set of str
-        The attributes that it would have other values of, in lower case.
-    """
-
-    dn: DN
-    attributes: Optional[dict[str, list[bytes]]]
-    origin: Optional[DN] = None
-    changed: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Plan:
-    """What would be changed.
-
-    Parameters
-    ----------
-    changes : list of Change
-        In order.
-    entries : dict of DN to Planned
-        The entries concerned, by the name before and the name after.
-    doubts : list of str
-        What cannot be told here, in sentences.
-    """
-
-    changes: list[Change] = field(default_factory=list)
-    entries: dict[DN, Planned] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-
-    def doubt(self, text: str) -> None:
-        """Note what cannot be told, once."""
-        if text not in self.doubts:
-            self.doubts.append(text)
-
-    def below(self, dn: DN) -> list[Planned]:
-        """List the entries at a name and below it that would be there."""
-        return [
-            each
-            for name, each in self.entries.items()
-            if each.attributes is not None and name.is_under(dn)
-        ]
 
 
 class PlannedDirectory(Directory):
@@ -120,6 +67,10 @@ class PlannedDirectory(Directory):
     def call(self, uris: Sequence[str], deadline: Optional[Deadline] = None) -> PlannedCall:
         """Begin a call."""
         return PlannedCall(self, uris, deadline or self.deadline(), self.plan)
+
+    def write(self, call: Call, use: Callable[[Session, Deadline], None]) -> str:
+        """Refuse: a write that comes here was not planned, and would be made."""
+        raise NotImplementedError("a planned directory is never written to")
 
     def root_dse(self, call: Call) -> RootDSE:
         """Read the root DSE.
@@ -169,7 +120,7 @@ class PlannedCall(Call):
         found: list[Entry] = []
         if self._asks_server(base):
             found = self._untouched(super().search(base, search_filter, attributes))
-        return found + self._among(self._plan.below(base), search_filter, attributes)
+        return found + self._among(self._plan.below(base, search_filter), search_filter, attributes)
 
     def search_all(
         self,
@@ -187,7 +138,9 @@ class PlannedCall(Call):
             taken = super().search_all(
                 base, search_filter, attributes, page_size, lambda page: take(self._untouched(page))
             )
-        return taken + take(self._among(self._plan.below(base), search_filter, attributes))
+        return taken + take(
+            self._among(self._plan.below(base, search_filter), search_filter, attributes)
+        )
 
     def sees(self, base: DN, search_filter: Filter) -> bool:
         """Tell whether anything in a subtree would match."""
@@ -218,22 +171,20 @@ class PlannedCall(Call):
         return planned.origin == base
 
     def _untouched(self, entries: Iterable[Entry]) -> list[Entry]:
-        return [entry for entry in entries if _name(entry) not in self._plan.entries]
+        return [entry for entry in entries if name_of(entry) not in self._plan.entries]
 
     def _among(
         self, planned: Iterable[Planned], search_filter: Filter, attributes: Sequence[str]
     ) -> list[Entry]:
         """Return those that would match, with the attributes asked for."""
         asked = set(map(str.lower, attributes_of(search_filter)))
-        if _MEMBER_OF in asked and any(
-            link.lower() in each.changed for each in self._plan.entries.values() for link in _LINKS
-        ):
+        if _MEMBER_OF in asked and self._plan.changes_members:
             self._plan.doubt(
                 f"the filter {search_filter} asks for memberOf, which the directory makes itself: "
                 "whether changed members change it is not taken into account"
             )
         return [
-            Entry(str(each.dn), _chosen(each.attributes, attributes))
+            Entry(str(each.dn), chosen(each.attributes, attributes))
             for each in planned
             if each.attributes is not None and self._is_match(each, search_filter)
         ]
@@ -283,25 +234,19 @@ class PlannedCall(Call):
 
         Raises
         ------
-        EntryExists, NoSuchEntry, NoSuchValue, ValueExists, ObjectClassViolation, \
-UnexpectedResult
-            What a server would answer, as far as it is known here. Whether the account may
-            make the change is not.
+        UnexpectedResult
+            The kind that a server would make of it, as far as it is known here. Whether the
+            account may make the change is not.
         """
+        make: dict[type[Change], Callable[..., None]] = {
+            Add: self._add, Modify: self._modify, Delete: self._delete, Rename: self._rename,
+        }  # fmt: skip
         try:
-            if isinstance(change, Add):
-                self._add(change)
-            elif isinstance(change, Modify):
-                self._modify(change)
-            elif isinstance(change, Delete):
-                self._delete(change)
-            else:
-                self._rename(change)
+            make[type(change)](change)
         except RefusedError as error:
-            doing = f"planning to change {change.dn}"
-            raise result_error(
-                error.code, self._server(), doing, str(change.dn), error.said
-            ) from error
+            dn = str(change.dn)
+            doing = f"planning to change {dn}"
+            raise result_error(error.code, self._server(), doing, dn, error.said) from error
         self._plan.changes.append(change)
         self.written.append(self._server())
 
@@ -322,7 +267,7 @@ UnexpectedResult
         assert form is not None  # noqa: S101 -- every record lists its own identifier
         made_up = write_identifier(uuid.uuid4().int, form)
         attributes.setdefault(vendor.identifier_attribute.lower(), [made_up or b""])
-        self._keep(Planned(dn, attributes, None, set(attributes)))
+        self._plan.keep(Planned(dn, attributes, None, set(attributes)))
 
     def _domain(self, dn: DN) -> bytes:
         """Read the objectSid of the domain that an entry is in; empty if it is not shown."""
@@ -341,14 +286,15 @@ UnexpectedResult
         check_naming(after, change.dn)
         check_classes(after, self.root_dse().vendor)
         changed = before.changed | {step.attribute.lower() for step in change.steps}
-        self._keep(replace(before, attributes=after, changed=changed))
+        new = [(step.attribute, step.values) for step in change.steps]
+        self._plan.keep(replace(before, attributes=after, changed=changed), new)
 
     def _delete(self, change: Delete) -> None:
         before = self._require(change.dn)
         if len(self._subtree(change.dn)) > 1:
             raise RefusedError(_NOT_ALLOWED_ON_NON_LEAF, "there are entries below it")
         self._relink({change.dn: None})
-        self._keep(replace(before, attributes=None))
+        self._plan.keep(replace(before, attributes=None, changed=set(before.attributes or ())))
 
     def _rename(self, change: Rename) -> None:
         old, new = change.dn, change.new_dn
@@ -366,14 +312,11 @@ UnexpectedResult
         naming = {ava.attribute.lower() for dn in (old, new) for ava in dn.rdns[0]}
         top.changed = top.changed | naming
         for dn in moved:
-            self._keep(Planned(dn, None, dn))
+            self._plan.keep(Planned(dn, None, dn))
         for dn, each in moved.items():
-            self._keep(replace(each, dn=names[dn]))
+            self._plan.keep(replace(each, dn=names[dn]))
         if new != old:
             self._relink(names)
-
-    def _keep(self, planned: Planned) -> None:
-        self._plan.entries[planned.dn] = planned
 
     # --- what is changed, whole
 
@@ -389,9 +332,7 @@ UnexpectedResult
         try:
             self.read(dn.parent, NO_ATTRIBUTES)
         except NoSuchEntry as error:
-            raise result_error(
-                NO_SUCH_OBJECT, self._server(), f"adding {dn}", str(dn), None
-            ) from error
+            raise self._no_such(dn) from error
 
     def _load(self, dn: DN) -> Optional[Planned]:
         """Read an entry whole; None if it would not be there."""
@@ -435,7 +376,7 @@ UnexpectedResult
                 continue
             if all(names[dn] is None for dn in some):
                 continue  # whoever named it names nobody from then on, one way or the other
-            naming = any_of(*(equal(link, str(dn)) for link in _LINKS for dn in some))
+            naming = any_of(*(equal(link, str(dn)) for link in LINKS for dn in some))
             for entry in self.search_all(base, naming, NO_ATTRIBUTES, _PAGE, list):
                 self._plan.doubt(
                     f"'{entry.dn}' names an entry that is renamed or moved; whether the directory "
@@ -454,25 +395,6 @@ UnexpectedResult
                 name = by_key.get(key("member", value), value)
                 if name is not None:
                     values.append(value if name is value else str(name).encode())
-            self._keep(replace(holder, attributes={**holder.attributes, "member": values}))
-
-
-def _name(entry: Entry) -> Optional[DN]:
-    try:
-        return DN.parse(entry.dn)
-    except ValueError:  # no name that a change could have
-        return None
-
-
-def _chosen(
-    attributes: Mapping[str, Sequence[bytes]], wanted: Sequence[str]
-) -> dict[str, Sequence[bytes]]:
-    """Return the attributes asked for (RFC 4511, section 4.5.1.8)."""
-    names = {name.lower() for name in wanted}
-    if "*" in names:
-        return dict(attributes)
-    return {
-        name: values
-        for name, values in attributes.items()
-        if values and (name in names or name.partition(";")[0] in names)
-    }
+            attributes = {**holder.attributes, "member": values}
+            changed = holder.changed | {"member"}
+            self._plan.keep(replace(holder, attributes=attributes, changed=changed))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ldapdb.connection import Call
-from ldapdb.connection.planned import Planned
+from ldapdb.connection.overlay import Planned
 from ldapdb.dn import DN
 from ldapdb.entries import IMAGE, Entry, is_application, read_dn
 from ldapdb.errors import (

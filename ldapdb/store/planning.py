@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ldapdb.connection.planned import Planned, PlannedDirectory
+from ldapdb.connection.overlay import Planned
+from ldapdb.connection.planned import PlannedDirectory
 from ldapdb.dn import DN
 from ldapdb.ldif_text import Change
 from ldapdb.model import User

@@ -7,7 +7,7 @@ from typing import Optional
 import pytest
 
 from ldapdb.filters import Filter, parse
-from ldapdb.matching import is_of_class, key, matches, values_of
+from ldapdb.matching import is_of_class, key, matches, pairs_of, values_of
 
 ENTRY = {
     "objectclass": [b"inetOrgPerson", b"remoteAppGrant"],
@@ -137,3 +137,23 @@ def test_options_are_asked_for_or_do_not_matter() -> None:
     attributes = {"cn": [b"a"], "cn;lang-de;x-y": [b"b"]}
     assert values_of(attributes, "cn") == [b"a", b"b"]
     assert values_of(attributes, "CN;lang-de") == [b"b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("(uid=Bob)", [("uid", b"bob")]),
+        ("(cn;lang-de=Bob)", [("cn", b"bob")]),
+        ("(&(objectClass=person)(|(uid=a)(cn=b)))", [("uid", b"a"), ("cn", b"b")]),
+        ("(&(|(uid=a)(cn=b))(sn=c)(uid~=x))", [("sn", b"c")]),
+        ("(|(uid=a)(cn=*))", None),
+        ("(|(uid=a)(cn>=b))", None),
+        ("(!(uid=a))", None),
+        ("(&(objectClass=person)(objectCategory=x)(uid=a*))", None),
+    ],
+)
+def test_values_without_which_nothing_matches_are_found(
+    text: str, pairs: Optional[list[tuple[str, bytes]]]
+) -> None:
+    expected = None if pairs is None else {(name, key(name, value)) for name, value in pairs}
+    assert pairs_of(parse(text)) == expected
