@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,11 @@ from support.reference import commands_page, schema_page  # noqa: E402 -- found 
 _PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "ldif/README.md")
 _COPIES = ("ldif/**/*.*", "benchmarks/operations.json", "LICENSE")
 _LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+_FROM_ELSEWHERE = re.compile(
+    r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//"""
+    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preconnect|preload))[^>]*\bhref=["']?(?:https?:)?//"""
+)
 
 
 def on_files(files: Files, *, config: Any) -> Files:
@@ -51,6 +57,20 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         return f"]({path}{link[2] or ''})"
 
     return _LINK.sub(moved, markdown)
+
+
+def on_post_page(output: str, *, page: Any, **_: Any) -> str:
+    """See that a page needs nothing from elsewhere.
+
+    Raises
+    ------
+    PluginError
+        If a browser would fetch something.
+    """
+    found = _FROM_ELSEWHERE.search(output)
+    if found:
+        raise PluginError(f"{page.file.src_uri} fetches from elsewhere: {found[0]}")
+    return output
 
 
 def _in_site(name: str) -> str:
