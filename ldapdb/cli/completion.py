@@ -155,8 +155,8 @@ add_completion_class(_BashComplete)
 def completion(*, shell: str) -> None:
     r"""Print the script by which a shell completes our command lines.
 
-    Images and user names are completed too, from the directory that the settings name. To have
-    it in each new shell:
+    Images and user names are completed too, from the directory that the settings name. bash must
+    be 4.4 or newer. To have it in each new shell:
 
     \b
     bash:  ldapdb completion bash > ~/.local/share/bash-completion/completions/ldapdb
