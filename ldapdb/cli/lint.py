@@ -23,10 +23,13 @@ __all__ = ["lint"]
 @click.command(epilog=example("ldapdb lint --fix"))
 @click.option("--fix", is_flag=True, help="Mend what is safe to mend, after showing it as LDIF.")
 @click.option("--yes", is_flag=True, help="With --fix: do not ask.")
-@click.option("--ldif", "as_ldif", is_flag=True, help="Print what --fix would do, as LDIF alone.")
+@click.option("--dry-run", is_flag=True, help="With --fix: show what would be done, and do not.")
+@click.option(
+    "--ldif", "as_ldif", is_flag=True, help="Print what --fix would do as LDIF alone; do not."
+)
 @click.option("--images", is_flag=True, help="Name registered images that Docker does not have.")
 @with_forms
-def lint(*, fix: bool, yes: bool, as_ldif: bool, images: bool, form: Form) -> None:
+def lint(*, fix: bool, yes: bool, dry_run: bool, as_ldif: bool, images: bool, form: Form) -> None:
     """Look for what is wrong with applications, grants and users.
 
     Members that are no entry, images that are not registered, what cannot be read, grants that
@@ -38,8 +41,8 @@ def lint(*, fix: bool, yes: bool, as_ldif: bool, images: bool, form: Form) -> No
     """
     from ldapdb.store.linting import Linting  # noqa: PLC0415 -- no other command needs it
 
-    if as_ldif and (fix or form.as_json or form.as_csv):
-        raise click.UsageError("--ldif prints LDIF alone; drop the other options")
+    if as_ldif and (form.as_json or form.as_csv):
+        raise click.UsageError("--ldif, --json and --csv are forms; choose one")
     store = Linting(loaded_settings())
     try:
         found = store.lint()
@@ -50,7 +53,9 @@ def lint(*, fix: bool, yes: bool, as_ldif: bool, images: bool, form: Form) -> No
             click.echo(_ldif(found), nl=False)
         else:
             _print(found, form)
-        if fix:
+        if fix and dry_run and not as_ldif:
+            click.echo(_ldif(found), nl=False, err=True)
+        elif fix and not as_ldif:
             left = _mend(store, found, sure=yes)
     finally:
         store.close()

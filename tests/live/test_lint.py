@@ -322,7 +322,9 @@ def wrong(private: Private) -> Private:
 def test_the_ldif_does_what_fix_does(
     wrong: Private, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(wrong, monkeypatch, "--ldif") == 1
+    assert run(wrong, monkeypatch, "--fix", "--dry-run") == 1
+    assert capsys.readouterr().err.count("changetype: delete") == 1
+    assert run(wrong, monkeypatch, "--fix", "--ldif") == 1
     text = capsys.readouterr().out
     assert text.count("changetype: delete") == 1
     assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 2
@@ -347,7 +349,7 @@ def test_fix_shows_the_ldif_first_and_leaves_what_is_not_safe(
     wrong.delete(f"cn=hand,ou=grants,{wrong.base_dn}")
     assert run(wrong, monkeypatch) == 0
     assert capsys.readouterr().err == "nothing is wrong\n"
-    assert run(wrong, monkeypatch, "--ldif", "--fix") == 2
+    assert run(wrong, monkeypatch, "--ldif", "--json") == 2
 
 
 @on_one
