@@ -67,6 +67,9 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
     except LDAPDBError as error:
         click.echo(f"ldapdb: {error}", err=True)
         return _exit_code(error)
+    except OSError as error:  # such as a full disk that the output goes to
+        click.echo(f"ldapdb: {one_line(str(error))}", err=True)
+        return FAILED
     return code if isinstance(code, int) else 0
 
 

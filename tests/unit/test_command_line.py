@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +125,21 @@ def test_settings_are_completed() -> None:
 
     found = ShellComplete(main, {}, "ldapdb", "").get_completions(["settings"], "cache_t")
     assert [each.value for each in found] == ["cache_ttl_seconds"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    """And a reader that has read enough is no error to speak of."""
+    program = [sys.executable, "-m", "ldapdb", "settings"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ldapdb: [Errno 28] ")
+    assert done.stderr.count("\n") == 1
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as broken:
+        done = subprocess.run(
+            program, stdout=broken, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "")
