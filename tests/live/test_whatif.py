@@ -66,6 +66,7 @@ def difference(
 def company(directory: Directory) -> dict[str, str]:
     """Put in people, groups in groups, and grants."""
     dns = {name: directory.person(name) for name in ("alice", "bob", "carol", "dave")}
+    dns["carol again"] = as_entry(directory, "carol")
     dns["inner"] = directory.group("inner", dns["alice"], dns["bob"])
     dns["dept"] = directory.unit("dept", directory.groups_base)
     dns["outer"] = directory.group("outer", dns["inner"], parent=dns["dept"])
@@ -87,6 +88,16 @@ def modify(dn: str, *lines: str) -> str:
     return record(dn, "changetype: modify", *lines)
 
 
+def as_entry(directory: Directory, name: str) -> str:
+    """Write a person as an export has him, without what only the directory can give him."""
+    dn = directory.dn_of(name)
+    entry = directory.entries()[dn.lower()]
+    entry["samaccountname"] = frozenset({name.encode()} if directory.vendor == "ad" else ())
+    wanted = ("objectclass", "cn", "sn", "uid", "samaccountname", "useraccountcontrol")
+    values = [(each, value.decode()) for each in wanted for value in sorted(entry.get(each, ()))]
+    return record(dn, "changetype: add", *(f"{each}: {value}" for each, value in values))
+
+
 def scenarios(dns: dict[str, str]) -> dict[str, str]:
     """Write changes of every kind."""
     dave, bob = f"member: {dns['dave']}", f"member: {dns['bob']}"
@@ -98,6 +109,8 @@ def scenarios(dns: dict[str, str]) -> dict[str, str]:
         "a grant goes": record(dns["nested"], "changetype: delete"),
         "a group goes": record(dns["inner"], "changetype: delete"),
         "a user goes": record(dns["carol"], "changetype: delete"),
+        "a user goes and comes again": record(dns["carol"], "changetype: delete")
+        + dns["carol again"],
         "a group is renamed": record(
             dns["team"], "changetype: modrdn", "newrdn: cn=crew", "deleteoldrdn: 1"
         ),
@@ -283,20 +296,12 @@ def test_a_time_limit_is_told_though_nobody_loses_anything_now(directory: Direct
 
 
 def test_a_new_user_is_told_with_what_his_groups_have(directory: Directory) -> None:
-    """Through plain entries, as an export has them; his id is not known yet."""
+    """His id is not known yet, nor what labels his containers."""
     dns = company(directory)
     eve = directory.person("eve")
-    entry = {
-        name: values
-        for name, values in directory.entries()[eve.lower()].items()
-        if name in ("objectclass", "cn", "sn", "uid", "samaccountname", "useraccountcontrol")
-    }
-    entry["samaccountname"] = frozenset({b"eve"}) if directory.vendor == "ad" else frozenset()
+    entry = as_entry(directory, "eve")
     directory.delete(eve)
-    lines = [
-        f"{name}: {value.decode()}" for name, values in entry.items() for value in sorted(values)
-    ]
-    text = record(eve, *lines) + modify(dns["inner"], "add: member", f"member: {eve}", "-")
+    text = entry + modify(dns["inner"], "add: member", f"member: {eve}", "-")
     [effect] = told(directory, text).effects
     assert (effect.kind, effect.user.name, effect.image) == ("granted", "eve", IMAGE)
     assert effect.mapping_id is None
