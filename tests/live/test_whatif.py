@@ -317,6 +317,23 @@ def test_who_is_disabled_loses_everything(directory: Directory) -> None:
     }
 
 
+@pytest.mark.live("openldap", "389ds", reason="Active Directory's groups do not name users so")
+def test_members_by_their_login_names_are_told(directory: Directory) -> None:
+    """Also through a group that has the group of login names as a member."""
+    dns = company(directory)
+    posix = f"cn=posix,{directory.groups_base}"
+    lines = ["objectClass: posixGroup", "cn: posix", "gidNumber: 5000", "memberUid: alice"]
+    directory.add(record(posix, *lines))
+    directory.add_members(dns["both"], posix)
+    text = modify(posix, "add: memberUid", "memberUid: dave", "-")
+    found = told(directory, text, group_member_attribute="memberUid")
+    assert {(each.kind, each.user.name, each.image) for each in found.effects} == {
+        ("granted", "dave", IMAGE),
+        ("granted", "dave", OTHER),
+    }
+    assert found.looked_at == 1
+
+
 @pytest.mark.live("openldap", "389ds", stock=True, reason="Active Directory has no two of a name")
 def test_somebody_of_the_same_name_keeps_both_out(directory: Directory) -> None:
     dns = company(directory)
@@ -326,6 +343,16 @@ def test_somebody_of_the_same_name_keeps_both_out(directory: Directory) -> None:
     assert {(each.kind, each.user.name) for each in found.effects} == {("revoked", "alice")}
     [note] = found.notes
     assert "2 entries" in note
+
+
+@pytest.mark.live("ad", reason="the others know memberOf by a plug-in alone")
+def test_a_filter_on_what_the_directory_makes_itself_is_a_doubt(directory: Directory) -> None:
+    dns = company(directory)
+    text = modify(dns["inner"], "delete: member", f"member: {dns['bob']}", "-")
+    wanted = f"(&(objectClass=user)(memberOf={dns['inner']}))"
+    found = told(directory, text, users_filter=wanted)
+    assert any("memberOf" in each for each in found.doubts)
+    assert not told(directory, text).doubts
 
 
 @on_one
