@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ldapdb.cli.options import FAILED, example, opened_store, with_json
-from ldapdb.cli.output import in_words, policy_fields, print_json
+from ldapdb.cli.options import FAILED, example, opened_store, with_forms
+from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
 from ldapdb.store.reading import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ldapdb.migrate.comparing import Comparison, Right
+    from ldapdb.model import Policy
 
 __all__ = ["compare"]
+
+# How ldapdb differs from the other backend.
+_LACKS, _HAS = "lacks", "has besides"
 
 
 @click.command(epilog=example("ldapdb compare sqlite:////srv/remoteapp.db"))
@@ -28,12 +32,13 @@ __all__ = ["compare"]
     show_default=True,
     help="How long reading the directory's rights may take, in seconds.",
 )
-@with_json
-def compare(*, source: str, timeout: float, as_json: bool) -> None:
+@with_forms
+def compare(*, source: str, timeout: float, form: Form) -> None:
     """Compare what the host's SQL database or CSV file and ldapdb give every user.
 
     SOURCE is as for `ldapdb import`. It ends with "identical", or with the differences and
-    exit code 1. A licence is not shown, and one that differs is a difference.
+    exit code 1. What ldapdb gives through a group or for a time counts as what the host would
+    be told now. A licence is not shown, and one that differs is a difference.
     """
     from ldapdb.migrate.comparing import compare as compared  # noqa: PLC0415 -- one command's
     from ldapdb.migrate.sources import open_source  # noqa: PLC0415 -- as above
@@ -41,36 +46,41 @@ def compare(*, source: str, timeout: float, as_json: bool) -> None:
     opened = open_source(source)
     with opened_store() as store:
         found = compared(store, opened, timeout)
-    if as_json:
+    rows = [[one_line(cell) for cell in row] for row in _rows(found)]
+    if form.as_json:
         print_json(_fields(found))
+    elif rows or form.as_csv:
+        print_table(("USER", "IN LDAPDB", "IMAGE", "POLICY", "WHY"), rows, form=form)
     else:
-        for line in _lines(found):
-            click.echo(one_line(line))
-    click.echo(f"{found.users} users, {found.rights} rights compared", err=True)
+        click.echo("identical")
+    if found.idle_users:
+        click.echo(
+            "not in the directory, and without any right: "
+            + one_line(", ".join(map(repr, found.idle_users))),
+            err=True,
+        )
+    verdict = "identical" if found.is_identical else f"differences: {len(rows)}"
+    click.echo(f"{found.users} users, {found.rights} rights compared; {verdict}", err=True)
     if not found.is_identical:
         raise click.exceptions.Exit(FAILED)
 
 
-def _lines(found: Comparison) -> Iterator[str]:
+def _rows(found: Comparison) -> Iterator[Sequence[str]]:
     for image in found.images:
-        yield f"{image}: not registered in the directory"
+        yield "", _LACKS, image, "", "not registered in the directory"
+    for image in found.further_images:
+        yield "", _HAS, image, "", "registered in the directory alone"
     for problem in found.problems:
-        yield f"{problem.where}: {problem.text}"
+        yield "", _LACKS, "", "", f"{problem.where}: {problem.text}"
     for each in found.differences:
-        because = f" ({each.reason})" if each.reason else ""
-        for right in each.missing:
-            yield f"{each.user_name}: lacks {_in_words(right)}{because}"
-        for right in each.added:
-            yield f"{each.user_name}: has besides {_in_words(right)}"
-    count = len(found.differences) + len(found.problems) + len(found.images)
-    yield "identical" if found.is_identical else f"{count} differences"
+        for which, rights in ((_LACKS, each.missing), (_HAS, each.added)):
+            for image, policy in rights:
+                yield each.user_name, which, image, _in_words(policy), each.reason
 
 
-def _in_words(right: Right) -> str:
-    image, policy = right
+def _in_words(policy: Policy) -> str:
     # A licence would end up in logs.
-    shown = replace(policy, app_license=policy.app_license and "(not shown)")
-    return f"{image}, policy: {in_words(shown)}"
+    return in_words(replace(policy, app_license=policy.app_license and "(not shown)"))
 
 
 def _fields(found: Comparison) -> dict[str, Any]:
@@ -98,4 +108,6 @@ def _fields(found: Comparison) -> dict[str, Any]:
         ],
         "problems": [{"where": each.where, "text": each.text} for each in found.problems],
         "images": found.images,
+        "further_images": found.further_images,
+        "idle_users": found.idle_users,
     }

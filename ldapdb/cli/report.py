@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
 import click
 
 from ldapdb import report as reports
+from ldapdb.cli.files import writing_to
 from ldapdb.cli.options import example, opened_store
 from ldapdb.errors import InvalidValue, LDAPDBError
 
@@ -66,10 +64,8 @@ def report(
     if before is not None:
         document = reports.with_changes(before, document)
     text = _as(form, document)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        _write(output, text)
+    with writing_to(output) as out:
+        out.write(text)
     what = f"{len(found.people)} users, {len(found.applications)} applications"
     click.echo(f"{what}, {len(found.reasons)} remarks on what gives nothing", err=True)
 
@@ -99,19 +95,3 @@ def _read(file: Path) -> reports.Document:
     except (OSError, ValueError) as error:
         raise InvalidValue(f"cannot read {file}: {error}") from error
     return reports.read(text, str(file))
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all."""
-    try:
-        handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-            os.replace(partial, file)  # noqa: PTH105 -- both are paths already
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(partial)  # noqa: PTH108 -- as above
-            raise
-    except OSError as error:
-        raise LDAPDBError(f"cannot write {file}: {error.strerror}") from error

@@ -52,6 +52,11 @@ class Comparison:
         What the other backend has and no directory can say.
     images : list of str
         What the other backend has registered and the directory has not.
+    further_images : list of str
+        What the directory alone has registered, where the other backend lists all that it has.
+    idle_users : list of str
+        Whom the other backend knows and the directory does not. They may start nothing there
+        either, so that this is no difference: a directory does without who has left.
     """
 
     users: int = 0
@@ -59,11 +64,13 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    further_images: list[str] = field(default_factory=list)
+    idle_users: list[str] = field(default_factory=list)
 
     @property
     def is_identical(self) -> bool:
         """Whether both give everybody the same."""
-        return not (self.differences or self.problems or self.images)
+        return not (self.differences or self.problems or self.images or self.further_images)
 
 
 def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
@@ -86,7 +93,10 @@ def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
     there = _read(source, found)
     review = store.review(seconds)
     here = _by_dn(review)
-    found.images = sorted(set(source.images()) - review.images)
+    images = set(source.images())
+    found.images = sorted(images - review.images)
+    if source.lists_all:
+        found.further_images = sorted(review.images - images)
     named: set[DN] = set()
     for name, user in store.find_users(sorted(there)):
         found.users += 1
@@ -96,7 +106,9 @@ def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
             has = here.get(user.dn, (user.name, has))[1]
         else:
             reason = "not in the directory" if user is None else str(user)
-        if wanted != has:
+        if not wanted and user is None:
+            found.idle_users.append(name)
+        elif wanted != has:
             found.differences.append(
                 Difference(name, _sorted(wanted - has), _sorted(has - wanted), reason)
             )

@@ -34,6 +34,8 @@ class CSVSource:
         Where it is; ``-`` for standard input.
     """
 
+    lists_all = False
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._copy: Optional[IO[bytes]] = None

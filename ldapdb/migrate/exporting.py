@@ -18,6 +18,7 @@ from ldapdb.migrate.csv_source import HEADER
 from ldapdb.migrate.policies import SINCE_2_2
 from ldapdb.model import Policy
 from ldapdb.store import Store
+from ldapdb.store.explaining import Way
 from ldapdb.store.reading import search_in_pages
 from ldapdb.store.reviewing import Review
 
@@ -109,31 +110,41 @@ def _end(grants: Iterable[Any], now: float) -> Optional[str]:
     return datetime.fromtimestamp(max(ends), tz=timezone.utc).isoformat()
 
 
-def losses(review: Review, *, before_2_2: bool) -> list[str]:
-    """Say what rows for each user do not tell.
+def losses(review: Review, header: Optional[Iterable[str]] = None) -> list[str]:
+    """Say what rights of each user do not tell.
 
     Parameters
     ----------
-    before_2_2 : bool
-        Whether the columns are those of the host before 2.2.
+    header : iterable of str, optional
+        The columns that are written; None for JSON, which has all fields and the end.
     """
     lost: Counter[str] = Counter()
+    used: set[str] = set()
+    columns = None if header is None else set(header)
     for who in review.people:
         for right in who.rights:
             if not review.holds(who, right):
-                lost["rights are not in effect now, and left out"] += 1
+                lost["rights that are not in effect now, and are left out"] += 1
                 continue
-            if all(len(way.links) > 1 for way in right.ways):
-                lost["rights come through groups, and are written as the users' own"] += 1
+            used.add(right.image)
+            if not any(_is_own(way, review.at) for way in right.ways):
+                lost["rights that come through groups, and are written as the users' own"] += 1
+            if columns is None:
+                continue
             if _end(right.grants, review.at) is not None:
-                lost["rights end some day, which is not written"] += 1
-            policy = right.policy
-            if before_2_2 and (policy.app_license or policy.allow_startup_data):
-                lost["rights lose their licence or their startup data"] += 1
-    unreadable = sum(reason.kind == "unreadable" for reason in review.reasons)
-    if unreadable:
-        lost["grants cannot be read, and are left out (see `ldapdb lint`)"] = unreadable
-    return [f"{number} {what}" for what, number in lost.items()]
+                lost["rights that end some day, which is not written"] += 1
+            cells = _row("", "", right.policy)
+            if any(cells[name] not in ("", "0") for name in cells.keys() - columns):
+                lost["rights that lose their licence or their startup data"] += 1
+    lost["applications that nobody may start, and that are left out"] = len(review.images - used)
+    lost["grants that cannot be read, and are left out (see `ldapdb lint`)"] = sum(
+        reason.kind == "unreadable" for reason in review.reasons
+    )
+    return [f"{what}: {number}" for what, number in sorted(lost.items()) if number]
+
+
+def _is_own(way: Way, now: float) -> bool:
+    return len(way.links) == 1 and way.grant.window.contains(now)
 
 
 def read_entries(store: Store) -> list[Add]:
@@ -142,7 +153,9 @@ def read_entries(store: Store) -> list[Add]:
     Returns
     -------
     list of Add
-        What makes the same entries, without what a directory makes up itself.
+        What makes the same entries, without what a directory makes up itself; each after the
+        one that it is below. So there are also the branches that somebody made between these
+        and the base that they are found from, which itself is not among them.
     """
     readers, call = store.reading()
     profile = readers.profile
@@ -152,9 +165,20 @@ def read_entries(store: Store) -> list[Add]:
         (profile.grants, GRANT_CLASS),
     ):
         wanted = profile.notation.carrying(object_class)
-        for entry in search_in_pages(call, base, wanted, _EVERYTHING, profile.page_size, list):
-            found.setdefault(_dn(entry), entry)
+        entries = search_in_pages(call, base, wanted, _EVERYTHING, profile.page_size, list)
+        named = {_dn(entry): entry for entry in entries}
+        for dn in {above for each in named for above in _between(each, base.dn)} - named.keys():
+            _, branch = call.read(dn, _EVERYTHING)
+            named.update((dn, entry) for entry in branch)
+        for dn in sorted(named, key=lambda dn: len(dn.rdns)):
+            found.setdefault(dn, named[dn])
     return [Add(dn, _attributes(entry, call.values)) for dn, entry in found.items()]
+
+
+def _between(dn: DN, base: DN) -> Iterator[DN]:
+    while len(dn.rdns) > len(base.rdns) + 1:
+        dn = dn.parent
+        yield dn
 
 
 def _dn(entry: Entry) -> DN:

@@ -56,6 +56,10 @@ class Source(Protocol):
     def title(self) -> str:
         """What it is, for messages; without a password."""
 
+    @property
+    def lists_all(self) -> bool:
+        """Whether users and images without any right are listed as well."""
+
     def rows(self) -> Iterator[Union[Row, Problem]]:
         """Read all rows, from the beginning at each call."""
 

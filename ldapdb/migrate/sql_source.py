@@ -33,6 +33,8 @@ class SQLSource:
         If SQLAlchemy or the database's driver is not installed.
     """
 
+    lists_all = True
+
     def __init__(self, url: str) -> None:
         try:
             import sqlalchemy  # noqa: PLC0415 -- an extra, and slow to import

@@ -7,13 +7,22 @@ import io
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import IO, Union
 
 import pytest
 
-from ldapdb.migrate.csv_source import HEADER
+from ldapdb.migrate.comparing import Comparison, compare
+from ldapdb.migrate.csv_source import HEADER, CSVSource
+from ldapdb.migrate.exporting import write_csv
+from ldapdb.migrate.importing import apply, make_plan
+from ldapdb.model import Policy
+from ldapdb.settings import load
+from ldapdb.store import Store
 from support import Directory
 
 pytestmark = pytest.mark.live("openldap", reason="what is read is tried on all by the reviews")
@@ -23,13 +32,16 @@ MAYAVI, NOTEBOOK = "simphony/mayavi:0.5", "simphony/notebook:1.1"
 PAST, FUTURE = "20200102030405.0Z", "20990102030405.0Z"
 
 
-def ldapdb(directory: Directory, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ldapdb(
+    directory: Directory, *arguments: str, stdout: Union[int, IO[bytes]] = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     kwargs = directory.database_kwargs()
     settings = {f"LDAPDB_{key.upper()}": value for key, value in kwargs.items() if value}
     return subprocess.run(
         [sys.executable, "-m", "ldapdb", *arguments],
         env={**os.environ, **settings},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
@@ -80,35 +92,44 @@ def test_what_is_exported_as_csv_gives_the_same_when_it_is_imported(
         ["bob", NOTEBOOK, 'K"E,Y', "1", "0", "0", "", "", "", "0"],
         ["bob", NOTEBOOK, "", "0", "0", "1", "/data", "/mnt", "ro", "0"],
     ]
-    assert "2 rights come through groups" in done.stderr
-    assert "1 rights end some day" in done.stderr
-    assert "1 rights are not in effect now" in done.stderr
+    assert done.stderr.splitlines() == [
+        "rights that are not in effect now, and are left out: 1",
+        "rights that come through groups, and are written as the users' own: 2",
+        "rights that end some day, which is not written: 1",
+        "5 rights of 2 users",
+    ]
     file = tmp_path / "rights.csv"
     file.write_text(done.stdout, encoding="utf-8", newline="")
     before = answers(directory)
-    same = ldapdb(directory, "compare", str(file))
-    assert (same.returncode, same.stdout) == (0, "identical\n"), same.stdout + same.stderr
+    assert compared(directory, file).is_identical
     directory.clear()
     directory.person("alice")
     directory.person("bob")
-    assert ldapdb(directory, "import", str(file), "--yes").returncode == 0
+    with opened(directory) as store:
+        plan = make_plan(store, CSVSource(str(file)))
+        assert list(apply(store, plan))[-1] == 5
+    assert compared(directory, file).is_identical
     assert answers(directory) == before
 
 
 @everywhere
 @pytest.mark.slow
 def test_what_is_exported_as_ldif_can_be_added_again(directory: Directory) -> None:
-    """With ldapadd: entries of ours and of others, with their times, groups and names."""
+    """With ldapadd: entries of ours and of others, with their times, groups, names and branches."""
     fill(directory)
+    branch = f"ou=physics,ou=grants,{directory.base_dn}"
+    directory.add(f"dn: {branch}\nobjectClass: organizationalUnit\ndescription: Second floor\n")
+    far = directory.granted("far", images=[NOTEBOOK], members=[directory.person("zoe")])
+    directory.move(far, "cn=far", branch)
     done = ldapdb(directory, "export", "--to", "ldif")
     assert done.returncode == 0, done.stderr
-    assert "5 entries" in done.stderr
+    assert done.stderr == "7 entries\n"
     before, told = directory.entries(), answers(directory)
     names = [each for base in ("applications", "grants") for each in entries_of(directory, base)]
-    assert len(names) == 5
-    for dn in names:
+    assert len(names) == 7
+    for dn in sorted(names, key=len, reverse=True):
         directory.delete(dn)
-    assert answers(directory) == {"alice": set(), "bob": set()}
+    assert answers(directory) == {"alice": set(), "bob": set(), "zoe": set()}
     directory.add(done.stdout)
     assert answers(directory) == told
     assert directory.entries() == before
@@ -126,7 +147,45 @@ def test_older_hosts_get_their_columns(directory: Directory) -> None:
     assert "policy.app_license" not in rows[0]
     assert "policy.allow_startup_data" not in rows[0]
     assert rows[1] == ["alice", MAYAVI, "1", "0", "0", "", "", ""]
-    assert "4 rights lose their licence" in done.stderr
+    assert "rights that lose their licence or their startup data: 4" in done.stderr
+
+
+def test_a_file_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Path) -> None:
+    """Its owner alone may read it, since licences are in it."""
+    fill(directory)
+    file = tmp_path / "rights.csv"
+    file.write_text("last week's")
+    cut_off = ldapdb(directory, "export", "--output", str(file), "--timeout", "x")
+    assert (cut_off.returncode, file.read_text()) == (2, "last week's")
+    done = ldapdb(directory, "export", "--output", str(file))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_bytes().startswith(",".join(HEADER).encode() + b"\r\nalice,")
+    assert [each.name for each in tmp_path.iterdir()] == ["rights.csv"]
+    for arguments in (("--output", str(tmp_path / "none" / "rights.csv")), ("--to", "ldif")):
+        with Path("/dev/full").open("wb") as full:
+            failed = ldapdb(directory, "export", *arguments, stdout=full)
+        assert failed.returncode == 1
+        assert len(failed.stderr.splitlines()) == 1
+        assert "cannot write" in failed.stderr
+
+
+def test_what_a_spreadsheet_would_reckon_is_a_name(directory: Directory, tmp_path: Path) -> None:
+    """It is written and read as it is, and so is what is not ASCII."""
+    names = ["=1+2", "+cmd", "@sum", "-x", 'J\N{LATIN SMALL LETTER O WITH DIAERESIS}rg, "J"']
+    people = [directory.person(name, rdn=f"cn=n{i}") for i, name in enumerate(names)]
+    directory.application(MAYAVI)
+    directory.granted("all", images=[MAYAVI], members=people, licence="=1,2\\\"'")
+    file = tmp_path / "rights.csv"
+    assert ldapdb(directory, "export", "--output", str(file)).returncode == 0
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["user.name"] for row in rows} == set(names)
+    assert {row["policy.app_license"] for row in rows} == {"=1,2\\\"'"}
+    same = ldapdb(directory, "compare", str(file))
+    assert (same.returncode, same.stdout) == (0, "identical\n"), same.stdout + same.stderr
+    file.write_text(file.read_text(encoding="utf-8").replace("=1+2", "'=1+2"), encoding="utf-8")
+    assert ldapdb(directory, "compare", str(file)).returncode == 1
 
 
 def test_programs_get_json(directory: Directory) -> None:
@@ -156,6 +215,7 @@ def test_differences_from_the_host_s_database_are_told(
     """Who lacks what and why, who has what besides; no licence is shown."""
     fill(directory)
     directory.person("carol")
+    directory.application("c/d:1")
     with sqlite3.connect(tmp_path / "remoteapp.db") as connection:
         connection.executescript(
             f"""
@@ -171,27 +231,90 @@ def test_differences_from_the_host_s_database_are_told(
             INSERT INTO application VALUES (1, '{MAYAVI}'), (2, '{NOTEBOOK}'), (3, 'a/b:1');
             INSERT INTO application_policy VALUES
                 (1, 'K"E,Y', 1, 0, 0, '', '/left/over', NULL, 0),
-                (2, 'OTHER', 1, 0, 0, NULL, NULL, NULL, 0);
+                (2, 'OTHER', 1, 0, 0, NULL, NULL, NULL, 0),
+                (3, NULL, 1, 1, 0, '/data', NULL, 'ro', 0);
             INSERT INTO accounting VALUES ('a', 1, 1, 1), ('b', 1, 2, 2), ('c', 3, 1, 1),
-                ('d', 1, 1, 1);
+                ('d', 1, 1, 1), ('e', 1, 1, 3);
             """
         )
     connection.close()
     url = f"sqlite:///{tmp_path / 'remoteapp.db'}"
     done = ldapdb(directory, "compare", url)
     assert done.returncode == 1, done.stderr
-    licensed = "policy: home, licence (not shown)"
-    assert done.stdout.splitlines() == [
-        "a/b:1: not registered in the directory",
-        f"Alice: lacks {NOTEBOOK}, {licensed}",
-        f"Alice: has besides {NOTEBOOK}, {licensed}",
-        f"bob: has besides {MAYAVI}, {licensed}",
-        f"bob: has besides {NOTEBOOK}, {licensed}",
-        f"bob: has besides {NOTEBOOK}, policy: volume /data:/mnt:ro",
-        f"gone: lacks {MAYAVI}, {licensed} (not in the directory)",
-        "4 differences",
+    licensed = "home, licence (not shown)"
+    lacks, has = "lacks", "has besides"
+    missing = (
+        "accounting e: allow_common is true, and of volume_source, volume_target and volume_mode "
+        "one is missing"
+    )
+    rows = [
+        ["", lacks, "a/b:1", "", "not registered in the directory"],
+        ["", has, "c/d:1", "", "registered in the directory alone"],
+        ["", lacks, "", "", missing],
+        ["Alice", lacks, NOTEBOOK, licensed, ""],
+        ["Alice", has, NOTEBOOK, licensed, ""],
+        ["bob", has, MAYAVI, licensed, ""],
+        ["bob", has, NOTEBOOK, licensed, ""],
+        ["bob", has, NOTEBOOK, "volume /data:/mnt:ro", ""],
+        ["gone", lacks, MAYAVI, licensed, "not in the directory"],
     ]
+    header = ["USER", "IN LDAPDB", "IMAGE", "POLICY", "WHY"]
+    assert [line.split("\t") for line in done.stdout.splitlines()] == [header, *rows]
+    assert done.stderr.splitlines() == [
+        "not in the directory, and without any right: 'idle'",
+        "4 users, 4 rights compared; differences: 9",
+    ]
+    table = ldapdb(directory, "compare", url, "--csv", "--no-decoration")
+    assert (table.returncode, list(csv.reader(io.StringIO(table.stdout)))) == (1, rows)
     said = json.loads(ldapdb(directory, "compare", url, "--json").stdout)
     assert not said["identical"]
     assert [each["user"] for each in said["differences"]] == ["Alice", "bob", "gone"]
+    assert (said["images"], said["further_images"]) == (["a/b:1"], ["c/d:1"])
+    assert (said["idle_users"], said["rights"]) == (["idle"], 4)
     assert "OTHER" not in str(said) + done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "change", ["member", "group", "ended", "application", "gone", "unreadable"]
+)
+def test_a_right_that_is_taken_away_is_seen(
+    directory: Directory, tmp_path: Path, change: str
+) -> None:
+    """Whatever takes it away, and of whom it was; users without any other are not forgotten."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    staff = directory.group("staff", alice)
+    application = directory.application(MAYAVI)
+    grant = directory.granted("one", images=[MAYAVI], members=[staff, bob], home="TRUE")
+    file = tmp_path / "rights.csv"
+    with opened(directory) as store, file.open("w", encoding="utf-8", newline="") as out:
+        assert write_csv(store.review(60), out) == 2
+    assert compared(directory, file).is_identical
+    if change == "member":
+        directory.remove_member(grant, bob)
+    elif change == "group":
+        directory.delete(staff)
+    elif change == "ended":
+        directory.change(grant, "add: remoteAppNotAfter", f"remoteAppNotAfter: {PAST}")
+    elif change == "application":
+        directory.delete(application)
+    elif change == "gone":
+        directory.delete(bob)
+    else:
+        directory.change(grant, "add: remoteAppVolume", "remoteAppVolume: nonsense")
+    lost = {"member": ["bob"], "group": ["alice"], "gone": ["bob"]}.get(change, ["alice", "bob"])
+    found = compared(directory, file)
+    assert not found.is_identical
+    assert [each.user_name for each in found.differences] == lost
+    for each in found.differences:
+        assert each.missing == ((MAYAVI, Policy.of(allow_home=True)),)
+        assert each.added == ()
+    assert found.images == ([MAYAVI] if change == "application" else [])
+
+
+def opened(directory: Directory) -> AbstractContextManager[Store]:
+    return closing(Store(load(**directory.database_kwargs())))
+
+
+def compared(directory: Directory, file: Path) -> Comparison:
+    with opened(directory) as store:
+        return compare(store, CSVSource(str(file)))
