@@ -62,6 +62,17 @@ def test_ldapdb_finds_nothing_wrong_with_the_stack(openldap: Stack) -> None:
     assert status == 0, text
 
 
+def test_the_server_has_the_indexes_and_the_limits(openldap: Stack) -> None:
+    """Whoever runs a program as the server's account reads its configuration without a password."""
+    socket = "ldapi://%2Frun%2Fslapd%2Fldapi"
+    search = ["ldapsearch", "-Q", "-Y", "EXTERNAL", "-H", socket, "-LLL", "-o", "ldif-wrap=no"]
+    status, text = openldap.run(SERVER, *search, "-b", "olcDatabase={1}mdb,cn=config")
+    assert status == 0, text
+    for attribute in ("objectClass", "uid", "member", "entryUUID", "remoteAppImage"):
+        assert f"olcDbIndex: {attribute} eq\n" in text
+    assert text.count("size.prtotal=unlimited") == 2
+
+
 def test_nobody_gets_in_without_the_stacks_own_authority(openldap: Stack) -> None:
     """A certificate is checked: the machine's own authorities do not know the server."""
     settings = openldap.database_kwargs("OPENLDAP_PORT", system_authorities())
