@@ -90,10 +90,9 @@ def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
         If one of them cannot be read whole.
     """
     found = Comparison()
-    there = _read(source, found)
+    there, images = _read(source, found)
     review = store.review(seconds)
     here = _by_dn(review)
-    images = set(source.images())
     found.images = sorted(images - review.images)
     if source.lists_all:
         found.further_images = sorted(review.images - images)
@@ -119,9 +118,10 @@ def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
     return found
 
 
-def _read(source: Source, found: Comparison) -> dict[str, frozenset[Right]]:
-    """Read who has what in the other backend; users who have the same share one set."""
-    rights: dict[str, set[Right]] = {name: set() for name in source.users()}
+def _read(source: Source, found: Comparison) -> tuple[dict[str, frozenset[Right]], set[str]]:
+    """Read who has what in the other backend, and its images; who have the same share one set."""
+    rights: dict[str, set[Right]] = {}
+    images: set[str] = set()
     same: dict[Right, Right] = {}
     for row in source.rows():
         if isinstance(row, Problem):
@@ -129,10 +129,15 @@ def _read(source: Source, found: Comparison) -> dict[str, frozenset[Right]]:
             continue
         right = row.image, row.policy
         rights.setdefault(row.user_name, set()).add(same.setdefault(right, right))
+        images.add(row.image)
         found.rights += 1
+    if source.lists_all:  # otherwise these would be the same again
+        images.update(source.images())
+        for name in source.users():
+            rights.setdefault(name, set())
     sets: dict[frozenset[Right], frozenset[Right]] = {}
     frozen = ((name, frozenset(several)) for name, several in rights.items())
-    return {name: sets.setdefault(several, several) for name, several in frozen}
+    return {name: sets.setdefault(several, several) for name, several in frozen}, images
 
 
 def _by_dn(review: Review) -> dict[DN, tuple[str, frozenset[Right]]]:
