@@ -7,7 +7,13 @@ from itertools import islice
 from typing import Union
 
 from ldapdb.dn import DN
-from ldapdb.errors import AmbiguousName, DeadlineExceeded, NoSuchEntry
+from ldapdb.errors import (
+    AmbiguousName,
+    DeadlineExceeded,
+    DirectoryUnavailable,
+    LDAPDBError,
+    NoSuchEntry,
+)
 from ldapdb.model import Policy, User, Window
 from ldapdb.store.desk import Desk
 
@@ -83,21 +89,35 @@ class Bulk(Desk):
         LDAPDBError
             If a write fails that has one member only; those that were told stay.
         """
-        done, size = 0, _MEMBERS
-        while done < len(users):
-            some = users[done : done + size]
-            call = self._write_call()
-            grants = self._for(call).grants
+        left, size = list(users), _MEMBERS
+        while left:
+            some = left[:size]
+            began = self._timer()
             try:
-                grants.add_member(call, image, policy, _ALWAYS, *(user.dn for user in some))
-            except (DeadlineExceeded, NoSuchEntry):
+                self._grant_some(image, policy, some)
+            except (DirectoryUnavailable, NoSuchEntry) as error:
                 # Too many for the time, or one of them has gone, which AD looks for.
-                if len(some) == 1:
+                if len(some) == 1 or not _may_be_for_many(error):
                     raise
-                size = max(1, len(some) // 2)
-                continue
-            finally:
-                for user in some:
-                    self._forget_grants_of(call, user)
-            done += len(some)
-            yield done
+                size = len(some) // 2
+                there = self.members_granted([image]).get((image, policy), set())
+                left = [user for user in left if user.dn not in there]
+            else:
+                left = left[len(some) :]
+                if self._timer() - began > self.settings.operation_timeout_seconds / 2:
+                    size = max(1, len(some) // 2)
+            yield len(users) - len(left)
+
+    def _grant_some(self, image: str, policy: Policy, users: Sequence[User]) -> None:
+        call = self._write_call()
+        try:
+            grants = self._for(call).grants
+            grants.add_member(call, image, policy, _ALWAYS, *(user.dn for user in users))
+        finally:
+            for user in users:
+                self._forget_grants_of(call, user)
+
+
+def _may_be_for_many(error: LDAPDBError) -> bool:
+    """Tell whether fewer members may succeed; what was slow may be done or not."""
+    return isinstance(error, (NoSuchEntry, DeadlineExceeded)) or error.answer_lost
