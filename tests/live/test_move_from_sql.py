@@ -57,9 +57,8 @@ def test_the_page_on_moving_prints_what_its_commands_print(
         return done.returncode, (done.stdout + done.stderr).replace(url, IN_THE_PAGE)
 
     blocks = re.findall(r"^```sh\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
-    commands = [each.partition(" > ")[0] for each in blocks]
-    assert [each.split()[1] for each in commands] == ["import", "import", "compare", "export"]
-    plan, done, compared, exported = map(run, commands)
+    assert [each.split()[1] for each in blocks] == ["import", "import", "compare", "export"]
+    plan, done, compared, exported = map(run, blocks)
     [shown] = re.findall(r"^```text\n(.*?)```$", text, re.DOTALL | re.MULTILINE)
     assert plan[0] == 1
     assert plan[1].startswith(shown)
@@ -67,10 +66,12 @@ def test_the_page_on_moving_prints_what_its_commands_print(
     # Who is not in the directory has nothing there.
     assert compared[0] == 1
     assert re.search("zoe.*lacks", compared[1]), compared[1]
-    assert exported[1].splitlines()[1] == "alice,simphony/mayavi:0.5,,1,0,0,,,,0"
+    assert exported[0] == 0
+    rights = (tmp_path / "rights.csv").read_text(encoding="utf-8").splitlines()
+    assert rights[1] == "alice,simphony/mayavi:0.5,,1,0,0,,,,0"
     with sqlite3.connect(tmp_path / "remoteapp.db") as connection:
         connection.execute("DELETE FROM accounting WHERE id = 'c'")
     connection.close()
-    code, said = run(commands[2])
+    code, said = run(blocks[2])
     assert code == 0, said
     assert "identical" in said
