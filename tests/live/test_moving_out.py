@@ -33,12 +33,15 @@ PAST, FUTURE = "20200102030405.0Z", "20990102030405.0Z"
 
 
 def ldapdb(
-    directory: Directory, *arguments: str, stdout: Union[int, IO[bytes]] = subprocess.PIPE
+    directory: Directory,
+    *arguments: str,
+    stdout: Union[int, IO[bytes]] = subprocess.PIPE,
+    before: str = ":",
 ) -> subprocess.CompletedProcess[str]:
     kwargs = directory.database_kwargs()
     settings = {f"LDAPDB_{key.upper()}": value for key, value in kwargs.items() if value}
     return subprocess.run(
-        [sys.executable, "-m", "ldapdb", *arguments],
+        ["sh", "-c", f'{before}; exec "$@"', "-", sys.executable, "-m", "ldapdb", *arguments],
         env={**os.environ, **settings},
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -141,13 +144,18 @@ def entries_of(directory: Directory, base: str) -> list[str]:
 
 
 def test_older_hosts_get_their_columns(directory: Directory) -> None:
+    """And what these cannot say is said, as is what no host's file can."""
     fill(directory)
+    directory.application("c/d:1")
+    directory.granted("broken", images=[MAYAVI], volume="nonsense")
     done = ldapdb(directory, "export", "--release", "2.1")
     rows = list(csv.reader(io.StringIO(done.stdout)))
     assert "policy.app_license" not in rows[0]
     assert "policy.allow_startup_data" not in rows[0]
     assert rows[1] == ["alice", MAYAVI, "1", "0", "0", "", "", ""]
     assert "rights that lose their licence or their startup data: 4" in done.stderr
+    assert "applications that nobody may start, and that are left out: 1" in done.stderr
+    assert "grants that cannot be read, and are left out (see `ldapdb lint`): 1" in done.stderr
 
 
 def test_a_file_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Path) -> None:
@@ -155,8 +163,12 @@ def test_a_file_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Pat
     fill(directory)
     file = tmp_path / "rights.csv"
     file.write_text("last week's")
-    cut_off = ldapdb(directory, "export", "--output", str(file), "--timeout", "x")
-    assert (cut_off.returncode, file.read_text()) == (2, "last week's")
+    # As on a full disk: no file may have a byte.
+    cut_off = ldapdb(directory, "export", "--output", str(file), before="ulimit -f 0")
+    assert cut_off.returncode == 1
+    assert cut_off.stderr == f"ldapdb: cannot write {file}: File too large\n"
+    assert file.read_text() == "last week's"
+    assert [each.name for each in tmp_path.iterdir()] == ["rights.csv"]
     done = ldapdb(directory, "export", "--output", str(file))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -191,7 +203,13 @@ def test_what_a_spreadsheet_would_reckon_is_a_name(directory: Directory, tmp_pat
 def test_programs_get_json(directory: Directory) -> None:
     assert json.loads(ldapdb(directory, "export", "--json").stdout) == []
     fill(directory)
-    said = json.loads(ldapdb(directory, "export", "--to", "json").stdout)
+    done = ldapdb(directory, "export", "--to", "json")
+    said = json.loads(done.stdout)
+    assert done.stderr.splitlines() == [
+        "rights that are not in effect now, and are left out: 1",
+        "rights that come through groups, and are written as the users' own: 2",
+        "5 rights of 2 users",
+    ]
     assert [each["user"] for each in said] == ["alice", "bob"]
     ends = [right["not_after"] for right in said[1]["rights"]]
     assert ends == [None, None, "2099-01-02T03:04:05+00:00"]
