@@ -109,6 +109,9 @@ class Servers:
         due = [(failed.retry_at, uri) for uri, failed in self._failed.items()]
         return [uri for retry_at, uri in sorted(due) if retry_at <= now]
 
-    def next_due(self) -> Optional[float]:
-        """Return when the next one is to be tried again; None if none has failed."""
-        return min((failed.retry_at for failed in self._failed.values()), default=None)
+    def next_due(self, uris: Optional[Collection[str]] = None) -> Optional[float]:
+        """Return when the next one of some, or of all, is tried again; None if none has failed."""
+        failed = (
+            each.retry_at for uri, each in self._failed.items() if uris is None or uri in uris
+        )
+        return min(failed, default=None)

@@ -26,6 +26,8 @@ _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-
 # SAFE-STRING, without controls, which would steer a terminal, and without a space at the end
 # (note 8).
 _SAFE = re.compile(rb"(?:[!-9;=-~](?:[ -~]*[!-~])?)?")
+# Other names of attributes that say who somebody is (RFC 4519, RFC 4524).
+_ALIASES = {"userid": "uid", "commonname": "cn", "surname": "sn", "rfc822mailbox": "mail"}
 _UNKNOWN_OPERATION = "is none of add:, delete: and replace:"
 
 
@@ -273,6 +275,7 @@ def _parse_line(numbered: tuple[int, bytes]) -> _Line:
         description = ""
     if not colon or not _DESCRIPTION.fullmatch(description):
         _refuse(number, "it is not of the form attribute: value")
+    description = _named(number, description)
     if value.startswith(b"<"):
         _refuse(number, f"{description} is to be read from a URL, which is never done here")
     if not value.startswith(b":"):
@@ -281,6 +284,14 @@ def _parse_line(numbered: tuple[int, bytes]) -> _Line:
         return _Line(number, description, base64.b64decode(value[1:].strip(b" "), validate=True))
     except binascii.Error:
         _refuse(number, f"{description} is not base64")
+
+
+def _named(number: int, description: str) -> str:
+    """Return an attribute by the name that entries have it by."""
+    name, semicolon, options = description.partition(";")
+    if name[0].isdigit():
+        _refuse(number, f"{name} stands for an attribute; write its name, such as member")
+    return _ALIASES.get(name.lower(), name) + semicolon + options
 
 
 def _change(record: list[_Line]) -> Change:
@@ -331,6 +342,7 @@ def _modify(dn: DN, lines: list[_Line]) -> Modify:
         attribute = opening.text()
         if not _DESCRIPTION.fullmatch(attribute):
             _refuse(opening.number, f"{attribute!r} is not an attribute")
+        attribute = _named(opening.number, attribute)
         values = []
         at += 1
         while at < len(lines) and lines[at].name != "-":

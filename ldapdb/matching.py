@@ -164,7 +164,8 @@ def values_of(attributes: Attributes, attribute: str) -> list[bytes]:
 
 def is_of_class(attributes: Attributes, object_class: str) -> Optional[bool]:
     """Tell whether an entry is of a class, itself or by a class below it; None if not known."""
-    given = {bytes(value).lower().decode() for value in attributes.get(_OBJECT_CLASS, ())}
+    values = attributes.get(_OBJECT_CLASS, ())
+    given = {bytes(value).lower().decode(errors="replace") for value in values}
     wanted, classes = object_class.lower(), set(given)
     for each in given:
         name = each

@@ -57,12 +57,15 @@ def _silently(complete: Callable[[str], list[str]]) -> _Completer:
         context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         del parameter
+        before = logging.root.manager.disable
         logging.disable()
         try:
             with context.scope(cleanup=False):
                 found = complete(incomplete)
         except (LDAPDBError, OSError):
             return []
+        finally:
+            logging.disable(before)
         return [
             CompletionItem(each)
             for each in found

@@ -36,6 +36,10 @@ def writing_to(file: Optional[Path]) -> Iterator[IO[str]]:
     if file is None:
         yield from _standard_output()
         return
+    if file.exists() and not file.is_file():  # such as /dev/null, which is no file to replace
+        yield from _device(file)
+        return
+    file = file.resolve()  # a link stays one
     try:
         handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
@@ -46,6 +50,14 @@ def writing_to(file: Optional[Path]) -> Iterator[IO[str]]:
             with suppress(OSError):
                 os.unlink(partial)  # noqa: PTH108 -- as above
             raise
+    except OSError as error:
+        raise LDAPDBError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _device(file: Path) -> Iterator[IO[str]]:
+    try:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
     except OSError as error:
         raise LDAPDBError(f"cannot write {file}: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ from ldapdb.settings.sources import (
     CONFIG_FILE,
     ENVIRONMENT_PREFIX,
     PROFILE,
+    require_named,
     require_no_profile,
     toml_source,
 )
@@ -215,6 +216,7 @@ class Settings(_Schema):
         config_file, profile = (
             init_settings().get(name) or env_settings().get(name) for name in (CONFIG_FILE, PROFILE)
         )
+        require_named(init_settings().get(PROFILE))
         if not config_file:
             require_no_profile(profile)
             return init_settings, env_settings

@@ -26,6 +26,7 @@ __all__ = [
     "environment_for_others",
     "list_profiles",
     "refuse_unknown",
+    "require_named",
     "require_no_profile",
     "toml_source",
 ]
@@ -78,6 +79,18 @@ def toml_source(
     chosen = _chosen(profiles, name, config_file) if name else {}
     refuse_unknown(settings_cls, chosen, f"profile {name!r} of file {str(config_file)!r}")
     return InitSettingsSource(settings_cls, {**general, **chosen})
+
+
+def require_named(profile: Optional[str]) -> None:
+    """Refuse a profile without a name: a variable that was not set would choose another directory.
+
+    Raises
+    ------
+    SettingsError
+        If it is empty.
+    """
+    if profile == "":
+        raise SettingsError("profile: is empty; name one, or leave it out")
 
 
 def require_no_profile(profile: Optional[str]) -> None:

@@ -183,7 +183,7 @@ class Watch:
                 uri for uri in self._servers.due(now) if uri in uris
             ]
             if not due:
-                next_due = self._servers.next_due() or now
+                next_due = self._servers.next_due(uris) or now
                 # Nobody waits for it, but what it does not see is good for a TTL.
                 latest = self._tried_at + _LONGEST_WAIT_SECONDS
                 if now < latest:

@@ -106,6 +106,8 @@ def test_failed_servers_are_due_after_their_wait_the_longest_due_first() -> None
     table.failed(TWO, 0.0)
     table.failed(ONE, 0.05)
     assert table.next_due() == pytest.approx(0.1)
+    assert table.next_due([ONE]) == pytest.approx(0.15)
+    assert table.next_due([]) is None
     assert table.due(0.09) == []
     assert table.due(0.11) == [TWO]
     assert table.due(0.2) == [TWO, ONE]

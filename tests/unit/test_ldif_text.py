@@ -22,7 +22,7 @@ from ldapdb.ldif_text import (
 )
 
 DN_A, DN_B = DN.parse("cn=a,dc=example,dc=org"), DN.parse("ou=b,dc=example,dc=org")
-ATTRIBUTES = st.sampled_from(["cn", "member", "description;lang-de", "2.5.4.3"])
+ATTRIBUTES = st.sampled_from(["cn", "member", "description;lang-de"])
 VALUES = st.binary(max_size=12) | st.text(max_size=12).map(
     lambda text: text.encode(errors="replace")
 )
@@ -154,6 +154,8 @@ def test_what_people_and_tools_write_is_read() -> None:
         ("dn: cn=a\nchangetype: modify\nadd: cn\nsn: a\n-", 4, "only values of cn"),
         ("dn: cn=a\nchangetype: modify\nadd: cn\n-", 3, "no value"),
         ("dn: cn=a\nchangetype: modrdn\nnewrdn: cn=b", 3, "must follow"),
+        ("dn: cn=a\n2.5.4.31: cn=b", 2, "write its name"),
+        ("dn: cn=a\nchangetype: modify\ndelete: 2.5.4.31\n-", 3, "write its name"),
         ("dn: cn=a\nchangetype: modrdn\ndeleteoldrdn: 1\nnewrdn: cn=b", 3, "must follow"),
         (
             "dn: cn=a\nchangetype: modrdn\nnewrdn: cn=b\nnewrdn: cn=b\ndeleteoldrdn: 1",
@@ -167,3 +169,9 @@ def test_what_people_and_tools_write_is_read() -> None:
 def test_what_cannot_be_read_is_refused_by_line(text: str, line: int, why: str) -> None:
     with pytest.raises(InvalidValue, match=f"line {line}: .*{why}"):
         parse(text.encode())
+
+
+def test_attributes_that_say_who_somebody_is_are_read_by_each_of_their_names() -> None:
+    """Otherwise a new login name would be overlooked."""
+    [(_, add)] = parse(b"dn: cn=a\nuserid: alice\ncommonName;lang-de: A\n")
+    assert add == Add(DN.parse("cn=a"), {"uid": [b"alice"], "cn;lang-de": [b"A"]})

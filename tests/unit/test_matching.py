@@ -122,6 +122,7 @@ def test_a_class_below_one_that_is_not_known_may_be_anything() -> None:
     assert is_of_class(corporate, "person") is None
     assert is_of_class({"objectclass": [b"computer"]}, "organizationalPerson") is True
     assert is_of_class({}, "person") is False
+    assert is_of_class({"objectclass": [b"\xff"]}, "person") is None
 
 
 def test_values_are_the_same_by_their_attributes_rule() -> None:

@@ -93,6 +93,12 @@ def test_an_unknown_profile_names_those_there_are(file: Path) -> None:
     assert "there is: none" in _complaint(config_file=file, profile="prod")
 
 
+def test_a_profile_without_a_name_is_refused(file: Path) -> None:
+    """As a shell passes a variable that is not set: it would choose the top of the file."""
+    message = _complaint(config_file=file, profile="")
+    assert message == "profile: is empty; name one, or leave it out"
+
+
 def test_a_profile_without_a_file_says_what_to_set() -> None:
     message = _complaint(uri="ldaps://one", base_dn="dc=x", profile="prod")
     assert message == "profile 'prod': is a table of config_file, which is not set; set it"
