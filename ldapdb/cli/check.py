@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ldapdb.cli.options import FAILED, NO_SERVER, example, loaded_settings, with_json
-from ldapdb.cli.output import print_json
+from ldapdb.cli.options import FAILED, NO_SERVER, example, loaded_settings, with_forms
+from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.embedded import ldif_folder
 from ldapdb.store.reading import one_line
 
@@ -30,9 +30,9 @@ _COLOURS = {"ok": "green", "not checked": "blue", "warning": "yellow", "problem"
     "--write", is_flag=True, help="Write an entry that gives nobody anything, and remove it again."
 )
 @click.option("--strict", is_flag=True, help="Let warnings count as problems.")
-@with_json
+@with_forms
 @click.pass_context
-def check(context: click.Context, *, write: bool, strict: bool, as_json: bool) -> None:
+def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> None:
     """Look at servers, TLS, rights, schema, indexes, limits and replication.
 
     One line for each thing that was looked at: ok, not checked, warning or problem, and for
@@ -48,11 +48,15 @@ def check(context: click.Context, *, write: bool, strict: bool, as_json: bool) -
     with _silent(context.find_root().params.get("verbose")):
         for each in look(settings, ldif_folder(), write=write):
             found.append(each)
-            if not as_json:
+            if not (form.as_json or form.as_csv):
                 _print(each)
-    if as_json:
-        print_json([_fields(each) for each in found])
+    fields = [_fields(each) for each in found]
+    if form.as_json:
+        print_json(fields)
     else:
+        if form.as_csv:
+            columns = ("CHECK", "SUBJECT", "LEVEL", "TEXT", "REMEDY")
+            print_table(columns, [tuple(each.values()) for each in fields], form=form)
         _sum_up(found)
     code = exit_code(found, strict=strict)
     if code:

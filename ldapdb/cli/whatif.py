@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ldapdb.cli.options import FAILED, MISUSED, example, loaded_settings, with_json
-from ldapdb.cli.output import policy_fields, print_json
+from ldapdb.cli.options import FAILED, MISUSED, example, loaded_settings, with_forms
+from ldapdb.cli.output import Form, policy_fields, print_json, print_table
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.store.reading import one_line
 from ldapdb.syntaxes import said_time
@@ -23,8 +23,8 @@ _NOBODY, _UNTOLD = FAILED, MISUSED
 
 @click.command(epilog=example("ldapdb whatif change.ldif"))
 @click.argument("file", type=click.File("rb"))
-@with_json
-def whatif(*, file: BinaryIO, as_json: bool) -> None:
+@with_forms
+def whatif(*, file: BinaryIO, form: Form) -> None:
     """Say who would gain and who would lose what if an LDIF were applied.
 
     FILE has change records as ldapmodify takes them, or entries; - is the standard input. It is
@@ -44,11 +44,7 @@ def whatif(*, file: BinaryIO, as_json: bool) -> None:
     except LDAPDBError as error:
         click.echo(f"ldapdb: {one_line(str(error))}", err=True)
         raise click.exceptions.Exit(_UNTOLD) from error
-    if as_json:
-        print_json(_all_fields(found))
-    else:
-        for effect in found.effects:
-            click.echo(one_line(_line(effect)))
+    _print(found, form)
     for text in (*found.notes, *found.doubts):
         click.echo(f"ldapdb: {one_line(text)}", err=True)
     counts = Counter(effect.kind for effect in found.effects)
@@ -58,6 +54,23 @@ def whatif(*, file: BinaryIO, as_json: bool) -> None:
         raise click.exceptions.Exit(_UNTOLD)
     if not found.effects:
         raise click.exceptions.Exit(_NOBODY)
+
+
+def _print(found: Effects, form: Form) -> None:
+    if form.as_json:
+        print_json(_all_fields(found))
+    elif form.as_csv:
+        columns = ("CHANGE", "USER", "IMAGE", "BEFORE", "AFTER", "GRANTS")
+        print_table(columns, [_row(effect) for effect in found.effects], form=form)
+    else:
+        for effect in found.effects:
+            click.echo(one_line(_line(effect)))
+
+
+def _row(effect: Effect) -> tuple[str, ...]:
+    grants = "; ".join(map(str, effect.grants))
+    times = ("" if not each else _times(each) for each in (effect.before, effect.after))
+    return effect.kind, effect.user.name, effect.image, *times, grants
 
 
 def _line(effect: Effect) -> str:

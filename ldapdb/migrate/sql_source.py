@@ -95,7 +95,8 @@ class SQLSource:
         with self._connected() as connection:
             found = self._tables(connection)[table].c[column]
             for (value,) in connection.execute(self._sql.select(found).order_by(found)):
-                yield _text(value)
+                if value:  # what has no name can give nobody anything
+                    yield _text(value)
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:

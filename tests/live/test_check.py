@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import signal
@@ -193,6 +194,9 @@ def test_the_exit_code_is_that_of_the_worst_line(
     assert set(found[0]) == {"check", "subject", "level", "text", "remedy"}
     assert found[1]["level"] == "problem"
     assert "wrong" not in json.dumps(found)
+    assert run(private, monkeypatch, "--csv", bind_password="wrong") == 1
+    table = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [each["LEVEL"] for each in table] == [each["level"] for each in found]
     assert run(private, monkeypatch, uri="ldap://127.0.0.1:9") == 3
     assert run(private, monkeypatch, "--unknown") == 2
     assert run(private, monkeypatch, vendor="novell") == 2

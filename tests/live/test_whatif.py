@@ -402,6 +402,8 @@ def test_the_command_prints_what_changes_and_ends_with_a_code(
     code, out, err = whatif(dave, "--json")
     assert "the key" not in out + err
     assert [each["change"] for each in json.loads(out)["effects"]] == ["granted"] * 3
+    code, out, err = whatif(dave, "--csv", "--no-decoration")
+    assert out.splitlines()[0] == f'granted,dave,{IMAGE},,always,"{dns["both"]}"'
     code, out, err = whatif(modify(dns["alice"], "replace: sn", "sn: other", "-"))
     assert (code, out) == (1, "")
     for text, why in (
