@@ -81,7 +81,8 @@ def grant(
     All that is named is looked for first. A TIME is a day, which counts whole, or a moment, in
     UTC where it names no zone (2027-01-31, 2027-01-31T18:00, 2027-01-31T18:00+01:00), or a while
     from now (12h, 30d, 8w). The last word counts: who has the same application and policy at
-    other times has it at these from then on. What he has through groups stays as it is.
+    other times has it at these from then on. What he has through groups, or by an entry that
+    somebody else made, stays as it is.
     """
     _require(images, users, groups)
     window = parse_window(not_before, not_after, time.time())
@@ -271,6 +272,11 @@ def _notes(granted: Sequence[Granted], window: Window) -> Iterator[str]:
     for each in granted:
         for other in each.replaced:
             yield (f"{_name(each)} had {each.image} {_time(other)}; this grant has taken its place")
+        for kept in each.kept:
+            yield (
+                f"{_name(each)} has {each.image} {_time(kept.window)} too, by '{kept.dn}', which "
+                "ldapdb has not made and which goes on"
+            )
         for besides in each.besides:
             yield (
                 f"{_name(each)} has {each.image} {_time(besides.window)} too, through a group in "

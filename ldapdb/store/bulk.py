@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Union
+from typing import Optional, Union
 
 from ldapdb.dn import DN
 from ldapdb.errors import (
@@ -42,16 +42,17 @@ class Bulk(Desk):
         names = iter(names)
         while batch := list(islice(names, _NAMES)):
             call = self._directory.call(self._routes.reading())
-            named: dict[str, dict[DN, User]] = {}
-            for user in self._for(call).users.by_names(call, batch, logging_in=True):
-                named.setdefault(user.name.lower(), {})[user.dn] = user
+            named: dict[str, list[Optional[User]]] = {}
+            for names_of_one, user in self._for(call).users.by_login_names(call, batch):
+                for each in names_of_one:
+                    named.setdefault(each, []).append(user)
             for name in batch:
-                found = list(named.get(name.lower(), {}).values())
-                if len(found) == 1 and found[0].name == name:
-                    yield name, found[0]
+                found = named.get(name.lower(), [])
+                only = found[0] if len(found) == 1 else None
+                if only is not None and only.name == name:
+                    yield name, only
                 else:
-                    # Spelled otherwise, by another attribute, or not at all: the directory's
-                    # rule decides.
+                    # Spelled otherwise, several have it, or nobody: the directory's rule decides.
                     yield name, self._find_user(name)
 
     def _find_user(self, name: str) -> Union[User, AmbiguousName, None]:

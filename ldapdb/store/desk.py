@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Optional, Union
@@ -44,8 +45,9 @@ class Desk(Explaining):
     ) -> list[Granted]:
         """Give users and groups some applications under a policy, within a time.
 
-        The last word counts: a member that has the same directly at other times has it in
-        this window alone from then on. What groups give a user goes on, and is told.
+        The last word counts: a member that has the same at other times by entries that were
+        made here has it in this window alone from then on. What groups give a user, and entries
+        that somebody else made, goes on, and is told.
 
         Parameters
         ----------
@@ -65,12 +67,14 @@ class Desk(Explaining):
         window = window.whole()  # or no entry would be found to say the same
 
         def grant(image: str, member: Union[User, Group]) -> Granted:
-            replaced = self._grant_member(image, member, policy, window)
+            replaced, kept = self._grant_member(image, member, policy, window)
             if not isinstance(member, User):
-                return Granted(image, member, policy, window, None, replaced)
+                return Granted(image, member, policy, window, None, replaced, kept=kept)
             identifier = mapping_id(image, policy, member.id)
+            own = {grant.dn for grant in kept}
             besides = self._besides(identifier, member, window)
-            return Granted(image, member, policy, window, identifier, replaced, besides)
+            besides = tuple(grant for grant in besides if grant.dn not in own)
+            return Granted(image, member, policy, window, identifier, replaced, besides, kept)
 
         return carry_out(images, members, grant, "granted")
 
@@ -137,19 +141,30 @@ class Desk(Explaining):
         Raises
         ------
         InvalidValue, NotFound
-            If one is no image reference or both are one; if the old one is not registered.
+            If one is no image reference, both are one, or the time is none; if the old one is
+            not registered, or not any more when its turn comes: what was granted for it by then
+            is taken back.
         Exists
             If both are registered. Nothing is written then: whoever had the old one would be
             given what the new one is, which nobody can take back.
         """
         from ldapdb.store.renaming import Renaming  # noqa: PLC0415 -- the host does not rename
 
+        wait = self.settings.operation_timeout_seconds if settle_seconds is None else settle_seconds
+        if not 0 <= wait < math.inf:
+            raise InvalidValue(f"{wait} seconds are no time to wait; give a number from 0 on")
         if check_image(old) == check_image(new):
             raise InvalidValue(f"both images are {old!r}; give another one to rename it to")
         call = self._write_call()
         readers = self._for(call)
         work = Renaming(
-            readers.profile, readers.applications, readers.grants, self._warned, old, new
+            readers.profile,
+            readers.applications,
+            readers.grants,
+            readers.memberships,
+            self._warned,
+            old,
+            new,
         )
         registered = readers.applications.by_images(call, [old, new])
         if old in registered and new in registered:
@@ -161,13 +176,19 @@ class Desk(Explaining):
         is_rest = new in registered and work.is_begun(call)
         if old not in registered and not is_rest:
             self._routes.require_known(call)
-            raise NotFound(f"the application {old!r} is not registered{self._image_like(old)}")
-        wait = self.settings.operation_timeout_seconds if settle_seconds is None else settle_seconds
+            raise NotFound(
+                f"the application {old!r} is not registered{self._image_like(old)}"
+                if new not in registered
+                else f"the application {old!r} is not registered, and nothing says that {new!r} is "
+                f"what it was renamed to; grant {new!r} to those who are to have it"
+            )
         changed: set[DN] = set()
         if old in registered:
             changed |= self._repeat(work.grant_both, wait, pause)
             self._repeat(work.register, 0, pause)
         changed |= self._repeat(work.grant_new, wait, pause)
+        # Last: by the application's name whoever repeats this sees that there is more to do.
+        self._repeat(work.name_anew, 0, pause)
         return Renamed(old, new, tuple(sorted(changed, key=str)))
 
     def list_grants(self) -> list[Listed]:
@@ -247,7 +268,7 @@ class Desk(Explaining):
 
     def _grant_member(
         self, image: str, member: Union[User, Group], policy: Policy, window: Window
-    ) -> tuple[Window, ...]:
+    ) -> tuple[tuple[Window, ...], tuple[Grant, ...]]:
         from ldapdb.store.granting import grant_within  # noqa: PLC0415 -- the host has no windows
 
         call = self._write_call()
@@ -258,9 +279,14 @@ class Desk(Explaining):
             memberships = readers.revoking.memberships_of_group(member.dn)
         now = self._clock()
         try:
-            return grant_within(
+            done = grant_within(
                 call, readers.grants, image, policy, window, member.dn, memberships, now
             )
+            if isinstance(member, User):
+                self._routes.require_known(call, member.id)
+            else:
+                self._routes.require_known(call, everybody=True)
+            return done
         finally:
             if isinstance(member, User):
                 self._forget_grants_of(call, member)
@@ -310,6 +336,7 @@ class Desk(Explaining):
     def _revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
         try:
             self._for(call).revoking.revoke_group(call, image, group, policy)
+            self._routes.require_known(call, everybody=True)
         finally:
             self._forget_everybody(call)
 

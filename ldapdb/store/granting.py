@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.errors import NoSuchEntry
+from ldapdb.errors import LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, Window
 from ldapdb.store.grants import Grants
 
@@ -24,8 +24,10 @@ def grant_within(
     member: DN,
     memberships: Sequence[tuple[str, str]],
     now: float,
-) -> tuple[Window, ...]:
-    """Give a member an image in a window, and at no other time as far as it is named itself.
+) -> tuple[tuple[Window, ...], tuple[Grant, ...]]:
+    """Give a member an image in a window, and at no other time as far as our entries name it.
+
+    A group of a company's that carries a grant may give more than that: nobody is taken out.
 
     Parameters
     ----------
@@ -36,8 +38,9 @@ def grant_within(
 
     Returns
     -------
-    tuple of Window
-        When else the member had it, which is over with this.
+    tuple of Window, tuple of Grant
+        When else the member had it, which is over with this; and entries that somebody else
+        made, which go on giving it at other times.
     """
 
     def beyond() -> list[tuple[Grant, str, str]]:
@@ -51,26 +54,29 @@ def grant_within(
 
     # Looked for before the member is added, so that of two who state different times at once
     # neither takes away what the other adds.
-    before = beyond() if window != Window() else []
+    found = beyond() if window != Window() else []
+    before = [each for each in found if grants.is_ours(each[0])]
+    kept = {each[0].dn: each[0] for each in found if not grants.is_ours(each[0])}
     grants.add_member(call, image, policy, window, member)
     replaced = {each[0].window for each in before}
     for _ in range(_ATTEMPTS):
-        gone: list[NoSuchEntry] = []
+        gone: list[LDAPDBError] = []
         for grant, attribute, value in before:
-            # What else the entry grants stays, through entries of its own.
-            for other in grant.images:
-                if other != image:
-                    grants.add_member(call, other, policy, grant.window, member)
             try:
                 grants.remove_member(call, grant, attribute, value)
-            except NoSuchEntry as error:  # it may have been renamed
+            except (NoSuchEntry, NoSuchValue) as error:  # it may have been renamed
                 gone.append(error)
         if not gone:
             break
-        before = [each for each in beyond() if each[0].window in replaced]
+        # By which name, nobody knows; those of others keep theirs, or grant more than this.
+        before = [
+            each
+            for each in beyond()
+            if each[0].window in replaced and each[0].images == (image,) and each[0].dn not in kept
+        ]
     else:
         raise gone[-1]
     if replaced:
         # Somebody who stated another time meanwhile may have taken this one for an old one.
         grants.add_member(call, image, policy, window, member)
-    return tuple(sorted(replaced, key=str))
+    return tuple(sorted(replaced, key=str)), tuple(kept.values())

@@ -30,6 +30,7 @@ from ldapdb.errors import (
     InvalidValue,
     LDAPDBError,
     NoSuchEntry,
+    NoSuchValue,
     ObjectClassViolation,
 )
 from ldapdb.filters import Filter
@@ -92,6 +93,10 @@ class Grants:
             wanted = filters.all_of(of_image, filters.equal(attribute, value))
             found += [(grant, attribute, value) for grant in self._search(call, wanted)]
         return [each for each in found if image in each[0].images]
+
+    def is_ours(self, grant: Grant) -> bool:
+        """Tell whether an entry is as :meth:`add_member` would have made it."""
+        return len(grant.images) == 1 and self._has_our_name(grant, grant.images[0])
 
     def all(self, call: Call) -> list[Grant]:
         """List all readable grants."""
@@ -162,21 +167,26 @@ class Grants:
         ------
         NoSuchEntry
             If it is not there by that name any longer. It may have been renamed.
+        NoSuchValue
+            If the entry of that name does not have the member. It may be another entry by
+            now, and the one that was meant renamed.
         """
         removal = Modification(Operation.DELETE, attribute, (value,))
         try:
-            self._modify_member(call, grant.dn, [removal])
+            was_in = self._modify_member(call, grant.dn, [removal])
         except ObjectClassViolation:
             # OpenLDAP's groupOfNames must keep one member. The empty DN, which names
             # nobody, goes in as he goes out; in one modify, so that a member who is added
             # at the same time is not lost.
             placeholder = Modification(Operation.ADD, attribute, ("",))
-            self._modify_member(call, grant.dn, [placeholder, removal])
+            was_in = self._modify_member(call, grant.dn, [placeholder, removal])
+        if not was_in:
+            raise NoSuchValue(f"{value!r} is no {attribute} of '{grant.dn}'", dn=str(grant.dn))
 
     def _modify_member(
         self, call: Call, dn: DN, changes: Sequence[Modification], again: int = _MORE
-    ) -> None:
-        """Add or delete members, where what is asked for may be so already.
+    ) -> bool:
+        """Add or delete members, where what is asked for may be so already; False if it was.
 
         Servers say "already there" and "not there" by codes that also mean other things
         (68 and 53 on Active Directory), so that what they say is looked at, not believed. Where
@@ -190,24 +200,23 @@ class Grants:
             wanted = last.operation is Operation.ADD
             if len(changes) > 1 and error.result_code in vendor.already_there:
                 # The placeholder was put in by somebody else since, or by us before a lost answer.
-                self._modify_member(call, dn, changes[1:])
-                return
+                return self._modify_member(call, dn, changes[1:])
             codes = vendor.already_there if wanted else vendor.not_there
             if error.result_code not in codes:
                 raise
             if len(last.values) > 1:
                 # One of several: which, the server does not say.
-                for value in last.values:
-                    self._modify_member(call, dn, [replace(last, values=(value,))])
-                return
+                each = [replace(last, values=(value,)) for value in last.values]
+                was_so = [not self._modify_member(call, dn, [one]) for one in each]
+                return not all(was_so)
             is_member = filters.equal(last.attribute, last.values[0])
             if bool(call.read(dn, ("1.1",), is_member)[1]) is wanted:
-                return
+                return False
             if not again:
                 raise
         else:
-            return
-        self._modify_member(call, dn, changes, again - 1)
+            return True
+        return self._modify_member(call, dn, changes, again - 1)
 
     def remove_image(self, call: Call, image: str) -> None:
         """Take an image out of all grants; what can be repeated at any point.
@@ -291,9 +300,12 @@ class Grants:
             grant = read_grant(entry)
         except InvalidValue:
             return None
+        return grant.dn if self._has_our_name(grant, image) else None
+
+    def _has_our_name(self, grant: Grant, image: str) -> bool:
         names = (grant_cn(image, grant.policy, grant.window, attempt) for attempt in NAMES)
-        ours = (self._profile.grants.dn.child("cn", name) for name in names)
-        return next((dn for dn in ours if dn == grant.dn), None)
+        base = self._profile.grants.dn
+        return any(base.child("cn", name) == grant.dn for name in names)
 
     def _entries(self, call: Call, wanted: Filter) -> list[Entry]:
         """Search for entries that carry a grant."""

@@ -39,6 +39,8 @@ class Granted:
         The times of grants to the same member that this one took the place of.
     besides : tuple of Grant
         Grants by which groups give a user the same at other times; they go on.
+    kept : tuple of Grant
+        Entries that somebody else made and that name the member, at other times; they go on.
     """
 
     image: str
@@ -48,6 +50,7 @@ class Granted:
     id: Optional[str] = None
     replaced: tuple[Window, ...] = ()
     besides: tuple[Grant, ...] = ()
+    kept: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True)

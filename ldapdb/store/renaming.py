@@ -5,18 +5,21 @@ may end anywhere, and which may be repeated:
 
 1. every entry that grants the old image grants the new one too, which is not registered yet;
 2. the application's entry changes its image, in one modify;
-3. the entries stop granting the old image, and those of ours are named after the new one.
+3. the entries stop granting the old image;
+4. those of ours are named after the new one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import (
+    GRANT_CLASS,
     IMAGE,
     Entry,
     Modification,
@@ -31,12 +34,20 @@ from ldapdb.errors import (
     LDAPDBError,
     NoSuchEntry,
     NoSuchValue,
+    NotFound,
     ObjectClassViolation,
     ValueExists,
 )
+from ldapdb.model import Grant
 from ldapdb.naming import application_cn, grant_cn
-from ldapdb.store.applications import Applications, until_settled
+from ldapdb.store.applications import (
+    Applications,
+    delete_or_strip,
+    overtaken,
+    until_settled,
+)
 from ldapdb.store.grants import NAMES, Grants
+from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned
 
@@ -56,6 +67,8 @@ class Renaming:
         Where and how.
     applications, grants
         Find the entries.
+    memberships
+        Finds whose members they are.
     warned : Warned
         Told of entries that cannot be read.
     old, new : str
@@ -67,6 +80,7 @@ class Renaming:
         profile: Profile,
         applications: Applications,
         grants: Grants,
+        memberships: Memberships,
         warned: Warned,
         old: str,
         new: str,
@@ -74,12 +88,23 @@ class Renaming:
         self._profile = profile
         self._applications = applications
         self._grants = grants
+        self._memberships = memberships
         self._warned = warned
         self._old, self._new = old, new
+        self._given: set[DN] = set()
 
     def is_begun(self, call: Call) -> bool:
-        """Tell whether anything of the old image is left where the new one is registered."""
-        return bool(self._grants.of_image(call, self._old) or self._misnamed(call))
+        """Tell whether a move to the new image, which is registered, is to be finished.
+
+        So it is if the application has the old one's name, and else if there is something left
+        that gives nobody anything: names, and grants that grant both.
+        """
+        if any(self._misnamed_application(call)):
+            return True
+        left = self._grants.of_image(call, self._old)
+        if not left:
+            return any(self._misnamed_grants(call))
+        return all(self._new in entry.values(IMAGE) for entry in left)
 
     def grant_both(self, call: Call) -> set[DN]:
         """Let what grants the old image grant the new one too; return what was changed."""
@@ -90,19 +115,31 @@ class Renaming:
                 return ()
             return self._profile.notation.with_images(entry, [*images, self._new])
 
-        return self._change(call, wanted)
+        changed = self._change(call, wanted)
+        self._given |= changed
+        return changed
 
     def register(self, call: Call) -> None:
         """Let the application's entry have the new image instead of the old one.
 
         Raises
         ------
+        NotFound
+            If no entry registers either any more; the grants of the new one are taken back.
         LDAPDBError
             If several entries register the old image.
         """
 
         def attempt() -> list[LDAPDBError]:
             found = self._applications.registering(call, self._old)
+            # By now it may be so: another process does the same, or the answer was lost.
+            if not found and not self._applications.registering(call, self._new):
+                self._take_back(call)
+                raise NotFound(
+                    f"{self._old!r} is not registered any more: somebody else has removed or "
+                    f"renamed it meanwhile; nothing was renamed to {self._new!r}, and nobody has "
+                    "lost anything by this; see `ldapdb app list`"
+                )
             if len(found) > 1:
                 dns = " and ".join(f"'{dn}'" for dn, _ in found)
                 raise LDAPDBError(
@@ -126,9 +163,28 @@ class Renaming:
             moved = [self._new if image == self._old else image for image in images]
             return self._profile.notation.with_images(entry, moved)
 
-        changed = self._change(call, wanted)
-        self._name_anew(call)
-        return changed
+        return self._change(call, wanted)
+
+    def _take_back(self, call: Call) -> None:
+        """Let nothing grant the new image that we have let grant it, and nobody has registered."""
+
+        def attempt() -> list[LDAPDBError]:
+            errors: list[LDAPDBError] = []
+            for entry in self._grants.of_image(call, self._new):
+                names = self._warned.readable([entry], read_dn)
+                if self._given.intersection(names):
+                    errors += overtaken(partial(self._take_out, call, names[0], entry))
+            return errors
+
+        until_settled(attempt)
+
+    def _take_out(self, call: Call, dn: DN, entry: Entry) -> None:
+        if len(entry.values(IMAGE)) > 1:
+            call.modify(dn, self._profile.notation.without_image(entry, self._new))
+            return
+        # Whoever removed the old image would have had this entry go, but for the new one.
+        strip = self._profile.notation.without_class(entry, GRANT_CLASS)
+        delete_or_strip(call, dn, entry, strip, dn if self._is_misnamed(entry) else None)
 
     def _change(self, call: Call, wanted: Callable[[Entry, list[str]], Changes]) -> set[DN]:
         changed: set[DN] = set()
@@ -148,15 +204,18 @@ class Renaming:
 
     # --- names
 
-    def _name_anew(self, call: Call) -> None:
+    def name_anew(self, call: Call) -> None:
         """Give our own entries the names that they would have been made with.
 
         So that an entry of the old image may be made again, and that removing the new one
-        deletes them. Nothing else depends on it: where the account may not, they stay.
+        deletes them. Nothing else depends on it: they keep their names where the account may
+        not rename them, and where groups or grants name them as members, which would go on
+        doing so by the old name.
         """
         try:
             for dn, names in self._misnamed(call):
-                _rename(call, dn, names)
+                if self._profile.vendor.links_follow or not self._is_member(call, dn):
+                    _rename(call, dn, names)
         except AccessDenied as error:
             log.info("entries keep their names after %s: %s", self._old, error)
 
@@ -166,23 +225,36 @@ class Renaming:
 
     def _misnamed_grants(self, call: Call) -> Iterator[tuple[DN, list[str]]]:
         for entry in self._grants.of_image(call, self._new):
-            try:
+            if self._is_misnamed(entry):
                 grant = read_grant(entry)
-            except InvalidValue:
-                continue
-            before, after = (
-                [grant_cn(image, grant.policy, grant.window, each) for each in NAMES]
-                for image in (self._old, self._new)
-            )
-            if grant.images == (self._new,) and _is_named(
-                grant.dn, self._profile.grants.dn, before
-            ):
-                yield grant.dn, after
+                yield grant.dn, _names(self._new, grant)
+
+    def _is_misnamed(self, entry: Entry) -> bool:
+        """Tell whether we would have made a grant of the new image alone for the old one."""
+        try:
+            grant = read_grant(entry)
+        except InvalidValue:
+            return False
+        names = _names(self._old, grant)
+        return grant.images == (self._new,) and _is_named(grant.dn, self._profile.grants.dn, names)
+
+    def _is_member(self, call: Call, dn: DN) -> bool:
+        if any(
+            self._memberships.naming(call, attribute, str(dn))
+            for attribute in self._profile.member_attributes
+        ):
+            log.info("'%s' keeps its name, by which it is a member of others", dn)
+            return True
+        return False
 
     def _misnamed_application(self, call: Call) -> Iterator[tuple[DN, list[str]]]:
         for dn, _ in self._applications.registering(call, self._new):
             if _is_named(dn, self._profile.applications.dn, [application_cn(self._old)]):
                 yield dn, [application_cn(self._new)]
+
+
+def _names(image: str, grant: Grant) -> list[str]:
+    return [grant_cn(image, grant.policy, grant.window, each) for each in NAMES]
 
 
 def _is_named(dn: DN, base: DN, names: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Optional
 from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.entries import is_grant
-from ldapdb.errors import HeldThroughGroup, NoSuchEntry
+from ldapdb.errors import HeldThroughGroup, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Members, Memberships
@@ -130,16 +130,17 @@ class Revoking:
         """Take a user out of the grants that name him; False if there is none.
 
         A grant that is gone while it is changed may have been renamed, and so may the user,
-        whose new name Active Directory writes into the grants itself. So both are looked for
-        again, and only a search that finds nothing says that he is out.
+        whose new name Active Directory writes into the grants itself. Another grant may have
+        got its name. So both are looked for again, and only a search that finds nothing says
+        that he is out.
         """
         held: Optional[User] = user
         for attempt in range(_ATTEMPTS):
-            direct = [each for each in self._grants.of_member(call, image, held)
-                      if each[0].policy == policy] if held is not None else []  # fmt: skip
-            if not direct:
+            direct = self._grants.of_member(call, image, held) if held is not None else []
+            direct = [each for each in direct if each[0].policy == policy]
+            if held is None or not direct:
                 return attempt > 0
-            gone = self._leave(call, image, user.dn, direct)
+            gone = self._leave(call, image, held.dn, direct)
             if not gone:
                 return True
             held = self._users.by_id(call, user.id)
@@ -147,9 +148,9 @@ class Revoking:
 
     def _leave(
         self, call: Call, image: str, member: DN, direct: Sequence[tuple[Grant, str, str]]
-    ) -> list[NoSuchEntry]:
+    ) -> list[LDAPDBError]:
         """Take a member out of grants that name it; return the errors by which some are gone."""
-        gone: list[NoSuchEntry] = []
+        gone: list[LDAPDBError] = []
         for grant, attribute, value in direct:
             # What else the entry grants him he keeps, through entries of their own.
             for other in grant.images:
@@ -157,7 +158,7 @@ class Revoking:
                     self._grants.add_member(call, other, grant.policy, grant.window, member)
             try:
                 self._grants.remove_member(call, grant, attribute, value)
-            except NoSuchEntry as error:
+            except (NoSuchEntry, NoSuchValue) as error:
                 gone.append(error)
         return gone
 

@@ -219,6 +219,27 @@ class Users:
                 ]  # fmt: skip
         return users
 
+    def by_login_names(
+        self, call: Call, names: Iterable[str]
+    ) -> list[tuple[frozenset[str], Optional[User]]]:
+        """Find who may log in by some names.
+
+        Returns
+        -------
+        list of (frozenset of str, User or None)
+            For each entry, all the names that it has, in lower case; no user if the entry
+            cannot be read as one.
+        """
+        found: dict[str, Entry] = {}
+        for batch in batches(names):
+            wanted = (filters.equal(each, name) for name in batch for each in self._names)
+            for entry in self._search(call, filters.any_of(*wanted), self._profile.page_size):
+                found[entry.dn] = entry
+        return [
+            (frozenset(self._all_names(entry)), next(iter(self._quietly(entry)), None))
+            for entry in found.values()
+        ]
+
     def by_names(self, call: Call, names: Iterable[str], *, logging_in: bool = False) -> list[User]:
         """Find the users of some names, as groups have them in memberUid.
 
@@ -291,6 +312,11 @@ class Users:
 
     def _name_attribute(self, entry: Entry) -> Optional[str]:
         return next((name for name in self._names if entry.attributes.get(name.lower())), None)
+
+    def _all_names(self, entry: Entry) -> Iterator[str]:
+        for attribute in self._names:
+            for value in entry.attributes.get(attribute.lower(), ()):
+                yield bytes(value).decode(errors="replace").lower()
 
     def _quietly(self, entry: Entry) -> list[User]:
         # Among members there are groups and other entries; that they are no users is no news.

@@ -88,11 +88,13 @@ def test_groups_and_users_are_granted_and_revoked_at_once(directory: Directory) 
 
 
 def test_the_last_word_about_a_time_counts(directory: Directory) -> None:
-    """Shorter, longer, later, for ever: as it was said last; what else an entry grants stays."""
-    alice = directory.person("alice")
+    """Shorter, longer, later, for ever: as it was said last; whom it is not about keeps all."""
+    for name in ("alice", "bob"):
+        directory.person(name)
     for image in (OLD, OTHER):
         directory.application(image)
-    directory.granted("by hand", images=[OLD, OTHER], members=[alice, directory.person("bob")])
+    with opened(directory) as store:
+        store.grant_several([OLD, OTHER], Policy(), users=["alice", "bob"])
     steps = [
         (Window(None, NOW + 100), (True, False, False)),
         (Window(None, NOW + 200), (True, True, False)),
@@ -113,6 +115,83 @@ def test_the_last_word_about_a_time_counts(directory: Directory) -> None:
         assert windows.count(Window(NOW - 50, NOW + 200)) == 1
     assert images_of(directory, "alice", NOW + 300) == {OTHER}
     assert images_of(directory, "bob", NOW + 300) == {OLD, OTHER}
+
+
+@on_openldap
+def test_nobody_is_taken_out_of_what_others_made_for_the_sake_of_a_time(
+    directory: Directory,
+) -> None:
+    """A company's group that carries the grant gives more than that."""
+    alice = directory.person("alice")
+    for image in (OLD, OTHER):
+        directory.application(image)
+    office = directory.granted("office", images=[OLD], members=[alice])
+    directory.granted("outer", images=[OTHER], members=[office])
+    covering = {"groups_base": directory.suffix}
+    with opened(directory, **covering) as store:
+        user = store.get_user("alice")
+        assert user is not None
+        window = Window(None, NOW + 100)
+        (granted,) = store.grant_several([OLD], Policy(), window, users=["alice"])
+        assert [str(grant.dn) for grant in granted.kept] == [str(DN.parse(office))]
+        assert (granted.replaced, granted.besides) == ((), ())
+        (granted,) = store.grant_several([OTHER], Policy(), window, groups=[office])
+        assert len(granted.kept) == 1
+    with opened(directory, NOW + 150, **covering) as store:
+        images = {each.application.image for each in store.list_accountings(user)}
+    assert images == {OLD, OTHER}
+
+
+@on_openldap
+@pytest.mark.parametrize("number", [1, 2])
+def test_who_leaves_a_grant_that_another_has_taken_the_name_of_is_out(
+    directory: Directory, number: int
+) -> None:
+    """The entry that he is in was renamed, and the one of its name does not have him."""
+    for name in ("alice", "bob"):
+        directory.person(name)
+    directory.application(OLD)
+
+    def take_the_name() -> None:
+        with opened(directory) as other:
+            (listed,) = [
+                each for each in other.list_grants() if each.grant.window.not_after is None
+            ]
+            directory.move(str(listed.grant.dn), "cn=aside")
+            other.grant(OLD, "bob", HOME)
+
+    with opened(directory) as store:
+        store.grant(OLD, "alice", HOME)
+    fault = directory.proxy().at_write(number, take_the_name, done=False)
+    with opened(directory, counted=True) as store:
+        if number == 1:
+            store.revoke(OLD, "alice", HOME)
+        else:  # the first one lets her into another
+            store.grant_several([OLD], HOME, Window(None, NOW + 100), users=["alice"])
+    assert fault.reached
+    assert images_of(directory, "alice", NOW + 150) == set()
+    assert images_of(directory, "bob") == {OLD}
+
+
+@on_openldap
+def test_what_else_a_grant_gives_goes_to_whoever_is_renamed_meanwhile(directory: Directory) -> None:
+    bob, alice = directory.person("bob"), directory.person("alice")
+    for image in (OLD, OTHER):
+        directory.application(image)
+    hand = directory.granted("by hand", images=[OLD, OTHER], members=[bob, alice])
+
+    def rename() -> None:
+        moved = directory.rename_person(bob, "bobby")
+        directory.remove_member(hand, bob)
+        directory.add_members(hand, moved)
+        directory.move(hand, "cn=moved")
+
+    # The first write lets him keep the other image; the second takes him out.
+    fault = directory.proxy().at_write(2, rename, done=False)
+    with opened(directory, counted=True) as store:
+        store.revoke(OLD, "bob", Policy())
+    assert fault.reached
+    assert images_of(directory, "bobby") == {OTHER}
 
 
 def test_an_application_moves_and_its_grants_follow(directory: Directory) -> None:
@@ -173,6 +252,72 @@ def test_a_group_that_is_application_and_grant_moves_too(directory: Directory) -
         assert alice is not None
         assert [each.application.image for each in store.list_accountings(alice)] == [NEW]
     assert directory.exists(group)
+
+
+@pytest.mark.live("openldap", "ad", reason="389 DS does not rename members either")
+def test_a_grant_that_is_a_member_of_another_goes_on_being_one(directory: Directory) -> None:
+    """Where the directory does not rename members, it keeps its name; who is in it keeps all."""
+    directory.person("alice")
+    covering = {"groups_base": directory.suffix}
+    with opened(directory, **covering) as store:
+        for image in (OLD, OTHER):
+            store.create_application(image)
+        store.grant(OLD, "alice", HOME)
+        (inner,) = [each.grant.dn for each in store.list_grants()]
+        store.grant_several([OTHER], HOME, groups=[str(inner)])
+        store.rename_application(OLD, NEW, settle_seconds=0)
+    with opened(directory, **covering) as store:
+        alice = store.get_user("alice")
+        assert alice is not None
+        had = {each.application.image for each in store.list_accountings(alice)}
+    assert had == {NEW, OTHER}
+    assert directory.exists(str(inner)) is (directory.server.vendor != "ad")
+
+
+@on_openldap
+@pytest.mark.parametrize("what", ["renames", "removes"])
+def test_a_move_that_another_overtakes_says_so_and_takes_back_what_it_granted(
+    directory: Directory, what: str
+) -> None:
+    """Nobody is told that it is done, and nobody gets the new image when it is registered."""
+    directory.person("alice")
+    with opened(directory) as store:
+        store.create_application(OLD)
+        store.grant(OLD, "alice", HOME)
+    waits = iter([0])
+
+    def overtake(_: float) -> None:
+        for _ in waits:
+            with opened(directory) as other:
+                if what == "renames":
+                    other.rename_application(OLD, OTHER, settle_seconds=0)
+                else:
+                    other.remove_application(OLD)
+
+    with opened(directory) as store:
+        with pytest.raises(errors.NotFound, match=r"removed or renamed it meanwhile; nothing was"):
+            store.rename_application(OLD, NEW, settle_seconds=0.1, pause=overtake)
+        images = {image for each in store.list_grants() for image in each.grant.images}
+        assert images == ({OTHER} if what == "renames" else set())
+        store.create_application(NEW)
+    assert images_of(directory, "alice") == images
+
+
+@on_openldap
+def test_who_has_an_image_that_is_gone_is_not_given_another_one(directory: Directory) -> None:
+    """It is no rest of a move that was broken off: nothing says that the one became the other."""
+    directory.person("alice")
+    old = directory.application(OLD)
+    directory.granted("of both", images=[OLD, NEW], members=[directory.person("bob")])
+    with opened(directory) as store:
+        store.create_application(NEW)
+        store.grant(OLD, "alice", HOME)
+        directory.delete(old)
+        before = directory.entries()
+        with pytest.raises(errors.NotFound, match=r"nothing says that .* is what it was"):
+            store.rename_application(OLD, NEW, settle_seconds=0)
+    assert directory.entries() == before
+    assert images_of(directory, "alice") == set()
 
 
 @on_openldap
@@ -524,6 +669,8 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(directory: Directory, 
         (2, "--id says all"): ("app", "revoke", OLD, "--id", "0" * 32),
         (2, "takes no policy"): ("app", "revoke", OLD, "bob", "--all", "--allow-home"),
         (2, "both images"): ("app", "rename", OLD, OLD),
+        (2, "nan seconds are no time"): ("app", "rename", OLD, NEW, "--settle", "nan"),
+        (2, "inf seconds are no time"): ("app", "rename", OLD, NEW, "--settle", "inf"),
         (1, "did you mean 'alice'?"): (*both, "alcie"),
         (1, "did you mean 'simphony/other:1'?"): (*both, "--image", "simphony/othr:1"),
         (1, "did you mean 'staff'?"): (*both, "--group", "staf"),
