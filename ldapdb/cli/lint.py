@@ -22,20 +22,37 @@ __all__ = ["lint"]
 
 @click.command(epilog=example("ldapdb lint --fix"))
 @click.option("--fix", is_flag=True, help="Mend what is safe to mend, after showing it as LDIF.")
-@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option(
+    "--yes", is_flag=True, help="With --fix: do not ask; needed where nobody can be asked."
+)
 @click.option("--dry-run", is_flag=True, help="With --fix: show what would be done, and do not.")
 @click.option(
     "--ldif", "as_ldif", is_flag=True, help="Print what --fix would do as LDIF alone; do not."
 )
+@click.option(
+    "--dangling",
+    is_flag=True,
+    help="Count members that are no entry as gone, for --fix to take out. Only as an account that "
+    "is shown all users and groups: one that is hidden looks the same.",
+)
 @click.option("--images", is_flag=True, help="Name registered images that Docker does not have.")
 @with_forms
-def lint(*, fix: bool, yes: bool, dry_run: bool, as_ldif: bool, images: bool, form: Form) -> None:
+def lint(
+    *,
+    fix: bool,
+    yes: bool,
+    dry_run: bool,
+    as_ldif: bool,
+    dangling: bool,
+    images: bool,
+    form: Form,
+) -> None:
     """Look for what is wrong with applications, grants and users.
 
     Members that are no entry, images that are not registered, what cannot be read, grants that
     have expired or have no member, doubles, and users of one name. --fix removes expired and
-    empty grants that ldapdb has made, so that nobody is lost who is let in meanwhile, and
-    members that are no entry.
+    empty grants that ldapdb has made, so that nobody is lost who is let in meanwhile; with
+    --dangling, members that are no entry, too.
 
     Exit code: 0 nothing is wrong, or all is mended, 1 something is, 2 misused, 3 no server.
     """
@@ -45,7 +62,7 @@ def lint(*, fix: bool, yes: bool, dry_run: bool, as_ldif: bool, images: bool, fo
         raise click.UsageError("--ldif, --json and --csv are forms; choose one")
     store = Linting(loaded_settings())
     try:
-        found = store.lint()
+        found = store.lint(dangling=dangling)
         if images:
             found += _absent(store)
         left = list(found)
@@ -118,7 +135,10 @@ def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Com
     if not changes:
         return left
     click.echo(_ldif(found), nl=False, err=True)
-    if not sure and sys.stdin.isatty():
+    if not sure and not sys.stdin.isatty():
+        click.echo("nothing was changed; add --yes to do it, here where nobody can ask", err=True)
+        return list(found)
+    if not sure:
         click.confirm(f"Make {len(changes)} changes?", abort=True, err=True)
     for change in changes:
         click.echo(store.mend(change), err=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
@@ -23,13 +24,14 @@ from ldapdb.entries import (
 )
 from ldapdb.errors import InvalidValue
 from ldapdb.filters import Filter
-from ldapdb.ldif_text import Change
+from ldapdb.ldif_text import Change, Delete
 from ldapdb.model import Grant
 from ldapdb.naming import grant_cn
 from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.caches import Caches
 from ldapdb.store.grants import NAMES
 from ldapdb.store.holders import Holders
+from ldapdb.store.linting_doubt import held_by, surely_empty
 from ldapdb.store.linting_members import Complaint, Members, Row
 from ldapdb.store.linting_mend import SCRATCH, mend
 from ldapdb.store.profile import Base, Profile
@@ -49,8 +51,14 @@ _READING_SECONDS = 120.0
 class Linting(Reads):
     """Looks for what is wrong, and mends what is safe to mend; see :class:`Reads`."""
 
-    def lint(self) -> list[Complaint]:
+    def lint(self, *, dangling: bool = False) -> list[Complaint]:
         """Look at everything.
+
+        Parameters
+        ----------
+        dangling : bool
+            Whether members who are no entry are to be taken out. For an account that is shown
+            all users and groups alone: one that is hidden looks like one that is gone.
 
         Raises
         ------
@@ -65,7 +73,8 @@ class Linting(Reads):
         look.groups(self._call())
         members = Members(profile, look.rows, look.knows, self._clock())
         found += members.read(self._call())
-        found += members.gone(self._call())
+        found = [_settled(self._call(), profile, each, members) for each in found]
+        found += members.gone(self._call(), take_out=dangling)
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
         found += members.overlaps(self._call(), Holders(sources))
         return found
@@ -89,6 +98,23 @@ class Linting(Reads):
         # The time of one call of the host is too short for all that there is.
         seconds = max(self.settings.operation_timeout_seconds, _READING_SECONDS)
         return self._directory.call(self._routes.writing(), Deadline(seconds, self._timer))
+
+
+def _settled(call: Call, profile: Profile, complaint: Complaint, members: Members) -> Complaint:
+    """Let a removal stand only where it surely takes nothing from anybody."""
+    change = complaint.change
+    if not isinstance(change, Delete):
+        return complaint
+    holder = held_by(call, profile, change.dn)
+    if holder is not None:
+        why = f"stays, because '{holder}' has it as a member, and by it whoever is in it"
+    elif not members.are_shown:
+        why = "stays, because this account is shown no member of any grant, and may not see them"
+    elif complaint.kind == "empty" and not surely_empty(call, profile, change.dn):
+        why = "stays, because its members may be hidden from this account"
+    else:
+        return complaint
+    return replace(complaint, text=f"{complaint.text}; {why}", change=None)
 
 
 class _Look:

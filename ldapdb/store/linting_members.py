@@ -87,6 +87,11 @@ class Members:
         Tells whether an entry is a user or a group.
     now : float
         Seconds since the epoch.
+
+    Attributes
+    ----------
+    are_shown : bool
+        Whether this account was shown any member.
     """
 
     def __init__(
@@ -99,6 +104,8 @@ class Members:
         # Members who are neither a user nor a group, and the grants that they are in.
         self._strangers: dict[DN, list[tuple[Row, str, str]]] = defaultdict(list)
         self._long: list[tuple[Row, str]] = []
+        # Whether any value was shown, the empty DN, too: a directory does not say what it hides.
+        self.are_shown = False
 
     def read(self, call: Call) -> Iterator[Complaint]:
         """Read who is in all grants; complain of grants without members."""
@@ -133,6 +140,7 @@ class Members:
 
     def _note(self, row: Row, attribute: str, values: Sequence[bytes]) -> None:
         for value in values:
+            self.are_shown = True
             member = bytes(value).decode("utf-8", "replace")
             if not member:
                 continue  # the empty DN, which names nobody
@@ -168,24 +176,31 @@ class Members:
                         )
                         yield Complaint("overlap", str(other), text)
 
-    def gone(self, call: Call) -> Iterator[Complaint]:
-        """Complain of members that are no entry, each asked for by its name."""
+    def gone(self, call: Call, *, take_out: bool) -> Iterator[Complaint]:
+        """Complain of members that are no entry, each asked for by its name.
+
+        Parameters
+        ----------
+        take_out : bool
+            Whether one may be taken out. A directory says the same of an entry that is gone
+            and of one that it hides, so that this is for whoever knows the account to decide.
+        """
         strangers = list(self._strangers)
         for start in range(0, len(strangers), _AT_ONCE):
             some = strangers[start : start + _AT_ONCE]
             call.ask_ahead([Search(str(dn), BASE, EVERYTHING, NO_ATTRIBUTES) for dn in some])
             for dn in some:
                 if not shows(call, dn):
-                    # Where the account is shown others, this one is gone rather than hidden.
-                    is_certain = shows(call, dn.parent) and call.sees_below(dn.parent)
-                    yield from self._dangling(dn, is_certain=is_certain)
+                    yield from self._dangling(dn, _shows_beside(call, dn), take_out=take_out)
 
-    def _dangling(self, dn: DN, *, is_certain: bool) -> Iterator[Complaint]:
+    def _dangling(self, dn: DN, is_likely: bool, *, take_out: bool) -> Iterator[Complaint]:
         for row, attribute, member in self._strangers[dn]:
             text = f"its member '{member}' is no entry, or one that this account may not see"
             step = Step(Operation.DELETE, attribute, (member.encode(),))
-            change = Modify(row.dn, (step,)) if row.is_ours and is_certain else None
-            yield Complaint("dangling", str(row.dn), text, change)
+            change = Modify(row.dn, (step,)) if row.is_ours and is_likely else None
+            if change is not None and not take_out:
+                text += "; if it sees all users and groups, --fix --dangling takes him out"
+            yield Complaint("dangling", str(row.dn), text, change if take_out else None)
 
 
 def _sharing(rows: Mapping[DN, Row], now: float) -> list[Grant]:
@@ -197,6 +212,16 @@ def _sharing(rows: Mapping[DN, Row], now: float) -> list[Grant]:
                 given[policy_half(image, row.grant.policy)].append(row.grant)
     sharing = {each.dn: each for grants in given.values() if len(grants) > 1 for each in grants}
     return list(sharing.values())
+
+
+def _shows_beside(call: Call, dn: DN) -> bool:
+    """Tell whether the account is shown others where an entry would be: it may be gone, then."""
+    if len(dn.rdns) < 2:  # noqa: PLR2004 -- beside it there are other directories
+        return False
+    try:
+        return shows(call, dn.parent) and call.sees_below(dn.parent)
+    except NoSuchEntry:
+        return False
 
 
 def shows(call: Call, dn: DN) -> bool:

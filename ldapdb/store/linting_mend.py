@@ -11,12 +11,20 @@ An assertion (RFC 4528) would do the same in one request, and OpenLDAP alone has
 from __future__ import annotations
 
 import secrets
+from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import Modification, read_grant
-from ldapdb.errors import EntryExists, InvalidValue, NoSuchEntry, NoSuchValue
+from ldapdb.entries import Modification, Operation, read_grant
+from ldapdb.errors import (
+    EntryExists,
+    InvalidValue,
+    NoSuchEntry,
+    NoSuchValue,
+    ObjectClassViolation,
+)
 from ldapdb.ldif_text import Change, Delete, Modify
+from ldapdb.store.linting_doubt import held_by, surely_empty
 from ldapdb.store.linting_members import shows
 from ldapdb.store.profile import Profile
 
@@ -53,26 +61,34 @@ def _modify(call: Call, change: Modify) -> str:
     if any(shows(call, DN.parse(value)) for step in steps for value in step.values):
         return f"'{change.dn}': the member has come back, and stays"
     try:
-        call.modify(change.dn, steps)
+        try:
+            call.modify(change.dn, steps)
+        except ObjectClassViolation:
+            # groupOfNames must keep one member: the empty DN, as in Grants.remove_member.
+            placeholder = Modification(Operation.ADD, steps[0].attribute, ("",))
+            call.modify(change.dn, [placeholder, *steps])
     except (NoSuchEntry, NoSuchValue):
         return f"'{change.dn}': somebody else has done it"
     return f"'{change.dn}': the member is out"
 
 
 def _remove(call: Call, profile: Profile, dn: DN, now: float) -> str:
+    holder = held_by(call, profile, dn)
+    if holder is not None:
+        return f"'{dn}': stays, '{holder}' has it as a member"
     aside = dn.parent.child("cn", f"{SCRATCH}{secrets.token_hex(8)}")
     try:
         call.rename(dn, aside.rdns[0])
     except NoSuchEntry:
         return f"'{dn}': somebody else has removed it"
     try:
-        wanted = _is_wanted(call, profile, aside, now)
+        why = _why_it_stays(call, profile, aside, dn, now)
     except BaseException:
         _give_back(call, aside, dn)
         raise
-    if wanted:
+    if why is not None:
         name = _give_back(call, aside, dn)
-        return f"'{name}': stays, it has got a member meanwhile"
+        return f"'{name}': stays, {why}"
     call.delete(aside)
     return f"'{dn}': removed"
 
@@ -86,14 +102,15 @@ def _give_back(call: Call, aside: DN, dn: DN) -> DN:
     return dn
 
 
-def _is_wanted(call: Call, profile: Profile, dn: DN, now: float) -> bool:
-    """Tell whether an entry gives anybody anything."""
-    _, entries = call.read(dn, profile.notation.attributes)
+def _why_it_stays(call: Call, profile: Profile, aside: DN, before: DN, now: float) -> Optional[str]:
+    """Say why an entry stays that was put aside; None if nobody has anything by it."""
+    _, entries = call.read(aside, profile.notation.attributes)
     try:
         grant = read_grant(profile.notation.read(entries[0]))
     except (IndexError, InvalidValue):
-        return True  # it was changed: it is not for us to judge
-    if grant.window.is_over(now):
-        return False
-    attributes = [*profile.member_attributes, *(["memberUid"] * profile.member_names)]
-    return any(value for name in attributes for value in call.values(dn, name))
+        return "it was changed meanwhile"  # it is not for us to judge
+    if not grant.window.is_over(now) and not surely_empty(call, profile, aside):
+        return "it has got a member meanwhile"
+    # Some servers write the new name where the old one was a member, and some do so later.
+    holder = held_by(call, profile, aside, before)
+    return None if holder is None else f"'{holder}' has it as a member"

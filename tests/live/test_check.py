@@ -155,6 +155,7 @@ def test_the_files_of_ldif_make_a_sound_directory_that_the_writer_can_mend(
     store.create_application("simphony/mayavi:1")
     store.grant("simphony/mayavi:1", ALICE, Policy())
     store.revoke("simphony/mayavi:1", ALICE, Policy())
+    store.grant("simphony/mayavi:1", ALICE, Policy.of(allow_home=True))
     store.close()
     for settings in (as_account(bench, READER, tmp_path), writer):
         found = list(check(settings, ldif_folder(), write=settings is writer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from ldapdb.dn import DN
 from ldapdb.ldif_text import Delete
-from ldapdb.model import Policy
+from ldapdb.model import Policy, Window
 from ldapdb.store import Store
 from ldapdb.store.linting import Linting
 from ldapdb.store.linting_members import Complaint
@@ -161,7 +163,10 @@ def test_a_member_that_is_no_entry_is_taken_out_of_a_grant_of_ours(
     directory.granted("by hand", images=[IMAGE], members=[alice, bob])
     directory.delete(bob)
     one = linting()
-    found = one.lint()
+    told = one.lint()
+    assert [(each.kind, each.change) for each in told] == [("dangling", None)] * 2
+    assert ["--dangling" in each.text for each in told].count(True) == 1
+    found = one.lint(dangling=True)
     assert [each.kind for each in found] == ["dangling", "dangling"]
     assert [each.change is not None for each in found].count(True) == 1
     for each in found:
@@ -189,6 +194,11 @@ def test_an_empty_grant_of_ours_goes_and_one_that_got_a_member_stays(
         store.revoke(image, "alice", HOME)
     directory.granted("by hand", images=[IMAGE])
     one = linting()
+    hidden = one.lint()
+    if directory.settings().schema != "stock" or directory.vendor != "openldap":
+        # All are empty: whether this account is shown members at all, nothing tells.
+        assert [each.change for each in hidden] == [None] * 3
+    store.grant(OTHER, "alice", Policy.of(allow_view=True))
     found = one.lint()
     ours = [each for each in found if each.change is not None]
     assert [each.kind for each in found] == ["empty"] * 3
@@ -205,7 +215,7 @@ def test_an_empty_grant_of_ours_goes_and_one_that_got_a_member_stays(
     fresh = Store(directory.settings())
     user = fresh.get_user("alice")
     assert user is not None
-    assert [each.application.image for each in fresh.list_accountings(user)] == [IMAGE]
+    assert {each.application.image for each in fresh.list_accountings(user)} == {IMAGE, OTHER}
     fresh.close()
 
 
@@ -223,9 +233,119 @@ def test_members_who_are_hidden_are_not_taken_out(another_directory: Another) ->
         store.grant(IMAGE, "alice", HOME)
         store.close()
         one = Linting(directory.settings(bind_dn=alice, bind_password="hers"))
-        [told] = one.lint()
+        [told] = one.lint(dangling=True)
         one.close()
         assert (told.kind, told.change) == ("dangling", None)
+
+
+CLERK = "uid=clerk,ou=people,dc=example,dc=org"
+
+
+@pytest.fixture
+def as_clerk(another_directory: Another) -> Iterator[Callable[[str], tuple[Private, Linting]]]:
+    """Start a directory in which an account may do all but what a rule says."""
+    with contextlib.ExitStack() as stack:
+
+        def start(to: str) -> tuple[Private, Linting]:
+            rules = (
+                f'olcAccess: to {to} by dn.exact="{CLERK}" none by * break\n'
+                "olcAccess: to * by users write by anonymous auth\n"
+            )
+            directory = stack.enter_context(another_directory(access=rules))
+            directory.person("clerk", attributes={"userPassword": ["his"]})
+            directory.person("alice")
+            directory.application(IMAGE)
+            directory.application(OTHER)
+            with contextlib.closing(Store(directory.settings())) as store:
+                store.grant(IMAGE, "alice", HOME)
+                store.grant(OTHER, "clerk", HOME)
+            one = Linting(directory.settings(bind_dn=CLERK, bind_password="his"))
+            return directory, stack.enter_context(contextlib.closing(one))
+
+        yield start
+
+
+Start = Callable[[str], tuple[Private, Linting]]
+
+
+@on_one
+def test_one_user_who_is_hidden_among_others_is_not_taken_out(as_clerk: Start) -> None:
+    """A directory says the same of him as of one who is gone."""
+    _, one = as_clerk('dn.exact="uid=alice,ou=people,dc=example,dc=org"')
+    [told] = one.lint()
+    assert (told.kind, told.change) == ("dangling", None)
+
+
+@on_one
+@pytest.mark.parametrize(
+    ("to", "complaints"),
+    [("attrs=member", 2), (f'filter="(remoteAppImage={IMAGE})" attrs=member', 1)],
+)
+def test_a_grant_whose_members_are_hidden_is_not_empty(
+    as_clerk: Start, to: str, complaints: int
+) -> None:
+    """Whether those of all grants are, or those of one."""
+    directory, one = as_clerk(to)
+    found = one.lint()
+    assert [(each.kind, each.change) for each in found] == [("empty", None)] * complaints
+    before = sorted(directory.below(f"ou=grants,{directory.base_dn}"))
+    [dn] = [each.dn for each in found if "mayavi" in each.dn]
+    assert "stays" in one.mend(Delete(DN.parse(dn)))
+    assert sorted(directory.below(f"ou=grants,{directory.base_dn}")) == before
+
+
+def test_a_grant_that_is_a_member_of_another_stays(
+    directory: Directory, store: Store, linting: Open
+) -> None:
+    """Whoever is in it has what the other one gives, although it gives nothing itself any more."""
+    directory.person("alice")
+    directory.application(IMAGE)
+    directory.application(OTHER)
+    store.grant_several([IMAGE], HOME, Window(None, 1e9), users=["alice"])
+    [over] = [each.grant.dn for each in store.list_grants()]
+    one = linting(groups_base=None)
+    [found] = one.lint()
+    assert found.change == Delete(over)
+    outer = directory.granted("outer", images=[OTHER], members=[str(over)])
+    [told] = one.lint()
+    assert (told.kind, told.change) == ("expired", None)
+    assert outer.lower() in told.text.lower()
+    assert "has it as a member" in one.mend(Delete(over))  # it was put in meanwhile
+    assert directory.exists(str(over))
+    fresh = Store(directory.settings(groups_base=None))
+    user = fresh.get_user("alice")
+    assert user is not None
+    assert {each.application.image for each in fresh.list_accountings(user)} == {OTHER}
+    fresh.close()
+
+
+@on_one
+def test_the_only_member_of_a_group_of_names_is_taken_out(
+    directory: Directory, linting: Open
+) -> None:
+    """That class must have one, and is left with the one that names nobody."""
+    directory.application(IMAGE)
+    directory.person("alice")
+    bob = directory.person("bob")
+    given: dict[str, Any] = {"group_object_class": "groupOfNames"}
+    with contextlib.closing(Store(directory.settings(**given))) as store:
+        store.grant(IMAGE, "bob", HOME)
+    directory.delete(bob)
+    one = linting(**given)
+    [told] = one.lint(dangling=True)
+    assert told.change is not None
+    assert "the member is out" in one.mend(told.change)
+    assert [(each.kind, bool(each.change)) for each in one.lint()] == [("empty", True)]
+
+
+@on_one
+@pytest.mark.parametrize("member", ["cn=foo", "cn=Monitor", "dc=org", "cn=x,dc=other,dc=net"])
+def test_a_member_that_is_in_no_directory_of_the_server_is_told(
+    directory: Directory, linting: Open, member: str
+) -> None:
+    directory.application(IMAGE)
+    directory.granted("by hand", images=[IMAGE], members=[member])
+    assert [each.kind for each in linting().lint(dangling=True)] in ([], ["dangling"])
 
 
 @by_schema
@@ -235,8 +355,8 @@ def test_nobody_is_lost_who_is_granted_while_empty_grants_are_removed(
 ) -> None:
     """Each grant that was answered is in force afterwards, however the two meet."""
     directory.person("alice")
-    directory.person("bob")
     directory.application(IMAGE)
+    directory.granted("shown", images=[IMAGE], members=[directory.person("bob")])
     one, done = linting(), threading.Event()
     one.lint()
     removed: list[str] = []
@@ -272,7 +392,6 @@ def test_an_entry_whose_name_is_taken_meanwhile_keeps_its_members(
     directory: Directory, store: Store, linting: Open
 ) -> None:
     """It stays under the other name, from which nothing is read."""
-    from ldapdb.dn import DN
     from ldapdb.store import linting_mend
 
     directory.person("alice")
@@ -342,7 +461,12 @@ def test_fix_shows_the_ldif_first_and_leaves_what_is_not_safe(
         ("empty", True),
         ("expired", False),
     ]
-    assert run(wrong, monkeypatch, "--fix") == 1
+    assert run(wrong, monkeypatch, "--fix") == 1  # nobody can be asked here
+    said = capsys.readouterr()
+    assert said.err.count("changetype: delete") == 1
+    assert said.err.endswith("add --yes to do it, here where nobody can ask\n")
+    assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 2
+    assert run(wrong, monkeypatch, "--fix", "--yes") == 1
     said = capsys.readouterr()
     assert said.out.startswith("WHAT\tFIX\tENTRY\tWHY\n")
     assert said.err.index("changetype: delete") < said.err.index(": removed")
@@ -371,5 +495,5 @@ def test_images_without_an_engine_is_one_clear_error(wrong: Private) -> None:
 
 @on_one
 def test_a_reader_cannot_fix(wrong: Private, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(wrong, monkeypatch, "--fix", read_only=True) == 1
+    assert run(wrong, monkeypatch, "--fix", "--yes", read_only=True) == 1
     assert len(wrong.below(f"ou=grants,{wrong.base_dn}")) == 2
