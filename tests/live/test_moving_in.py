@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Optional
 
@@ -335,3 +336,17 @@ def test_what_was_broken_off_goes_on(directory: Directory, tmp_path: Path) -> No
     assert time.monotonic() - began < 60
     assert sum(each["there"] for each in json.loads(again.stdout)["granted"]) >= 1000
     assert {len(each) for each in rights(directory).values()} == {len(images)}
+
+
+def test_a_name_that_two_have_is_not_taken_for_either(directory: Directory, tmp_path: Path) -> None:
+    """Also where it is a further name of one of them, who is imported himself, too."""
+    for name in ("alice", "bob"):
+        directory.person(name)
+    directory.change(directory.dn_of("bob"), "add: uid", "uid: alice")
+    directory.application(MAYAVI)
+    path = csv_file(tmp_path / "rights.csv", [row("alice", MAYAVI), row("bob", MAYAVI)])
+    done = ldapdb(directory, "import", path, "--yes")
+    assert "the user name 'alice' belongs to 2 entries" in done.stdout + done.stderr
+    with closing(Store(load(**directory.database_kwargs()))) as store:
+        (listed,) = store.list_grants()
+    assert listed.members == 1
