@@ -127,7 +127,7 @@ def test_nobody_is_taken_out_of_what_others_made_for_the_sake_of_a_time(
         directory.application(image)
     office = directory.granted("office", images=[OLD], members=[alice])
     directory.granted("outer", images=[OTHER], members=[office])
-    covering = {"groups_base": directory.suffix}
+    covering: dict[str, Any] = {"groups_base": directory.suffix}
     with opened(directory, **covering) as store:
         user = store.get_user("alice")
         assert user is not None
@@ -258,7 +258,7 @@ def test_a_group_that_is_application_and_grant_moves_too(directory: Directory) -
 def test_a_grant_that_is_a_member_of_another_goes_on_being_one(directory: Directory) -> None:
     """Where the directory does not rename members, it keeps its name; who is in it keeps all."""
     directory.person("alice")
-    covering = {"groups_base": directory.suffix}
+    covering: dict[str, Any] = {"groups_base": directory.suffix}
     with opened(directory, **covering) as store:
         for image in (OLD, OTHER):
             store.create_application(image)
@@ -716,3 +716,23 @@ def test_a_write_that_fails_midway_says_what_was_done(directory: Directory) -> N
     with opened(directory) as store:
         assert len(store.grant_several([OLD], HOME, users=names)) == 3
     assert [images_of(directory, name) for name in names] == [{OLD}] * 3
+
+
+@on_openldap
+def test_what_is_so_already_is_believed_of_no_server_that_may_not_know(
+    directory: Directory,
+) -> None:
+    """The other one, which took the last write, may have been told that it is not so any more."""
+    staff = directory.group("staff", directory.person("alice"))
+    directory.application(OLD)
+    proxy = directory.proxy()
+    uris = f"{proxy.uri} {directory.server.uri}"
+    ways: tuple[dict[str, Any], ...] = ({"users": ["alice"]}, {"groups": [staff]})
+    for named in ways:
+        proxy.behave()
+        with opened(directory, uri=uris, connect_timeout_seconds=0.5) as store:
+            assert store.grant_several([OLD], HOME, **named)
+            proxy.hangs_up = True
+            proxy.cut()
+            with pytest.raises(errors.DirectoryUnavailable, match="nothing was done"):
+                store.grant_several([OLD], HOME, **named)
