@@ -73,7 +73,7 @@ def toml_source(
     profiles = _profiles(content, config_file)
     general = {name: value for name, value in content.items() if name != _PROFILES}
     refuse_unknown(settings_cls, general, f"file {str(config_file)!r}")
-    if any("bind_password" in each for each in (general, *profiles.values())):
+    if _has_password(content):
         check_private(config_file, "config_file, which has bind_password,")
     name = profile or general.get(PROFILE)
     chosen = _chosen(profiles, name, config_file) if name else {}
@@ -147,7 +147,12 @@ def _profiles(content: Mapping[str, Any], config_file: Path) -> dict[str, Any]:
 
 
 def _chosen(profiles: Mapping[str, Any], name: Any, config_file: Path) -> dict[str, Any]:
-    if not isinstance(name, str) or name not in profiles:
+    if not isinstance(name, str):  # a table, perhaps with a password in it
+        raise SettingsError(
+            f"profile: must be a name in config_file {str(config_file)!r}; profiles themselves "
+            "are tables [profiles.NAME]"
+        )
+    if name not in profiles:
         there = ", ".join(map(repr, sorted(profiles))) or "none"
         raise SettingsError(
             f"profile {name!r}: config_file {str(config_file)!r} has no [profiles.{name}]; there "
@@ -160,6 +165,13 @@ def _chosen(profiles: Mapping[str, Any], name: Any, config_file: Path) -> dict[s
                 f"{each}: stands in [profiles.{name}] of {str(config_file)!r}; remove it there"
             )
     return chosen
+
+
+def _has_password(value: object) -> bool:
+    """Tell whether a password stands anywhere, also where it has no business."""
+    return isinstance(value, dict) and (
+        "bind_password" in value or any(map(_has_password, value.values()))
+    )
 
 
 def environment_for_others() -> dict[str, str]:

@@ -23,6 +23,7 @@ from ldapdb.ldif_text import Change
 from ldapdb.model import Entitlement, Policy, User, Window
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
+from ldapdb.store.doubts import doubts_of
 from ldapdb.store.memberships import Members
 from ldapdb.store.planning import PlannedStore
 from ldapdb.store.sources import Sources
@@ -127,7 +128,8 @@ def effects_of(
         closing(PlannedStore(still, clock=clock)) as planned,
     ):
         store.verify()
-        for line, change in changes:
+        records = list(changes)
+        for line, change in records:
             try:
                 planned.apply(change)
             except DirectoryUnavailable:
@@ -151,7 +153,12 @@ def effects_of(
             key=lambda each: (_ORDER[each.kind], each.user.name, each.image, str(each.grants))
         )
         notes = dict.fromkeys((*before.notes, *after.notes))
-        return Effects(tuple(different), tuple(notes), planned.doubts, len(names))
+        vendor = planned.reading()[0].profile.vendor
+        doubts = (
+            *planned.doubts,
+            *doubts_of((each for _, each in records), links_follow=vendor.links_follow),
+        )
+        return Effects(tuple(different), tuple(notes), tuple(dict.fromkeys(doubts)), len(names))
 
 
 _ORDER = {"revoked": 0, "changed": 1, "granted": 2}

@@ -278,9 +278,20 @@ def _is_hidden(error: LDAPDBError) -> bool:
 
 
 def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]:
-    """Return an attribute's values; asks for them if the server sent a part only."""
-    in_parts = any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
-    return call.values(dn, attribute) if in_parts else entry.attributes.get(attribute.lower(), ())
+    """Return an attribute's values; asks for them if the server sent a part only.
+
+    With those that have options, such as ``member;lang-en``: a search for the attribute finds
+    them, too (RFC 4511, section 4.5.1.7.1).
+    """
+    wanted = attribute.lower()
+    if any(name.startswith(f"{wanted};range=") for name in entry.attributes):
+        return call.values(dn, attribute)
+    return [
+        value
+        for name, values in entry.attributes.items()
+        if name.partition(";")[0] == wanted
+        for value in values
+    ]
 
 
 def _is_member(attribute: str, value: str, in_chain_rule: Optional[str]) -> Filter:

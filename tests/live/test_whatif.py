@@ -373,6 +373,27 @@ def test_what_only_the_directory_can_tell_is_no_answer(
     assert "only the directory can tell" in printed.err
 
 
+@pytest.mark.live("openldap", "389ds", reason="Active Directory keeps members in step itself")
+def test_whether_groups_name_still_what_goes_and_comes_again_is_a_doubt(
+    directory: Directory,
+) -> None:
+    dns = company(directory)
+    found = told(directory, record(dns["carol"], "changetype: delete") + dns["carol again"])
+    assert any("goes and comes again" in each for each in found.doubts)
+    assert not told(directory, record(dns["carol"], "changetype: delete")).doubts
+
+
+@on_one
+def test_a_member_with_an_option_is_one(directory: Directory) -> None:
+    """A search for the attribute finds it, and so whoever is told is told of it."""
+    dns = company(directory)
+    text = modify(dns["team"], "add: member;lang-en", f"member;lang-en: {dns['dave']}", "-")
+    assert {each.user.name for each in told(directory, text).effects} == {"dave"}
+    directory.server.ldapmodify(text)
+    with closing(Store(directory.settings())) as store:
+        assert "dave" in {each.user.name for each in store.who(OTHER).holders}
+
+
 @on_one
 def test_the_command_prints_what_changes_and_ends_with_a_code(
     directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

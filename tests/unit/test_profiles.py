@@ -124,7 +124,17 @@ def test_a_wrong_profile_is_explained(file: Path, text: str, complaint: str) -> 
 @pytest.mark.parametrize("name", ["5", "[1]", "true"])
 def test_a_profile_must_be_named_by_text(file: Path, name: str) -> None:
     file.write_text(f"profile = {name}\n{FILE}")
-    assert "there is: 'prod', 'test'" in _complaint(config_file=file)
+    assert "profile: must be a name" in _complaint(config_file=file)
+
+
+def test_a_profile_at_the_wrong_place_is_not_printed(file: Path) -> None:
+    """It may have a password, and then the file must be private."""
+    file.write_text("[profile.prod]\nbind_password = 'hunter2'\n")
+    assert "chmod 600" in _complaint(config_file=file)
+    file.chmod(0o600)
+    message = _complaint(config_file=file)
+    assert "tables [profiles.NAME]" in message
+    assert "hunter2" not in message
 
 
 def test_a_password_in_any_profile_makes_the_file_a_secret(file: Path) -> None:
