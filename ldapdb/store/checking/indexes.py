@@ -186,5 +186,13 @@ def _add(visit: Visit, name: str) -> str:
             return visit.tools.load("389ds/indexes.ldif", carry_on=True)
         options = f"--attr {name} --index-type eq --reindex userRoot"
         return f"dsconf INSTANCE backend index add {options}"
-    schema = visit.call().root_dse().subschema.parent
-    return visit.tools.modify(f"CN={name},{schema}", "replace: searchFlags", "searchFlags: 1")
+    return _index_on_active_directory(visit, name)
+
+
+def _index_on_active_directory(visit: Visit, name: str) -> str:
+    """Set one bit of the flags: the others say who may read the attribute, among other things."""
+    call = visit.call()
+    schema = call.root_dse().subschema.parent
+    [entry] = call.search(schema, filters.equal("lDAPDisplayName", name), ("searchFlags",))
+    flags = int(entry.value("searchFlags") or 0) | _INDEXED
+    return visit.tools.modify(entry.dn, "replace: searchFlags", f"searchFlags: {flags}")
