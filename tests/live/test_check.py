@@ -89,9 +89,9 @@ def as_root(server: Any) -> dict[str, Any]:
     }
 
 
-def configure(directory: Private, *lines: str) -> None:
-    """Change the entry of the database in the configuration."""
-    record = "\n".join(["dn: olcDatabase={1}mdb,cn=config", "changetype: modify", *lines, ""])
+def configure(directory: Private, *lines: str, dn: str = "olcDatabase={1}mdb,cn=config") -> None:
+    """Change an entry of the configuration, that of the database unless told."""
+    record = "\n".join([f"dn: {dn}", "changetype: modify", *lines, ""])
     command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", directory.server.socket_uri]
     done = subprocess.run(command, input=record, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -358,8 +358,11 @@ def test_passwords_of_others_that_are_shown_are_told_and_the_remedy_hides_them(
         line = only(found, "passwords", Level.WARNING)
         assert "uid=alice" in line.text
         assert not any("Hidden-1" in each.text for each in found)
+        other: dict[str, Any] = {"bind_dn": directory.dn_of("alice"), "bind_password": "Hidden-1"}
         apply(directory, line)
         assert only(look(directory, **reader), "passwords", Level.OK)
+        # Others, a replica among them, read what they read before; everybody still logs in.
+        assert only(look(directory, **other), "passwords", Level.WARNING)
 
 
 def test_what_is_seen_without_logging_in_is_told_and_the_remedy_hides_it(
@@ -374,6 +377,52 @@ def test_what_is_seen_without_logging_in_is_told_and_the_remedy_hides_it(
         assert "27000" not in line.text
         apply(directory, line)
         assert only(look(directory), "anonymous", Level.OK)
+
+
+def test_an_account_that_is_told_of_by_no_dn_reads_its_own_password(
+    another_directory: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Active Directory says who one is as u:DOMAIN and name."""
+    monkeypatch.setattr(Visit, "said_account", "EXAMPLE\\reader")
+    wide = "olcAccess: to * by users read by anonymous auth\n"
+    with another_directory(access=wide) as directory:
+        assert only(look(directory, **as_reader(directory)), "passwords", Level.OK)
+
+
+def test_whoever_logs_in_still_can_where_grants_and_users_are_below_one_base(
+    another_directory: Another,
+) -> None:
+    with another_directory(access="olcAccess: to * by users write by * read\n") as directory:
+        directory.person("alice", attributes={"userPassword": ["hers"]})
+        alice: dict[str, Any] = {"bind_dn": directory.dn_of("alice"), "bind_password": "hers"}
+        suffix: dict[str, Any] = {"base_dn": directory.suffix, "grants_base": directory.suffix}
+        suffix["applications_base"] = f"ou=applications,{directory.base_dn}"
+        directory.granted("free", images=["simphony/mayavi:1"])
+        apply(directory, only(look(directory, **suffix), "anonymous", Level.WARNING))
+        found = look(directory, **alice, **suffix)
+        assert only(found, "account", Level.OK)
+        assert only(found, "anonymous", Level.OK)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("cn=config", "add: olcDisallows", "olcDisallows: bind_anon"),
+        (
+            "olcDatabase={1}mdb,cn=config",
+            "add: olcLimits",
+            "olcLimits: anonymous size.prtotal=disabled",
+        ),
+    ],
+    ids=["without-bind", "without-pages"],
+)
+def test_a_server_that_refuses_one_way_of_being_nobody_is_asked_by_the_other(
+    another_directory: Another, lines: tuple[str, ...]
+) -> None:
+    with another_directory(access="olcAccess: to * by users write by * read\n") as directory:
+        directory.granted("free", images=["simphony/mayavi:1"])
+        configure(directory, *lines[1:], dn=lines[0])
+        assert only(look(directory), "anonymous", Level.WARNING)
 
 
 @pytest.mark.live("389ds", reason="the rights that this server tells")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Optional, cast
 
 import pytest
 
+from ldapdb.connection import Call, Deadline
 from ldapdb.settings import load
 from ldapdb.store.checking.arriving import _plain
 from ldapdb.store.checking.clocks import judge_clock
@@ -104,6 +106,23 @@ def test_plain_text_to_another_machine_is_a_problem(uri: str, level: Level) -> N
         uri=uri, base_dn="dc=x", bind_dn="cn=x", bind_password="x", allow_plaintext=True
     )
     assert _plain(Visit(settings, uri, Path())).level is level
+
+
+@pytest.mark.parametrize(
+    ("said", "account"),
+    [("dn:cn=x,dc=y", "cn=x,dc=y"), ("u:EXAMPLE\\reader", "EXAMPLE\\reader"), ("", ""),
+     (None, "cn=x")],
+)  # fmt: skip
+def test_whom_a_server_takes_us_for_is_read_in_both_forms(
+    said: Optional[str], account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 4513, section 5.2.1.8."""
+    settings = load(uri="ldap://localhost", base_dn="dc=x", bind_dn="cn=x", bind_password="x")
+    visit = Visit(settings, "ldap://localhost", Path())
+    call = Call(cast("Any", None), (), Deadline(1.0))
+    monkeypatch.setattr(call, "who_am_i", lambda: said)
+    monkeypatch.setattr(visit, "call", lambda: call)
+    assert visit.account == account
 
 
 def test_levels_are_ordered_from_good_to_bad() -> None:

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection.probing import search_once
+from ldapdb.connection.session import Answer
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, Entry
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import SUBTREE, Page, Search
 from ldapdb.store.checking.findings import Finding, ok, problem, warning
-from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.checking.visiting import Use, Visit
 from ldapdb.vendors import DS389, OPENLDAP
 
 __all__ = ["check_anonymous", "check_passwords"]
 
 _PASSWORD = "userPassword"  # noqa: S105 -- an attribute's name
-_SOME = 100
+_FIRST = Page(100)
 
 
 def check_passwords(visit: Visit) -> Iterator[Finding]:
     """See that the account reads nobody's password but its own."""
     check, profile = "passwords", visit.profile
-    own = DN.parse(visit.account) if visit.account else None
+    own = _names(visit)
     for base in profile.users:
         wanted = filters.all_of(profile.users_filter, filters.present(_PASSWORD))
         others = [
             each
-            for each in _some(visit, base.dn, wanted, _PASSWORD)
-            if each.values and each.entry_dn != own
+            for each in _some(visit.run, base.dn, wanted, _PASSWORD)
+            if each.values and each.entry_dn not in own
         ]
         if others:
             yield warning(
@@ -51,18 +53,8 @@ def check_anonymous(visit: Visit) -> Iterator[Finding]:
     check = "anonymous"
     if visit.settings.authentication == "anonymous":
         return  # the log-in's line says so
-    nobody = visit.as_nobody()
-    try:
-        carrying = visit.profile.notation.carrying(GRANT_CLASS)
-        attributes = (LICENSE, DESCRIPTION)
-        grants = _some(nobody, visit.profile.grants.dn, carrying, *attributes)
-        read = [_licences(visit, each.entry) for each in grants]
-    except DirectoryUnavailable:
-        raise
-    except LDAPDBError:
-        grants, read = [], []  # it lets nobody in
-    finally:
-        nobody.close()
+    grants = _seen_by_nobody(visit)
+    read = [_licences(visit, each.entry) for each in grants]
     if any(read):
         yield problem(
             check,
@@ -90,10 +82,47 @@ class _Seen:
         self.values = any(entry.attributes.get(name.lower()) for name in attributes)
 
 
-def _some(visit: Visit, base: DN, wanted: Filter, *attributes: str) -> list[_Seen]:
+def _names(visit: Visit) -> list[DN]:
+    """List the names that the account has; Active Directory says one that is no DN."""
+    names = []
+    for text in (visit.account, visit.settings.bind_dn or ""):
+        with contextlib.suppress(ValueError):
+            names.append(DN.parse(text))
+    return [each for each in names if each.rdns]
+
+
+def _seen_by_nobody(visit: Visit) -> list[_Seen]:
+    """Return grants that are seen without logging in, by whatever way that is.
+
+    A server may refuse an anonymous bind and answer whoever sends none; it may refuse pages,
+    and send as many as there are, or as it likes.
+    """
+    carrying = visit.profile.notation.carrying(GRANT_CLASS)
+    base, attributes = visit.profile.grants.dn, (LICENSE, DESCRIPTION)
+    with contextlib.closing(visit.as_nobody()) as nobody:
+        for run in (nobody.run, visit.unbound):
+            for page in (_FIRST, None):
+                try:
+                    seen = _some(run, base, carrying, *attributes, page=page)
+                except DirectoryUnavailable:
+                    raise
+                except LDAPDBError:
+                    break  # it lets nobody in
+                if seen:
+                    return seen
+    return []
+
+
+def _some(
+    run: Callable[[Use[Answer]], Answer],
+    base: DN,
+    wanted: Filter,
+    *attributes: str,
+    page: Optional[Page] = _FIRST,
+) -> list[_Seen]:
     """Return the first page of what is found; nothing where the base is hidden."""
-    search = Search(str(base), SUBTREE, wanted, attributes, Page(_SOME))
-    entries, _, _ = visit.run(lambda session, deadline: search_once(session, deadline, search))
+    search = Search(str(base), SUBTREE, wanted, attributes, page)
+    entries, _, _ = run(lambda session, deadline: search_once(session, deadline, search))
     return [_Seen(each, attributes) for each in entries]
 
 
@@ -105,7 +134,9 @@ def _licences(visit: Visit, entry: Entry) -> bool:
 
 def _hide_passwords(visit: Visit) -> str:
     if visit.vendor is OPENLDAP:
-        rule = f"olcAccess: {{0}}to attrs={_PASSWORD} by self =xw by anonymous auth by * none"
+        # For this account alone: a replica reads passwords, and others may have to.
+        who = f'by dn.exact="{visit.account}" none' if visit.account else "by anonymous auth"
+        rule = f"olcAccess: {{0}}to attrs={_PASSWORD} by self break {who} by * break"
         return visit.tools.configure("add: olcAccess", rule)
     if visit.vendor is DS389:
         rule = (
@@ -117,9 +148,10 @@ def _hide_passwords(visit: Visit) -> str:
 
 
 def _shut_out(visit: Visit) -> str:
-    base = visit.profile.base.dn
+    base = visit.profile.grants.dn
     if visit.vendor is OPENLDAP:
-        return visit.tools.add_access(base, "by anonymous none")
+        # Users may be below it, and whoever logs in is nobody until then.
+        return visit.tools.add_access(base, "by anonymous auth")
     if visit.vendor is DS389:
         rule = (
             '(targetattr="*")(version 3.0; acl "remoteapp: only who has logged in"; '

@@ -16,7 +16,7 @@ from ldapdb.store.checking.commands import Tools
 from ldapdb.store.profile import Profile
 from ldapdb.vendors import Vendor
 
-__all__ = ["Visit"]
+__all__ = ["Use", "Visit"]
 
 T = TypeVar("T")
 Use = Callable[[Session, Deadline], T]
@@ -29,6 +29,13 @@ _NOBODY: dict[str, Any] = {
     "kerberos_principal": None,
     "keytab_file": None,
 }
+
+
+class _Unbound(Session):
+    """A connection that sends no bind."""
+
+    def _bind(self, deadline: Deadline) -> None:
+        """Send nothing: whoever has not bound is nobody."""
 
 
 class Visit:
@@ -64,8 +71,21 @@ class Visit:
         """Make one operation of ``connection.probing``, or of a session itself."""
         return self._directory.run(self.call(), use)[1]
 
+    def unbound(self, use: Use[T]) -> T:
+        """Make one operation on a connection over which no bind was sent.
+
+        That is to be nobody, too (RFC 4513, section 4), and a server that refuses an anonymous
+        bind may answer there.
+        """
+        deadline = self.call().deadline
+        session = _Unbound(self.uri, self.settings, deadline)
+        try:
+            return use(session, deadline)
+        finally:
+            session.drop()
+
     def as_nobody(self) -> Visit:
-        """Visit the same server without logging in."""
+        """Visit the same server by an anonymous bind."""
         return Visit(self.settings.model_copy(update=_NOBODY), self.uri, self._ldif)
 
     def close(self) -> None:
@@ -103,7 +123,8 @@ class Visit:
             raise
         except LDAPDBError:
             return None
-        return None if said is None else said.removeprefix("dn:").strip()
+        # An authzId (RFC 4513, section 5.2.1.8): Active Directory says u:DOMAIN\name.
+        return None if said is None else said.removeprefix("dn:").removeprefix("u:").strip()
 
     @property
     def account(self) -> str:
