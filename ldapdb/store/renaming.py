@@ -183,8 +183,9 @@ class Renaming:
             call.modify(dn, self._profile.notation.without_image(entry, self._new))
             return
         # Whoever removed the old image would have had this entry go, but for the new one.
+        goes = self._is_misnamed(entry) and not self._is_member(call, dn)
         strip = self._profile.notation.without_class(entry, GRANT_CLASS)
-        delete_or_strip(call, dn, entry, strip, dn if self._is_misnamed(entry) else None)
+        delete_or_strip(call, dn, entry, strip, dn if goes else None)
 
     def _change(self, call: Call, wanted: Callable[[Entry, list[str]], Changes]) -> set[DN]:
         changed: set[DN] = set()

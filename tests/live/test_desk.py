@@ -279,28 +279,35 @@ def test_a_grant_that_is_a_member_of_another_goes_on_being_one(directory: Direct
 def test_a_move_that_another_overtakes_says_so_and_takes_back_what_it_granted(
     directory: Directory, what: str
 ) -> None:
-    """Nobody is told that it is done, and nobody gets the new image when it is registered."""
+    """Nobody is told that it is done, gets the new image once it is there, or loses another."""
     directory.person("alice")
-    with opened(directory) as store:
-        store.create_application(OLD)
+    covering: dict[str, Any] = {"groups_base": directory.suffix}
+    outer = "simphony/outer:1"
+    with opened(directory, **covering) as store:
+        for image in (OLD, outer):
+            store.create_application(image)
         store.grant(OLD, "alice", HOME)
+        (inner,) = [each.grant.dn for each in store.list_grants()]
+        store.grant_several([outer], HOME, groups=[str(inner)])
     waits = iter([0])
 
     def overtake(_: float) -> None:
         for _ in waits:
-            with opened(directory) as other:
+            with opened(directory, **covering) as other:
                 if what == "renames":
                     other.rename_application(OLD, OTHER, settle_seconds=0)
                 else:
                     other.remove_application(OLD)
 
-    with opened(directory) as store:
+    with opened(directory, **covering) as store:
         with pytest.raises(errors.NotFound, match=r"removed or renamed it meanwhile; nothing was"):
             store.rename_application(OLD, NEW, settle_seconds=0.1, pause=overtake)
         images = {image for each in store.list_grants() for image in each.grant.images}
-        assert images == ({OTHER} if what == "renames" else set())
+        assert images == {outer, *([OTHER] if what == "renames" else [])}
         store.create_application(NEW)
-    assert images_of(directory, "alice") == images
+        alice = store.get_user("alice")
+        assert alice is not None
+        assert {each.application.image for each in store.list_accountings(alice)} == images
 
 
 @on_openldap
