@@ -617,6 +617,9 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     assert (code, err) == (0, "waiting for calls under way to end; --settle says for how long\n")
     assert json.loads(out)["new"] == NEW
     assert images_of(directory, "alice") == {NEW}
+    office = directory.granted("office", images=[NEW], members=[directory.dn_of("bob")])
+    _, _, err = run("app", "grant", NEW, "bob", "--not-after", "12h")
+    assert f"bob has {NEW} without a limit of time too, by '{office}', which ldapdb has not" in err
 
 
 @on_openldap
