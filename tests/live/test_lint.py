@@ -294,6 +294,34 @@ def test_a_grant_whose_members_are_hidden_is_not_empty(
     assert sorted(directory.below(f"ou=grants,{directory.base_dn}")) == before
 
 
+@pytest.mark.live("389ds", reason="how this server answers to what it hides")
+def test_389ds_says_of_hidden_members_neither_that_they_are_nor_that_not(
+    directory: Directory, store: Store
+) -> None:
+    """Others' members are shown, and only those of one grant are not."""
+    directory.person("alice")
+    directory.person("reader", attributes={"userPassword": ["reads-only"]})
+    directory.application(IMAGE)
+    directory.application(OTHER)
+    store.grant(IMAGE, "alice", HOME)
+    store.grant(OTHER, "alice", HOME)
+    reader = directory.dn_of("reader")
+    [dn] = [str(each.grant.dn) for each in store.list_grants() if IMAGE in each.grant.images]
+    rule = 'aci: (targetattr="{}")(version 3.0; acl "{}"; {} (read,search,compare) userdn="{}";)'
+    opened = rule.format("*", "all read", "allow", "ldap:///all")
+    hidden = rule.format("member", "no members", "deny", f"ldap:///{reader}")
+    directory.change(directory.suffix, "add: aci", opened)
+    try:
+        one = Linting(directory.settings(bind_dn=reader, bind_password="reads-only"))
+        assert one.lint() == []
+        directory.change(dn, "add: aci", hidden)
+        [told] = one.lint()
+        one.close()
+        assert (told.kind, told.dn.lower(), told.change) == ("empty", dn.lower(), None)
+    finally:
+        directory.change(directory.suffix, "delete: aci")
+
+
 def test_a_grant_that_is_a_member_of_another_stays(
     directory: Directory, store: Store, linting: Open
 ) -> None:
