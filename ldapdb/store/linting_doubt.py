@@ -18,6 +18,7 @@ from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
 from ldapdb.store.sources import Noted
+from ldapdb.vendors import ACTIVE_DIRECTORY
 
 __all__ = ["held_by", "surely_empty"]
 
@@ -53,10 +54,19 @@ def surely_empty(call: Call, profile: Profile, dn: DN) -> bool:
     "Not (member is there)" is true only where this account may search by the attribute; what
     it may not is neither true nor false, and so is its negation (RFC 4511, section
     4.5.1.7). The empty DN is a value that names nobody, and one that is shown.
+
+    Samba 4.17 says it is true of what it hides, too. On Active Directory members say themselves
+    what they are in, by ``memberOf``, which has rights of its own.
     """
     attributes = (*profile.member_attributes, *([MEMBER_UID] * profile.member_names))
     try:
-        return all(_has_none(call, dn, attribute) for attribute in attributes)
+        if not all(_has_none(call, dn, attribute) for attribute in attributes):
+            return False
+        if profile.vendor is not ACTIVE_DIRECTORY:
+            return True
+        is_in = filters.equal("memberOf", str(dn))
+        bases = (*profile.users, profile.groups, profile.grants)
+        return not any(call.sees(base.dn, is_in) for base in bases)
     except NoSuchEntry:
         return False
 
