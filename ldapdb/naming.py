@@ -1,20 +1,23 @@
 """Names of the entries that ldapdb makes: pure functions of what the entries say.
 
 Concurrent processes meet in one entry, and collide over one entry, because they derive one
-name. Hand-made entries may have any name; nothing reads meaning out of one.
+name. Hand-made entries may have any name; nothing reads meaning out of one, but who made it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 
 from ldapdb.model import Policy, Window, policy_half
 
-__all__ = ["account_name", "application_cn", "grant_cn"]
+__all__ = ["account_name", "application_cn", "grant_cn", "is_made_here"]
 
 # Active Directory allows a cn of 64 characters and no more.
 _LONGEST_CN = 64
 _HASH_DIGITS = 16
+# What `grant_cn` ends with, and what `ldapdb lint` calls an entry that it looks at.
+_MADE_HERE = re.compile(rf".+~[0-9a-f]{{{_HASH_DIGITS}}}(\.[0-9]+)?|ldapdb-lint-[0-9a-f]+")
 
 
 def application_cn(image: str) -> str:
@@ -44,6 +47,11 @@ def grant_cn(image: str, policy: Policy, window: Window, attempt: int = 1) -> st
     """
     suffix = policy_half(image, policy, window)
     return _readable(image, suffix if attempt == 1 else f"{suffix}.{attempt}")
+
+
+def is_made_here(cn: str) -> bool:
+    """Tell whether a grant's name is of the form that ldapdb gives, whatever it grants by now."""
+    return _MADE_HERE.fullmatch(cn.lower()) is not None
 
 
 def account_name(cn: str, unique: str) -> str:

@@ -275,7 +275,7 @@ def _notes(granted: Sequence[Granted], window: Window) -> Iterator[str]:
         for kept in each.kept:
             yield (
                 f"{_name(each)} has {each.image} {_time(kept.window)} too, by '{kept.dn}', which "
-                "ldapdb has not made and which goes on"
+                "goes on: it was made by hand, or is a member of other groups"
             )
         for besides in each.besides:
             yield (

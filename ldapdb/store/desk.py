@@ -274,13 +274,20 @@ class Desk(Explaining):
         call = self._write_call()
         readers = self._for(call)
         if isinstance(member, User):
-            memberships = readers.profile.memberships(member)
+            naming = readers.profile.memberships(member)
         else:
-            memberships = readers.revoking.memberships_of_group(member.dn)
-        now = self._clock()
+            naming = readers.revoking.memberships_of_group(member.dn)
         try:
             done = grant_within(
-                call, readers.grants, image, policy, window, member.dn, memberships, now
+                call,
+                readers.grants,
+                readers.memberships,
+                image,
+                policy,
+                window,
+                member.dn,
+                naming,
+                self._clock(),
             )
             if isinstance(member, User):
                 self._routes.require_known(call, member.id)

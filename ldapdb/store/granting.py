@@ -9,6 +9,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, Window
 from ldapdb.store.grants import Grants
+from ldapdb.store.memberships import Memberships
 
 __all__ = ["grant_within"]
 
@@ -18,20 +19,22 @@ _ATTEMPTS = 5
 def grant_within(
     call: Call,
     grants: Grants,
+    memberships: Memberships,
     image: str,
     policy: Policy,
     window: Window,
     member: DN,
-    memberships: Sequence[tuple[str, str]],
+    naming: Sequence[tuple[str, str]],
     now: float,
 ) -> tuple[tuple[Window, ...], tuple[Grant, ...]]:
     """Give a member an image in a window, and at no other time as far as our entries name it.
 
-    A group of a company's that carries a grant may give more than that: nobody is taken out.
+    A group of a company's that carries a grant, and a grant that is a member of another, may
+    give more than that: nobody is taken out.
 
     Parameters
     ----------
-    memberships : sequence of (str, str)
+    naming : sequence of (str, str)
         Attributes, and the values in them, that name the member.
     now : float
         Seconds since the epoch: what is over by then is left as it is.
@@ -39,14 +42,14 @@ def grant_within(
     Returns
     -------
     tuple of Window, tuple of Grant
-        When else the member had it, which is over with this; and entries that somebody else
-        made, which go on giving it at other times.
+        When else the member had it, which is over with this; and entries which go on giving
+        it at other times, since somebody else made them or they give more than this.
     """
 
     def beyond() -> list[tuple[Grant, str, str]]:
         return [
             each
-            for each in grants.naming(call, image, memberships)
+            for each in grants.naming(call, image, naming)
             if each[0].policy == policy
             and not window.covers(each[0].window)
             and not each[0].window.is_over(now)
@@ -55,8 +58,12 @@ def grant_within(
     # Looked for before the member is added, so that of two who state different times at once
     # neither takes away what the other adds.
     found = beyond() if window != Window() else []
-    before = [each for each in found if grants.is_ours(each[0])]
-    kept = {each[0].dn: each[0] for each in found if not grants.is_ours(each[0])}
+    kept = {
+        grant.dn: grant
+        for grant, _, _ in found
+        if not grants.is_ours(grant) or memberships.is_named(call, grant.dn)
+    }
+    before = [each for each in found if each[0].dn not in kept]
     grants.add_member(call, image, policy, window, member)
     replaced = {each[0].window for each in before}
     for _ in range(_ATTEMPTS):

@@ -35,7 +35,7 @@ from ldapdb.errors import (
 )
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, User, Window
-from ldapdb.naming import grant_cn
+from ldapdb.naming import grant_cn, is_made_here
 from ldapdb.searching import BASE, Search
 from ldapdb.store.applications import (
     delete_or_strip,
@@ -95,8 +95,10 @@ class Grants:
         return [each for each in found if image in each[0].images]
 
     def is_ours(self, grant: Grant) -> bool:
-        """Tell whether an entry is as :meth:`add_member` would have made it."""
-        return len(grant.images) == 1 and self._has_our_name(grant, grant.images[0])
+        """Tell whether an entry was made by :meth:`add_member`, and grants nothing else since."""
+        name = grant.dn.rdns[0][0].value
+        is_here = grant.dn.parent == self._profile.grants.dn
+        return is_here and len(grant.images) == 1 and is_made_here(name)
 
     def all(self, call: Call) -> list[Grant]:
         """List all readable grants."""
@@ -300,12 +302,9 @@ class Grants:
             grant = read_grant(entry)
         except InvalidValue:
             return None
-        return grant.dn if self._has_our_name(grant, image) else None
-
-    def _has_our_name(self, grant: Grant, image: str) -> bool:
         names = (grant_cn(image, grant.policy, grant.window, attempt) for attempt in NAMES)
-        base = self._profile.grants.dn
-        return any(base.child("cn", name) == grant.dn for name in names)
+        ours = (self._profile.grants.dn.child("cn", name) for name in names)
+        return next((dn for dn in ours if dn == grant.dn), None)
 
     def _entries(self, call: Call, wanted: Filter) -> list[Entry]:
         """Search for entries that carry a grant."""

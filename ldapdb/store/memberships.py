@@ -137,6 +137,11 @@ class Memberships:
         """Find the groups and grants that name a member in an attribute: no group in between."""
         return self._of_members(call, [_is_member(attribute, value, None)])
 
+    def is_named(self, call: Call, dn: DN) -> bool:
+        """Tell whether groups or grants name an entry as their member."""
+        attributes = self._profile.member_attributes
+        return any(self.naming(call, attribute, str(dn)) for attribute in attributes)
+
     def asking(self, attribute: str, value: str) -> list[Search]:
         """List the searches that :meth:`naming` begins with."""
         if self._profile.strict_groups or len(self._bases) > 1:

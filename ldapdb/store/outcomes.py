@@ -40,7 +40,8 @@ class Granted:
     besides : tuple of Grant
         Grants by which groups give a user the same at other times; they go on.
     kept : tuple of Grant
-        Entries that somebody else made and that name the member, at other times; they go on.
+        Entries that name the member, at other times, and go on: somebody else made them, or
+        they are members of others and give more than this.
     """
 
     image: str

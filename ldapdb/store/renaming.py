@@ -240,10 +240,7 @@ class Renaming:
         return grant.images == (self._new,) and _is_named(grant.dn, self._profile.grants.dn, names)
 
     def _is_member(self, call: Call, dn: DN) -> bool:
-        if any(
-            self._memberships.naming(call, attribute, str(dn))
-            for attribute in self._profile.member_attributes
-        ):
+        if self._memberships.is_named(call, dn):
             log.info("'%s' keeps its name, by which it is a member of others", dn)
             return True
         return False

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ldapdb.dn import DN
 from ldapdb.model import Policy, Window
-from ldapdb.naming import account_name, application_cn, grant_cn
+from ldapdb.naming import account_name, application_cn, grant_cn, is_made_here
+from ldapdb.store.linting_mend import SCRATCH
 from ldapdb.wellformed import check_image
 
 DIGEST = "sha256:9f1d6b0c5a7e42d38b64e0c1f7a92d5536c8be14d07f3a2b9e6150c4d8a7b3f2"
@@ -159,3 +160,15 @@ def test_two_accounts_never_share_a_name(cn: str, one: str, other: str) -> None:
     """An entry that has been renamed keeps its account name and is in nobody's way."""
     assert (account_name(cn, one) == account_name(cn, other)) is (one == other)
     assert account_name(cn, one).endswith(f"-{one}")
+
+
+@given(IMAGES, POLICIES, WINDOWS, ATTEMPTS)
+def test_a_name_tells_who_made_a_grant(
+    image: str, policy: Policy, window: Window, attempt: int
+) -> None:
+    made = grant_cn(image, policy, window, attempt)
+    assert is_made_here(made)
+    assert is_made_here(made.upper())
+    assert is_made_here(f"{SCRATCH}0123456789abcdef")
+    for by_hand in ("design-office", image, f"{made}-staff", "home~alice", f"old {SCRATCH}1"):
+        assert not is_made_here(by_hand)
