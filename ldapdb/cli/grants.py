@@ -184,7 +184,7 @@ def _revoke_ids(identifiers: Sequence[str], plan: Plan, *, as_json: bool) -> Non
 @click.option(
     "--settle",
     "settle_seconds",
-    type=click.FloatRange(min=0),
+    type=click.IntRange(0, 3600),
     metavar="SECONDS",
     help="How long to look for calls of others that were under way; by default "
     "operation_timeout_seconds, twice.",

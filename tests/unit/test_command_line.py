@@ -39,6 +39,7 @@ COMMANDS = list(visited())
         ("app grnat x y", "no such command 'grnat'; did you mean 'grant'? See `ldapdb app --help`"),
         ("zzz", "no such command 'zzz'; see `ldapdb --help`"),
         ("app grant", "missing argument 'IMAGE'; see `ldapdb app grant --help`"),
+        ("app rename a b --settle nan", "invalid value for '--settle': 'nan' is no"),
         ("app list x", "got unexpected extra argument (x); see `ldapdb app list --help`"),
         (
             "app list --csv --json",
