@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,29 @@ class Running:
     server: str
     stack: Stack
     database: Any
+    arguments: set[bytes]
+    """Command lines of all processes of this machine while the stack was started."""
+
+
+@contextlib.contextmanager
+def command_lines() -> Iterator[set[bytes]]:
+    """Look at what every user of this machine may see, ten times a second."""
+    seen: set[bytes] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.1):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # the process has ended
+                    seen.add(path.read_bytes())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.fixture(
@@ -49,11 +74,13 @@ def running(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Running]:
     profile, server = request.param
-    with Stack(site, composer_of["v2"], profile, "client") as stack:
+    with contextlib.ExitStack() as left:
+        with command_lines() as arguments:
+            stack = left.enter_context(Stack(site, composer_of["v2"], profile, "client"))
         ca_file = stack.save_ca(tmp_path_factory.mktemp("ca") / "ca.pem")
         settings = stack.database_kwargs(PORTS[server], ca_file, **SETTINGS[server])
         with LDAPDatabase(**settings) as database:
-            yield Running(server, stack, database)
+            yield Running(server, stack, database, arguments)
 
 
 def test_what_is_granted_from_outside_is_seen_inside_and_revoked_again(running: Running) -> None:
@@ -96,6 +123,24 @@ def test_no_password_is_in_what_the_engine_tells(running: Running) -> None:
     told = json.dumps([each.attrs for each in containers])
     told += "".join(each.logs().decode() for each in containers)
     assert [password for password in passwords if password in told] == []
+
+
+def test_no_password_is_in_the_arguments_of_a_process(running: Running) -> None:
+    """The first start makes accounts while everybody on the host can list its processes."""
+    shown = b"\n".join(running.arguments).decode(errors="replace")
+    if "/usr/local/bin/start" not in shown:
+        pytest.skip("the engine's processes are not this machine's")
+    for name in ("admin", "reader", "writer"):
+        assert running.stack.read(running.server, f"/secrets/{name}.pw") not in shown, name
+
+
+def test_the_administrator_has_the_password_of_the_file(running: Running) -> None:
+    name = {"ds389": "cn=Directory Manager", "ad": "CN=Administrator,CN=Users,DC=example,DC=org"}
+    search = ["env", "LDAPTLS_CACERT=/secrets/ca.pem", "ldapsearch", "-x", "-b", "", "-s", "base"]
+    search += ["-H", "ldaps://localhost", "-D", name[running.server], "-y"]
+    status, text = running.stack.run(running.server, *search, "/secrets/admin.pw")
+    assert status == 0, text
+    assert running.stack.run(running.server, *search, "/secrets/reader.pw")[0] != 0
 
 
 def test_a_server_that_cannot_be_asked_is_not_healthy(running: Running) -> None:
