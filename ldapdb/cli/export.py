@@ -8,7 +8,7 @@ from typing import Optional
 import click
 
 from ldapdb.cli.files import writing_to
-from ldapdb.cli.options import example, opened_store
+from ldapdb.cli.options import example, opened_store, with_output
 
 __all__ = ["export"]
 
@@ -26,25 +26,14 @@ __all__ = ["export"]
     type=click.Choice(["2.0", "2.1", "2.2"]),
     help="Which host's CSV columns; 2.2's by default.",
 )
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, which only its owner may read; whole or not at all.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=300,
-    show_default=True,
-    help="How long the reading may take, in seconds.",
-)
+@with_output
 def export(
     *,
     form: Optional[str],
     as_json: bool,
     release: Optional[str],
     output: Optional[Path],
-    timeout: float,
+    timeout: int,
 ) -> None:
     """Print what everybody may start now, or the entries that say so.
 
@@ -64,7 +53,7 @@ def export(
         _write_rights(form, output, timeout, before_2_2=release in ("2.0", "2.1"))
 
 
-def _write_rights(form: str, output: Optional[Path], timeout: float, *, before_2_2: bool) -> None:
+def _write_rights(form: str, output: Optional[Path], timeout: int, *, before_2_2: bool) -> None:
     from ldapdb.migrate import exporting  # noqa: PLC0415 -- no other command needs it
 
     with opened_store() as store:
@@ -81,7 +70,7 @@ def _write_rights(form: str, output: Optional[Path], timeout: float, *, before_2
     click.echo(f"{count} rights of {len(review.people)} users", err=True)
 
 
-def _write_entries(output: Optional[Path], timeout: float) -> None:
+def _write_entries(output: Optional[Path], timeout: int) -> None:
     from ldapdb.ldif_text import write  # noqa: PLC0415 -- no other command needs it
     from ldapdb.migrate.exporting import read_entries  # noqa: PLC0415 -- as above
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Optional
 
 import click
@@ -23,6 +24,7 @@ __all__ = [
     "opened_store",
     "with_forms",
     "with_json",
+    "with_output",
     "with_policy",
 ]
 
@@ -59,6 +61,25 @@ def with_forms(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(form=Form(as_json, as_csv, not no_decoration), **rest)
 
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_form)
+
+
+def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--output`` and ``--timeout``, for what is read of everybody and written to a file."""
+    options = (
+        click.option(
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Write to this file, which only its owner may read; whole or not at all.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.IntRange(1, 86_400),
+            default=300,
+            show_default=True,
+            help="How long the reading may take, in seconds.",
+        ),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 def loaded_settings(**settings: Any) -> Settings:

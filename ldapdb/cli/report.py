@@ -10,7 +10,7 @@ import click
 
 from ldapdb import report as reports
 from ldapdb.cli.files import writing_to
-from ldapdb.cli.options import example, opened_store
+from ldapdb.cli.options import example, opened_store, with_output
 from ldapdb.errors import InvalidValue, LDAPDBError
 
 __all__ = ["report"]
@@ -24,29 +24,18 @@ _FORMS = ("html", "csv", "json")
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, which only its owner may read.",
-)
-@click.option(
     "--since",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Say what has changed since a review that was written as JSON.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=300,
-    show_default=True,
-    help="How long the reading may take, in seconds.",
-)
+@with_output
 def report(
     *,
     form: Optional[str],
     as_json: bool,
     output: Optional[Path],
     since: Optional[Path],
-    timeout: float,
+    timeout: int,
 ) -> None:
     """Write an access review: every user's rights, by way of what, and until when.
 
