@@ -619,7 +619,7 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     code, out, err = run("app", "revoke", "--id", identifier)
     assert (code, out) == (0, "")
     assert f"no grant has the id {identifier}" in err
-    code, out, err = run("app", "rename", OTHER, NEW, "--settle", "0.1", "--json")
+    code, out, err = run("app", "rename", OTHER, NEW, "--settle", "1", "--json")
     assert (code, err) == (0, "waiting for calls under way to end; --settle says for how long\n")
     assert json.loads(out)["new"] == NEW
     assert images_of(directory, "alice") == {NEW}
@@ -685,8 +685,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(directory: Directory, 
         (2, "--id says all"): ("app", "revoke", OLD, "--id", "0" * 32),
         (2, "takes no policy"): ("app", "revoke", OLD, "bob", "--all", "--allow-home"),
         (2, "both images"): ("app", "rename", OLD, OLD),
-        (2, "nan seconds are no time"): ("app", "rename", OLD, NEW, "--settle", "nan"),
-        (2, "inf seconds are no time"): ("app", "rename", OLD, NEW, "--settle", "inf"),
+        (2, "'nan' is not a valid"): ("app", "rename", OLD, NEW, "--settle", "nan"),
         (1, "did you mean 'alice'?"): (*both, "alcie"),
         (1, "did you mean 'simphony/other:1'?"): (*both, "--image", "simphony/othr:1"),
         (1, "did you mean 'staff'?"): (*both, "--group", "staf"),
@@ -706,6 +705,9 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(directory: Directory, 
     assert found == 1
     for dn in ("cn=Chemists,", "cn=chemists,ou=berlin,"):
         assert dn in err
+    for never in (float("nan"), float("inf"), -1):
+        with opened(directory) as store, pytest.raises(errors.InvalidValue, match="are no time"):
+            store.rename_application(OLD, NEW, settle_seconds=never)
     assert directory.entries() == before
 
 
