@@ -349,3 +349,10 @@ def test_a_window_is_part_of_a_grant_s_name_only() -> None:
     assert policy_half("simphony/mayavi:0.5", HOME_AND_VIEW, Window()) == plain
     limited = policy_half("simphony/mayavi:0.5", HOME_AND_VIEW, Window(0.0, 2.5e9))
     assert limited == "be805542b934666e"
+
+
+def test_a_window_in_whole_seconds_is_no_larger() -> None:
+    """Directories keep no part of a second."""
+    assert Window(1.2, 2.8).whole() == Window(2.0, 2.0)
+    assert Window(3.0, None).whole() == Window(3.0, None)
+    assert Window().whole() == Window()

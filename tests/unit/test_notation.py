@@ -125,6 +125,15 @@ def test_an_image_is_taken_out_by_value() -> None:
     assert SCHEMA.without_image(entry, MAYAVI) == [Modification(Operation.DELETE, IMAGE, (MAYAVI,))]
 
 
+def test_images_are_exchanged_by_value_and_what_stays_is_not_touched() -> None:
+    """So that what somebody adds at the same time is kept."""
+    entry = _entry(GRANT_CLASS, remoteAppImage=[MAYAVI, PARAVIEW])
+    assert SCHEMA.with_images(entry, [PARAVIEW, "simphony/new:1"]) == [
+        Modification(Operation.DELETE, IMAGE, (MAYAVI,)),
+        Modification(Operation.ADD, IMAGE, ("simphony/new:1",)),
+    ]
+
+
 # -- taking a class off ---------------------------------------------------------------------
 
 

@@ -555,6 +555,17 @@ def test_attributes_of_the_schema_are_ignored() -> None:
     assert read_grant(entry) == Grant(DN.parse(NAME), ("a",), Policy(), Window())
 
 
+def test_images_are_exchanged_in_the_line_and_all_else_that_it_says_stays() -> None:
+    entry = STOCK.read(_entry("other words", "remoteapp grant image=a image=b home=TRUE"))
+    removal, addition = STOCK.with_images(entry, ["b", "c"])
+    assert removal == Modification(
+        Operation.DELETE, DESCRIPTION, ("remoteapp grant image=a image=b home=TRUE",)
+    )
+    [line] = addition.values
+    again = read_grant(STOCK.read(_entry(line)))
+    assert again == Grant(DN.parse(NAME), ("b", "c"), Policy(allow_home=True), Window())
+
+
 def test_what_else_an_entry_has_stays() -> None:
     """Reading adds to an entry, and changes nothing that others read of it."""
     raw = _entry("remoteapp grant image=a", member=["uid=a,dc=x"], cn=["x"])
