@@ -13,23 +13,18 @@ from typing import Any, Optional
 from ldapdb import ber
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.session import Answer, Session
-from ldapdb.dn import DN
-from ldapdb.messages import Result, delete_request
 from ldapdb.searching import Search
 
 __all__ = [
-    "ASSERTION",
     "EFFECTIVE_RIGHTS",
     "Security",
-    "delete_if",
     "rights_of",
     "search_once",
     "security",
 ]
 
-ASSERTION = "1.3.6.1.1.12"  # RFC 4528
 EFFECTIVE_RIGHTS = "1.3.6.1.4.1.42.2.27.9.5.2"  # draft-ietf-ldapext-acl-model
-_CONTROLS, _BOOLEAN, _TRUE = 0xA0, 0x01, b"\xff"
+_BOOLEAN, _TRUE = 0x01, b"\xff"
 
 
 @dataclass(frozen=True)
@@ -84,27 +79,6 @@ def rights_of(session: Session, deadline: Deadline, search: Search, dn: str) -> 
     value = ber.element(f"dn: {dn}".encode())
     control = _critical(EFFECTIVE_RIGHTS, value)
     return session.search_together(deadline, (search,), control)[0]
-
-
-def delete_if(session: Session, deadline: Deadline, dn: DN, assertion: bytes) -> Result:
-    """Delete an entry if it matches a filter at that moment (RFC 4528).
-
-    Parameters
-    ----------
-    assertion : bytes
-        The filter, encoded.
-
-    Returns
-    -------
-    Result
-        122 if it does not match; 12 if the server does not know assertions.
-    """
-    control = _critical(ASSERTION, assertion)
-    return session.exchange(deadline, delete_request(str(dn)), controls=_controls(control))
-
-
-def _controls(*controls: bytes) -> bytes:
-    return ber.sequence(*controls, tag=_CONTROLS)
 
 
 def _critical(oid: str, value: Optional[bytes] = None) -> bytes:

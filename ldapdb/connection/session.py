@@ -116,23 +116,19 @@ class Session:
         if result.code != SUCCESS:
             raise refusal(self._settings, self.uri, result)
 
-    def exchange(
-        self, deadline: Deadline, request: bytes, broken: str = "broke off", controls: bytes = b""
-    ) -> Result:
+    def exchange(self, deadline: Deadline, request: bytes, broken: str = "broke off") -> Result:
         """Send a request of ``messages``, and return the result that answers it.
 
         Parameters
         ----------
         broken : str
             What it is if the connection breaks, for the error.
-        controls : bytes
-            Those that go with it, whole.
         """
         self._socket.deadline = deadline
         self._socket.heard = False
         number = next(self._numbers)
         try:
-            self._socket.sendall(message(number, request, controls))
+            self._socket.sendall(message(number, request))
             answer = self._socket.recv(0)
             if not answer:
                 raise ConnectionError("closed before its answer")
