@@ -220,10 +220,10 @@ class EmbeddedDirectory:
 
     def run(self) -> None:
         """Start the server on the folder as it is, on a free port or the one it had."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_ports(1)[0]
         uris = [self.uri, self.socket_uri]
         if self.certificate is not None:
-            self.tls_port = self.tls_port or _free_port()
+            self.tls_port = self.tls_port or free_ports(1)[0]
             uris.append(self.tls_uri)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the slapd that we found
@@ -337,7 +337,9 @@ class EmbeddedDirectory:
             if self._process.poll() is not None:
                 said = self.log_file.read_text(encoding="utf-8", errors="replace")[-2000:]
                 raise LDAPDBError(f"slapd ended at its start; it said:\n{said}")
-            if _answers(self.port):
+            # Not by the port, at which somebody else may answer: slapd answers nowhere before it
+            # has all its addresses.
+            if _answers(self.folder / "ldapi"):
                 return
             time.sleep(0.02)
         raise LDAPDBError(f"slapd did not answer within {_START_SECONDS:g} s")
@@ -352,11 +354,19 @@ def _check(command: list[str], text: str) -> None:
         raise LDAPDBError(f"{Path(command[0]).name} failed: {said}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Find ports of this machine at which nobody listens, each another one.
+
+    Parameters
+    ----------
+    count : int
+        How many; all are tried at once, because the system may offer one twice.
+    """
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 # An anonymous simple bind of version 3, and the beginning of its answer (RFC 4511, 4.2).
@@ -364,9 +374,11 @@ _BIND_REQUEST = bytes.fromhex("300c020101600702010304008000")
 _BIND_RESPONSE = bytes.fromhex("300c02010161")
 
 
-def _answers(port: int) -> bool:
+def _answers(path: Path) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            probe.connect(str(path))
             probe.sendall(_BIND_REQUEST)
             return probe.recv(64).startswith(_BIND_RESPONSE)
     except OSError:

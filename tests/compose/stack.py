@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import docker
 
-from ldapdb.embedded import _free_port
+from ldapdb.embedded import free_ports
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -92,7 +92,7 @@ class Stack:
         self.project = f"ldapdbtest{uuid.uuid4().hex[:8]}"
         self.engine: Any = docker.from_env()
         self._site = site
-        self.ports = {name: _free_port() for name in _PORTS}
+        self.ports = dict(zip(_PORTS, free_ports(len(_PORTS))))
         self._command = [*composer, "--project-name", self.project]
         for file in (site / "compose" / "compose.yaml", *files):
             self._command += ["--file", str(file)]

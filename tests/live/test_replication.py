@@ -9,6 +9,7 @@ import pytest
 
 from ldapdb import LDAPDatabase, errors
 from support.cluster import Cluster
+from support.servers import OpenLDAP
 
 pytestmark = pytest.mark.live("openldap", reason="delta-syncrepl is OpenLDAP's")
 
@@ -72,6 +73,15 @@ def test_of_two_members_added_at_once_at_two_providers_both_stay(cluster: Cluste
                     assert held(database, "alice") == held(database, "bob") == [IMAGE]
         contents = [server.contents() for server in cluster.servers]
         assert contents[0] == contents[1] == contents[2]
+
+
+def test_a_server_whose_port_is_taken_does_not_pass_for_started() -> None:
+    """Or a provider would be the consumer, which has its port and its password."""
+    with OpenLDAP() as first:
+        second = OpenLDAP()
+        second.port = first.port
+        with pytest.raises(errors.LDAPDBError, match="ended at its start"):
+            second.start()
 
 
 def test_the_consumer_takes_no_change(cluster: Cluster) -> None:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import ldap3
 from ldap3.core.exceptions import LDAPException
 
-from ldapdb.embedded import SUFFIX, _free_port
+from ldapdb.embedded import SUFFIX, free_ports
 from support import ldif
 from support.servers import OpenLDAP
 
@@ -62,10 +62,6 @@ class Replica(OpenLDAP):
     number: int = 0
     follows: list[Replica] = field(default_factory=list, repr=False)
     initial: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        """Choose the port, which the others must know before it starts."""
-        self.port = _free_port()
 
     @property
     def is_provider(self) -> bool:
@@ -209,7 +205,9 @@ class Cluster:
         self.consumer = Replica(follows=[first])
         self.servers = (*self.providers, self.consumer)
         self._frozen: set[int] = set()
-        for each in self.servers:
+        # The others must know it before it starts.
+        for each, port in zip(self.servers, free_ports(len(self.servers))):
+            each.port = port
             each.password = first.password
             each.initial = _initial(first)
 
@@ -219,7 +217,7 @@ class Cluster:
             # All at once: a server that asks a peer which is not there asks again a second later.
             with ThreadPoolExecutor(len(self.servers)) as pool:
                 list(pool.map(Replica.start, self.servers))
-            self.wait_in_step()
+            self._link()
         except BaseException:
             self.stop()
             raise
@@ -287,6 +285,18 @@ class Cluster:
             if time.monotonic() > end:
                 raise TimeoutError(f"not in step after {timeout_seconds:g} s: {seen}")
             time.sleep(_LOOK_SECONDS)
+
+    def _link(self) -> None:
+        """Bring a change of each provider to all.
+
+        Before its first change the log of a provider reaches back to nothing, so that who
+        connects then takes whole entries, and keeps of his own what is as new: of two changes
+        of an entry one is missing (OpenLDAP 2.5.13).
+        """
+        for each in self.providers:
+            change = f"replace: description\ndescription: linked by {each.number}\n"
+            each.ldapmodify(f"dn: {SUFFIX}\nchangetype: modify\n{change}")
+            self.wait_in_step()
 
     def stop(self) -> None:
         """Stop all servers and remove their folders."""
