@@ -115,6 +115,8 @@ class Vendor:
     resumes_in_silence : bool
         Whether a server that is set up wrongly takes content synchronisation up again from a
         cookie without a word about what has changed since.
+    negates_hidden : bool
+        Whether "not (attribute is there)" is true of what the account is not shown, too.
     links_follow : bool
         Whether groups name an entry by its new name once it is renamed, and no longer once it
         is deleted. Elsewhere that is a matter of set-up.
@@ -147,6 +149,7 @@ class Vendor:
     change_attribute: str = "modifyTimestamp"
     change_numbers: bool = False
     resumes_in_silence: bool = False
+    negates_hidden: bool = False
     links_follow: bool = False
 
     def identifier_form(self, attribute: str) -> Optional[IdentifierForm]:
@@ -239,6 +242,7 @@ ACTIVE_DIRECTORY = Vendor(
     subordinates_attribute="msDS-Approx-Immed-Subordinates",
     change_attribute="uSNChanged",
     change_numbers=True,
+    negates_hidden=True,
     links_follow=True,
     partitions=frozenset({"cn=configuration", "dc=domaindnszones", "dc=forestdnszones"}),
 )

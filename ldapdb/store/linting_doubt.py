@@ -18,7 +18,6 @@ from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
 from ldapdb.store.sources import Noted
-from ldapdb.vendors import ACTIVE_DIRECTORY
 
 __all__ = ["held_by", "surely_empty"]
 
@@ -62,7 +61,7 @@ def surely_empty(call: Call, profile: Profile, dn: DN) -> bool:
     try:
         if not all(_has_none(call, dn, attribute) for attribute in attributes):
             return False
-        if profile.vendor is not ACTIVE_DIRECTORY:
+        if not profile.vendor.negates_hidden:
             return True
         is_in = filters.equal("memberOf", str(dn))
         bases = (*profile.users, profile.groups, profile.grants)

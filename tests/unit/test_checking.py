@@ -13,8 +13,9 @@ from ldapdb.store.checking.arriving import _plain
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.definitions import differences, read_definitions
 from ldapdb.store.checking.findings import Finding, Level, worst
-from ldapdb.store.checking.indexes import said_indexes
-from ldapdb.store.checking.replicas import behind, is_plain, read_states
+from ldapdb.store.checking.kinds.ds389 import read_ruv
+from ldapdb.store.checking.kinds.openldap import is_plain, read_csns, said_indexes
+from ldapdb.store.checking.replicas import behind
 from ldapdb.store.checking.visiting import Visit
 
 URI = "ldap://a"
@@ -48,9 +49,9 @@ def test_the_states_of_servers_are_read_as_each_vendor_writes_them() -> None:
         "{replica 1 ldap://a.example.org:389} 5e5b8a2d000000010000 5e5b8a2f000100010000",
         "{replica 2 ldap://b.example.org:389}",
     ]
-    assert read_states([csn]) == {"00a": 1767225601.5}
-    assert read_states(ruv) == {"1": float(0x5E5B8A2F), "2": 0.0}
-    assert read_states(["nonsense"]) == {}
+    assert read_csns([csn]) == {"00a": 1767225601.5}
+    assert read_ruv(ruv) == {"1": float(0x5E5B8A2F), "2": 0.0}
+    assert read_csns(["nonsense"]) == read_ruv(["nonsense"]) == {}
 
 
 def test_only_what_copies_changes_is_not_plain() -> None:

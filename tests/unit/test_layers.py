@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import ldapdb
+from ldapdb import vendors
+from ldapdb.vendors import Vendor
 
 PACKAGE = Path(ldapdb.__file__).parent
 
@@ -254,3 +256,24 @@ def test_the_environment_is_read_by_the_settings() -> None:
     assert readers <= {"settings", "embedded", "cli"}
     commands = [path.name for path in SOURCES["cli"] if "os.environ" in path.read_text("utf-8")]
     assert commands == ["completion.py"]
+
+
+def test_nothing_but_the_records_asks_for_the_vendor() -> None:
+    """What differs is a field of a record; who compares names forgets the next directory."""
+    constants = {name for name, value in vars(vendors).items() if isinstance(value, Vendor)}
+    spelt = {each.name for each in vendors.VENDORS} - {"ad"}  # two letters, of other words too
+    asking = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {each.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                 for each in node.names if node.module == "ldapdb.vendors"}  # fmt: skip
+        compared = {each.value for node in ast.walk(tree) if isinstance(node, ast.Compare)
+                    for each in ast.walk(node) if isinstance(each, ast.Constant)}  # fmt: skip
+        if found := (names & constants) | (compared & spelt):
+            asking[str(path.relative_to(PACKAGE))] = found
+    kinds = "store/checking/kinds"
+    assert asking == {
+        f"{kinds}/active_directory.py": {"ACTIVE_DIRECTORY"},
+        f"{kinds}/ds389.py": {"DS389"},
+        f"{kinds}/openldap.py": {"OPENLDAP"},
+    }

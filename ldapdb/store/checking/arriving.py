@@ -102,7 +102,7 @@ def _account(visit: Visit) -> Finding:
             "account",
             visit.uri,
             "nobody: we are not logged in, and see what everybody sees; give ldapdb an account",
-            visit.tools.load("services.ldif"),
+            visit.kind.load("services.ldif"),
         )
     if said is not None:
         return ok("account", visit.uri, f"{said} ({method}; the server says so)")

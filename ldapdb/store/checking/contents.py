@@ -15,7 +15,6 @@ from ldapdb.store.checking.findings import Finding, ok, problem
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.profile import Base
 from ldapdb.store.reading import require_base
-from ldapdb.vendors import DS389, OPENLDAP
 
 __all__ = ["check_bases", "check_contents"]
 
@@ -29,7 +28,7 @@ def check_bases(visit: Visit) -> Iterator[Finding]:
         try:
             require_base(visit.call(), base)
         except BaseNotFound as error:
-            remedy = "ldapdb init" if ours else visit.tools.search(base.dn, "(objectClass=*)", "dn")
+            remedy = "ldapdb init" if ours else visit.kind.search(base.dn, "(objectClass=*)", "dn")
             yield problem("tree", visit.uri, str(error), remedy)
         else:
             yield ok("tree", visit.uri, f"{base.setting} '{base.dn}' is there")
@@ -67,7 +66,7 @@ def _count(visit: Visit, kind: _Kind) -> Finding:
             for base in kind.bases
         )
     except IncompleteResult as error:
-        return problem(check, visit.uri, str(error), _lift_limits(visit))
+        return problem(check, visit.uri, str(error), visit.kind.lift_limits())
     except DeadlineExceeded:
         require_base(visit.call(), visit.profile.base)  # it answers, if slowly
         seconds = visit.settings.operation_timeout_seconds
@@ -75,11 +74,11 @@ def _count(visit: Visit, kind: _Kind) -> Finding:
         return problem(check, visit.uri, text, "export LDAPDB_OPERATION_TIMEOUT_SECONDS=30")
     seconds = time.perf_counter() - began
     if not count and (hidden := _hidden(call, kind.bases)):
-        return problem(check, visit.uri, hidden, _let_read(visit, kind))
+        return problem(check, visit.uri, hidden, visit.kind.let_read(kind.bases[0].dn))
     places = " or ".join(f"'{base.dn}'" for base in kind.bases)
     if not count and kind.must_be:
         text = f"none is seen below {places} within {kind.search_filter}"
-        remedy = visit.tools.search(kind.bases[0].dn, str(kind.search_filter), "dn")
+        remedy = visit.kind.search(kind.bases[0].dn, str(kind.search_filter), "dn")
         return problem(check, visit.uri, f"{text}; correct users_base or users_filter", remedy)
     return ok(
         check, visit.uri, f"{count} below {places}, in {_pages(visit, count)}, {seconds:.2f} s"
@@ -107,32 +106,3 @@ def _hidden(call: Call, bases: Sequence[Base]) -> str:
                 "none of them; give it the right to read them"
             )
     return ""
-
-
-def _let_read(visit: Visit, kind: _Kind) -> str:
-    base, account = kind.bases[0].dn, visit.account
-    if visit.vendor is OPENLDAP:
-        return visit.tools.add_access(base, f'by dn.exact="{account}" read')
-    if visit.vendor is DS389:
-        rule = (
-            f'(targetattr="*")(version 3.0; acl "remoteapp: read {base}"; '
-            f'allow (read,search,compare) userdn="ldap:///{account}";)'
-        )
-        return visit.tools.modify(base, "add: aci", f"aci: {rule}")
-    return f'dsacls "{base}" /I:T /G "{account}:GR"'
-
-
-def _lift_limits(visit: Visit) -> str:
-    """Say how the limits are lifted for the account alone."""
-    if visit.vendor is OPENLDAP:
-        who = f'dn.exact="{visit.account}"' if visit.account else "*"
-        limits = "size.soft=unlimited size.hard=unlimited size.prtotal=unlimited time=unlimited"
-        return visit.tools.limit_first(f"{who} {limits}")
-    if visit.vendor is DS389:
-        lines = [
-            line
-            for name in ("nsSizeLimit", "nsLookThroughLimit", "nsPagedSizeLimit")
-            for line in (f"replace: {name}", f"{name}: -1", "-")
-        ]
-        return visit.tools.modify(visit.account, *lines)
-    return 'ntdsutil "ldap policies" connections "connect to server localhost" quit "show values"'

@@ -94,7 +94,7 @@ def _guarded(each: Check, visit: Visit) -> Iterator[Finding]:
         yield problem("server", visit.uri, f"it stopped answering: {error}", ping(visit.uri))
     except LDAPDBError as error:
         name = getattr(each, "__name__", "") or getattr(each, "func", each).__name__
-        remedy = visit.tools.search(visit.settings.base_dn, "(objectClass=*)", "dn")
+        remedy = visit.kind.search(visit.settings.base_dn, "(objectClass=*)", "dn")
         yield problem(name.removeprefix("check_"), visit.uri, str(error), remedy)
 
 

@@ -15,12 +15,11 @@ from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import SUBTREE, Page, Search
 from ldapdb.store.checking.findings import Finding, ok, problem, warning
+from ldapdb.store.checking.kinds.kind import PASSWORD
 from ldapdb.store.checking.visiting import Use, Visit
-from ldapdb.vendors import DS389, OPENLDAP
 
 __all__ = ["check_anonymous", "check_passwords"]
 
-_PASSWORD = "userPassword"  # noqa: S105 -- an attribute's name
 _FIRST = Page(100)
 
 
@@ -29,10 +28,10 @@ def check_passwords(visit: Visit) -> Iterator[Finding]:
     check, profile = "passwords", visit.profile
     own = _names(visit)
     for base in profile.users:
-        wanted = filters.all_of(profile.users_filter, filters.present(_PASSWORD))
+        wanted = filters.all_of(profile.users_filter, filters.present(PASSWORD))
         others = [
             each
-            for each in _some(visit.run, base.dn, wanted, _PASSWORD)
+            for each in _some(visit.run, base.dn, wanted, PASSWORD)
             if each.values and each.entry_dn not in own
         ]
         if others:
@@ -40,9 +39,9 @@ def check_passwords(visit: Visit) -> Iterator[Finding]:
                 check,
                 visit.uri,
                 f"this account reads what {others[0].entry_dn} and others log in with "
-                f"({_PASSWORD}), which ldapdb never needs; take that right away, or use an "
+                f"({PASSWORD}), which ldapdb never needs; take that right away, or use an "
                 "account without it",
-                _hide_passwords(visit),
+                visit.kind.hide_passwords(),
             )
             return
     yield ok(check, visit.uri, "this account is shown nobody's password")
@@ -60,14 +59,14 @@ def check_anonymous(visit: Visit) -> Iterator[Finding]:
             check,
             visit.uri,
             "whoever can reach the server reads the licences in grants, without logging in",
-            _shut_out(visit),
+            visit.kind.shut_out(visit.profile.grants.dn),
         )
     elif grants:
         yield warning(
             check,
             visit.uri,
             "whoever can reach the server reads who may start what, without logging in",
-            _shut_out(visit),
+            visit.kind.shut_out(visit.profile.grants.dn),
         )
     else:
         yield ok(check, visit.uri, "without logging in, no grant is seen")
@@ -130,32 +129,3 @@ def _licences(visit: Visit, entry: Entry) -> bool:
     with contextlib.suppress(InvalidValue):
         return bool(visit.profile.notation.read(entry).attributes.get(LICENSE.lower()))
     return False
-
-
-def _hide_passwords(visit: Visit) -> str:
-    if visit.vendor is OPENLDAP:
-        # For this account alone: a replica reads passwords, and others may have to.
-        who = f'by dn.exact="{visit.account}" none' if visit.account else "by anonymous auth"
-        rule = f"olcAccess: {{0}}to attrs={_PASSWORD} by self break {who} by * break"
-        return visit.tools.configure("add: olcAccess", rule)
-    if visit.vendor is DS389:
-        rule = (
-            f'(targetattr="{_PASSWORD}")(version 3.0; acl "remoteapp: no passwords"; '
-            f'deny (read,search,compare) userdn="ldap:///{visit.account}";)'
-        )
-        return visit.tools.modify(visit.context, "add: aci", f"aci: {rule}")
-    return f'dsacls "{visit.context}" /I:T /D "{visit.account}:RP;{_PASSWORD}"'
-
-
-def _shut_out(visit: Visit) -> str:
-    base = visit.profile.grants.dn
-    if visit.vendor is OPENLDAP:
-        # Users may be below it, and whoever logs in is nobody until then.
-        return visit.tools.add_access(base, "by anonymous auth")
-    if visit.vendor is DS389:
-        rule = (
-            '(targetattr="*")(version 3.0; acl "remoteapp: only who has logged in"; '
-            'deny (all) userdn!="ldap:///all";)'
-        )
-        return visit.tools.modify(base, "add: aci", f"aci: {rule}")
-    return f'dsacls "{base}" /I:T /D "ANONYMOUS LOGON:GA"'

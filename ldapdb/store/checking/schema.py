@@ -15,7 +15,7 @@ from ldapdb.store.checking.definitions import (
 )
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked
 from ldapdb.store.checking.visiting import Visit
-from ldapdb.vendors import OPENLDAP, SchemaLookup
+from ldapdb.vendors import SchemaLookup
 
 __all__ = ["check_schema"]
 
@@ -40,7 +40,8 @@ def check_schema(visit: Visit) -> Iterator[Finding]:
     if not visit.profile.notation.needs_schema:
         yield unchecked(_CHECK, visit.uri, "none of ours is needed: schema = 'stock'")
         return
-    in_entries = visit.vendor.schema_lookup is SchemaLookup.ENTRIES
+    vendor = visit.profile.vendor
+    in_entries = vendor.schema_lookup is SchemaLookup.ENTRIES
     wanted = _shipped(visit, in_entries=in_entries)
     try:
         has = _entries_of(visit, wanted) if in_entries else _subschema_of(visit)
@@ -55,33 +56,22 @@ def check_schema(visit: Visit) -> Iterator[Finding]:
     if len(missing) == len(wanted):
         subschema = visit.call().root_dse().subschema
         text = f"our definitions are not there, or this account may not read '{subschema}'"
-        yield problem(
-            _CHECK,
-            visit.uri,
-            text,
-            visit.tools.load(visit.vendor.schema_file.removeprefix("ldif/")),
-        )
+        yield problem(_CHECK, visit.uri, text, visit.kind.load_schema())
     elif missing or old:
         text = "; ".join([f"{name} is missing" for name in missing] + old)
-        yield problem(_CHECK, visit.uri, f"not as {visit.vendor.schema_file} has it: {text}",
-                      _renew(visit))  # fmt: skip
+        yield problem(_CHECK, visit.uri, f"not as {vendor.schema_file} has it: {text}",
+                      visit.kind.renew_schema())  # fmt: skip
     else:
         yield ok(_CHECK, visit.uri, f"all {len(wanted)} definitions are as in "
-                 f"{visit.vendor.schema_file}")  # fmt: skip
-
-
-def _renew(visit: Visit) -> str:
-    if visit.vendor is OPENLDAP:
-        return visit.tools.replace_schema()
-    return visit.tools.load(visit.vendor.schema_file.removeprefix("ldif/"))
+                 f"{vendor.schema_file}")  # fmt: skip
 
 
 def _shipped(visit: Visit, *, in_entries: bool) -> dict[str, Definition]:
-    text = (visit.ldif.parent / visit.vendor.schema_file).read_text(encoding="utf-8")
+    text = (visit.ldif.parent / visit.profile.vendor.schema_file).read_text(encoding="utf-8")
     if in_entries:
         records = [each for each in read_records(text) if _AD_NAME.lower() in each]
         return {each.name.lower(): each for each in map(_of_record, records)}
-    prefix = "olc" if visit.vendor is OPENLDAP else ""
+    prefix = visit.kind.schema_prefix
     return read_definitions(
         value for kind in _KINDS for value in read_ldif(text, f"{prefix}{kind}")
     )

@@ -12,9 +12,8 @@ from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.settings import Settings
-from ldapdb.store.checking.commands import Tools
+from ldapdb.store.checking.kinds import Kind, kind_of
 from ldapdb.store.profile import Profile
-from ldapdb.vendors import Vendor
 
 __all__ = ["Use", "Visit"]
 
@@ -97,10 +96,10 @@ class Visit:
         """Where and how this server is read."""
         return Profile.make(self.settings, self.call().root_dse())
 
-    @property
-    def vendor(self) -> Vendor:
-        """Its kind."""
-        return self.profile.vendor
+    @cached_property
+    def kind(self) -> Kind:
+        """What it is asked, and what is advised, by the means of its kind."""
+        return kind_of(self.profile.vendor, self)
 
     @cached_property
     def controls(self) -> frozenset[str]:
@@ -131,11 +130,6 @@ class Visit:
         """Whom the server takes us for: as it says itself, else as the settings have it."""
         said = self.said_account
         return said if said is not None else str(self.settings.bind_dn or "")
-
-    @property
-    def tools(self) -> Tools:
-        """The commands for remedies."""
-        return Tools(self.vendor, self.uri, self.context, self._ldif, self.profile.base.dn)
 
     @property
     def ldif(self) -> Path:

@@ -11,7 +11,6 @@ from ldapdb.errors import LDAPDBError
 from ldapdb.store.checking.findings import Finding, ok, problem, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.invalidation import scope_of
-from ldapdb.vendors import OPENLDAP
 from ldapdb.watch import sources_for
 from ldapdb.watch.polling import Polling
 from ldapdb.watch.protocol import Source
@@ -42,7 +41,7 @@ def check_watch(visit: Visit) -> Iterator[Finding]:
         yield _works(visit, source, failures)
         return
     text = f"no way of following changes works: {'; '.join(failures)}"
-    yield problem(_CHECK, visit.uri, text, _offer(visit))
+    yield problem(_CHECK, visit.uri, text, visit.kind.tell_changes())
 
 
 def _works(visit: Visit, source: Source, failures: list[str]) -> Finding:
@@ -53,7 +52,7 @@ def _works(visit: Visit, source: Source, failures: list[str]) -> Finding:
             f"changes are found by asking every {seconds:g} s: the server tells of none by itself "
             f"to this account{besides}"
         )
-        return warning(_CHECK, visit.uri, text, _offer(visit))
+        return warning(_CHECK, visit.uri, text, visit.kind.tell_changes())
     text = f"changes are told as they happen ({source.mechanism}){besides}"
     return ok(_CHECK, visit.uri, text)
 
@@ -72,9 +71,3 @@ def _try(visit: Visit, source: Source) -> None:
     finally:
         limit.cancel()
         stream.drop()
-
-
-def _offer(visit: Visit) -> str:
-    if visit.vendor is OPENLDAP:
-        return visit.tools.add_syncprov()
-    return visit.tools.search("", "(objectClass=*)", "supportedControl", scope="base")

@@ -10,26 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb.connection.probing import rights_of, search_once
+from ldapdb.connection.probing import search_once
 from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
-    DESCRIPTION,
     GRANT_CLASS,
     IMAGE,
     MEMBER,
     Modification,
     Operation,
 )
-from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry, NoSuchValue
-from ldapdb.filters import present
-from ldapdb.searching import BASE, NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.errors import LDAPDBError, NoSuchEntry
+from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.profile import Base
 from ldapdb.syntaxes import parse_time
-from ldapdb.vendors import ACTIVE_DIRECTORY, DS389, OPENLDAP
 
 __all__ = ["check_writing", "write_and_remove"]
 
@@ -55,86 +52,20 @@ def check_writing(visit: Visit, *, is_needed: bool) -> Iterator[Finding]:
         (visit.profile.grants, GRANT_CLASS),
     ]
     for base, object_class in bases:
-        refusal = _ASKING[visit.vendor.name](visit, base, object_class)
+        refusal = visit.kind.refuses_writing(base, object_class)
         if refusal is None:
             text = f"nothing is there yet below '{base.dn}' by which to tell what we may write"
             yield unchecked(_CHECK, visit.uri, text, "ldapdb check --write")
         elif not refusal:
             yield ok(_CHECK, visit.uri, f"the server says that we may, below '{base.dn}'")
         elif is_needed:
-            yield problem(_CHECK, visit.uri, refusal, _let_write(visit, base))
+            yield problem(_CHECK, visit.uri, refusal, visit.kind.let_write(base.dn))
         else:
             text = (
                 f"{refusal}; a host that only reads is well so, and says so by read_only = true; "
                 "whoever grants needs the right"
             )
             yield warning(_CHECK, visit.uri, text, "export LDAPDB_READ_ONLY=true")
-
-
-# --- asking; a refusal in words, "" for a yes, None where it cannot be told
-
-
-def _ask_openldap(visit: Visit, base: Base, object_class: str) -> Optional[str]:
-    """Take a value out of an entry that it does not have, which rights are asked for first.
-
-    Not by the no-op control: slapd 2.5.13 keeps in memory which attributes an addition would
-    have made known to the database, and writes later entries that it cannot read any more.
-    """
-    wanted = visit.profile.notation.carrying(object_class)
-    search = Search(str(base.dn), SUBTREE, wanted, NO_ATTRIBUTES, Page(1))
-    entries = visit.run(partial(search_once, search=search))[0]
-    if not entries:
-        return None
-    dn = DN.parse(entries[0].dn)
-    nobody = str(base.dn.child("cn", f"ldapdb-check-{secrets.token_hex(6)}"))
-    attribute = MEMBER if object_class == GRANT_CLASS else DESCRIPTION
-    try:
-        visit.call().modify(dn, [Modification(Operation.DELETE, attribute, (nobody,))])
-    except NoSuchValue:
-        return ""
-    except AccessDenied as error:
-        return f"this account may not change '{dn}' (result code {error.result_code})"
-    return ""
-
-
-def _ask_389ds(visit: Visit, base: Base, object_class: str) -> Optional[str]:
-    """Ask for the rights on an entry that there is not, which the server makes up for that."""
-    del object_class
-    structural = visit.profile.group_object_class
-    wanted = f"*@{structural}:cn"
-    search = Search(str(base.dn), BASE, present("objectClass"), (wanted, "member"))
-    entries, _, end = visit.run(
-        lambda session, deadline: rights_of(session, deadline, search, visit.account)
-    )
-    if end.code != _SUCCESS or not entries:
-        return None
-    rights = [entry for entry in entries if entry.dn.lower().startswith("cn=template")]
-    entry = (rights or entries)[-1]
-    on_entry = entry.value("entryLevelRights") or ""
-    on_attributes = dict(
-        each.strip().lower().partition(":")[::2]
-        for each in (entry.value("attributeLevelRights") or "").split(",")
-    )
-    missing = [] if "a" in on_entry else ["add entries"]
-    missing += [] if "w" in on_attributes.get(MEMBER, "") else [f"write {MEMBER}"]
-    return f"this account may not {' nor '.join(missing)} below '{base.dn}'" if missing else ""
-
-
-def _ask_active_directory(visit: Visit, base: Base, object_class: str) -> Optional[str]:
-    del object_class
-    wanted = "allowedChildClassesEffective"
-    _, entries = visit.call().read(base.dn, (wanted,))
-    allowed = {name.lower() for entry in entries for name in entry.values(wanted)}
-    if visit.profile.group_object_class.lower() in allowed:
-        return ""
-    return f"this account may not add groups below '{base.dn}'"
-
-
-_ASKING = {
-    OPENLDAP.name: _ask_openldap,
-    DS389.name: _ask_389ds,
-    ACTIVE_DIRECTORY.name: _ask_active_directory,
-}
 
 
 def _scratch(
@@ -180,7 +111,7 @@ def write_and_remove(
         for other in others:
             found.append(_seen(other, dn))
     except LDAPDBError as error:
-        found.append(problem("write", visit.uri, str(error), _let_write(visit, base)))
+        found.append(problem("write", visit.uri, str(error), visit.kind.let_write(base.dn)))
     finally:
         left = _remove(visit, dn)
     if left is not None:
@@ -234,18 +165,3 @@ def _remove(visit: Visit, dn: DN) -> Optional[Finding]:
         command = f"ldapdelete -x -W -D ADMIN -H {shlex.quote(visit.uri)} {shlex.quote(str(dn))}"
         return problem("write", visit.uri, text, command)
     return None
-
-
-def _let_write(visit: Visit, base: Base) -> str:
-    account = visit.account
-    if visit.vendor is OPENLDAP:
-        return visit.tools.add_access(base.dn, f'by dn.exact="{account}" write')
-    if visit.vendor is DS389:
-        rule = (
-            f'(target="ldap:///cn=*,{base.dn}")(targetattr="objectClass || cn || {MEMBER} || '
-            'uniqueMember || description || displayName || remoteApp*")'
-            f'(targetfilter="(&(!(userPassword=*))(!(aci=*)))")(version 3.0; acl "remoteapp: write '
-            f'{base.dn}"; allow (add,delete,write) userdn="ldap:///{account}";)'
-        )
-        return visit.tools.modify(base.dn, "add: aci", f"aci: {rule}")
-    return f'dsacls "{base.dn}" /I:T /G "{account}:CCDC;group" "{account}:GRGW;;group"'
