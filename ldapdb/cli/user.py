@@ -53,6 +53,7 @@ def show_user(*, name: str, as_json: bool) -> None:
     """Show what the host would be told of a user, as JSON."""
     del as_json  # this command has no other form
     with opened_store() as store:
+        store.verify()  # as the host does: a base that is not there is not "no applications"
         found = store.get_user(name)
         if found is None:
             click.echo(f"ldapdb: the user {name!r} is not in the directory", err=True)

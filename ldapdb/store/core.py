@@ -9,14 +9,13 @@ from weakref import WeakMethod
 
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
-from ldapdb.dn import DN
 from ldapdb.errors import ReadOnly
 from ldapdb.model import Accounting
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.forking import renew_in_children
-from ldapdb.store.profile import Profile
+from ldapdb.store.profile import Profile, stated_bases
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
 from ldapdb.store.routes import Routes
@@ -89,10 +88,13 @@ class Core:
             Each with its own remedy.
         """
         call = self._directory.call(self._routes.reading())
-        base = Search(str(DN.parse(self.settings.base_dn)), BASE, EVERYTHING, NO_ATTRIBUTES)
+        bases = stated_bases(self.settings)
+        looks = [Search(str(each.dn), BASE, EVERYTHING, NO_ATTRIBUTES) for each in bases]
         schema = likely_searches(self.settings.vendor) if self.settings.schema != "stock" else []
-        call.ask_ahead([ROOT_DSE, base, *schema])
-        require_base(call, self._for(call).profile.base)
+        call.ask_ahead([ROOT_DSE, *looks, *schema])
+        self._for(call)
+        for each in bases:
+            require_base(call, each)
         self._require_schema(call)
 
     def close(self, *, wait: bool = True) -> None:

@@ -21,7 +21,7 @@ from ldapdb.stock import StockNotation
 from ldapdb.syntaxes import IdentifierForm
 from ldapdb.vendors import Vendor
 
-__all__ = ["Base", "Profile"]
+__all__ = ["Base", "Profile", "stated_bases"]
 
 
 @dataclass
@@ -140,7 +140,7 @@ class Profile:
             applications=_place(
                 settings, root_dse, "applications_base", base.child("ou", "applications")
             ),
-            grants=_place(settings, root_dse, "grants_base", base.child("ou", "grants")),
+            grants=Base(_grants(settings), "grants_base"),
             users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
             or (_place(settings, root_dse, "users_base", context),),
             groups=_place(settings, root_dse, "groups_base", context),
@@ -192,6 +192,26 @@ class Profile:
     @property
     def _must_have_member(self) -> bool:
         return not self.notation.needs_schema and not self.vendor.empty_stock_groups
+
+
+def stated_bases(settings: Settings) -> list[Base]:
+    """List the bases that a server must be asked for by name, the one above the others first.
+
+    Users and applications are searched from theirs, which tells that one is not there. Groups
+    and grants are searched from above both, which does not. A base that is not stated is a
+    naming context of the server's own.
+    """
+    settings_of = {DN.parse(settings.base_dn): "base_dn"}
+    settings_of.setdefault(_grants(settings), "grants_base")
+    if settings.groups_base is not None:
+        settings_of.setdefault(DN.parse(settings.groups_base), "groups_base")
+    return [Base(dn, setting) for dn, setting in settings_of.items()]
+
+
+def _grants(settings: Settings) -> DN:
+    if settings.grants_base is not None:
+        return DN.parse(settings.grants_base)
+    return DN.parse(settings.base_dn).child("ou", "grants")
 
 
 def _place(settings: Settings, root_dse: RootDSE, setting: str, default: Optional[DN]) -> Base:

@@ -117,6 +117,17 @@ def test_exit_codes(
     assert "hunter2" not in done.stderr
 
 
+def test_a_base_of_grants_that_is_mistyped_does_not_look_like_no_applications(
+    directory: Directory,
+) -> None:
+    directory.person("alice")
+    done = ldapdb(
+        directory, "user", "show", "alice", LDAPDB_GRANTS_BASE=f"ou=grant,{directory.base_dn}"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "grants_base" in done.stderr
+
+
 def test_a_duplicate_create_fails(directory: Directory) -> None:
     directory.application(IMAGE)
     done = ldapdb(directory, "app", "create", IMAGE, "--no-verify")

@@ -184,6 +184,17 @@ def test_a_base_that_is_not_there_is_an_error_and_not_nobody(directory: Director
 
 
 @everywhere
+@pytest.mark.parametrize("setting", ["grants_base", "groups_base"])
+def test_a_base_of_grants_or_groups_that_is_not_there_is_an_error_at_the_start(
+    directory: Directory, setting: str
+) -> None:
+    """The search for both together, from above both, does not tell: it would find nothing."""
+    gone: dict[str, Any] = {setting: f"ou=gone,{directory.base_dn}"}
+    with pytest.raises(errors.BaseNotFound, match=setting):
+        directory.open(**gone)
+
+
+@everywhere
 @pytest.mark.parametrize(
     "rdn",
     [
