@@ -209,9 +209,8 @@ def check_classes(attributes: Mapping[str, Sequence[bytes]], vendor: Vendor) -> 
         allowed = ours if name == IMAGE else ours & {GRANT_CLASS.lower().encode()}
         if name.lower() in attributes and not allowed and b"extensibleobject" not in classes:
             raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{name} is not allowed")
-    if vendor.primary_groups:  # there, every class allows displayName, and a group may be empty
-        return
-    if DISPLAY_NAME.lower() in attributes and classes <= _NO_DISPLAY_NAME:
+    named = DISPLAY_NAME.lower() in attributes
+    if named and not vendor.display_names and classes <= _NO_DISPLAY_NAME:
         raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{DISPLAY_NAME} is not allowed")
     for name, required in _MUST_HAVE.items():
         missing = name.encode() in classes and required.lower() not in attributes

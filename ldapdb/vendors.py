@@ -26,6 +26,7 @@ __all__ = [
     "VENDORS",
     "SchemaLookup",
     "Vendor",
+    "possible",
     "recognise",
 ]
 
@@ -93,6 +94,11 @@ class Vendor:
         nothing and says success.
     primary_groups : bool
         Whether each user is in one group by its number (primaryGroupID), and not as a member.
+    makes_accounts : bool
+        Whether a new group gets what every account of the directory has, such as a number of
+        its own, whether or not it is said.
+    display_names : bool
+        Whether every class allows displayName.
     already_there, not_there : frozenset of int
         Result codes of a modify that adds a value that is there, or deletes one that is
         not. The same codes may mean something else, so that they are a reason to look.
@@ -142,6 +148,8 @@ class Vendor:
     empty_stock_groups: bool = True
     in_chain_rule: Optional[str] = None
     primary_groups: bool = False
+    makes_accounts: bool = False
+    display_names: bool = False
     already_there: frozenset[int] = frozenset({20})
     not_there: frozenset[int] = frozenset({16})
     hides_silently: bool = False
@@ -235,6 +243,8 @@ ACTIVE_DIRECTORY = Vendor(
     account_name_attribute="sAMAccountName",
     in_chain_rule="1.2.840.113556.1.4.1941",
     primary_groups=True,
+    makes_accounts=True,
+    display_names=True,
     already_there=frozenset({20, 68}),
     not_there=frozenset({16, 53}),
     schema_lookup=SchemaLookup.ENTRIES,
@@ -248,6 +258,11 @@ ACTIVE_DIRECTORY = Vendor(
 )
 
 VENDORS = (OPENLDAP, DS389, ACTIVE_DIRECTORY)
+
+
+def possible(setting: str) -> tuple[Vendor, ...]:
+    """Return the records that a ``vendor`` setting leaves open, before the root DSE is known."""
+    return tuple(vendor for vendor in VENDORS if setting in ("auto", vendor.name))
 
 
 def recognise(root_dse: Entry, setting: str, server: str) -> Vendor:

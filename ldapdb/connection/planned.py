@@ -260,7 +260,7 @@ class PlannedCall(Call):
         )
         attributes = named(modified({}, steps), dn)
         vendor = self.root_dse().vendor
-        if vendor.primary_groups:
+        if vendor.makes_accounts:
             attributes = as_account(attributes, self._domain(dn), uuid.uuid4().int >> 97)
         check_classes(attributes, vendor)
         form = vendor.identifier_form(vendor.identifier_attribute)

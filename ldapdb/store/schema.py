@@ -10,7 +10,7 @@ from ldapdb.dn import DN
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
 from ldapdb.errors import NoSuchEntry, SchemaMissing
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
-from ldapdb.vendors import VENDORS, SchemaLookup
+from ldapdb.vendors import SchemaLookup, possible
 
 __all__ = ["likely_searches", "require_schema"]
 
@@ -57,8 +57,7 @@ def likely_searches(vendor: str) -> list[Search]:
     vendor : str
         The setting of that name.
     """
-    possible = (each for each in VENDORS if vendor in ("auto", each.name))
-    asked = any(each.schema_lookup is SchemaLookup.FILTER for each in possible)
+    asked = any(each.schema_lookup is SchemaLookup.FILTER for each in possible(vendor))
     return [_LIKELY] if asked else []
 
 

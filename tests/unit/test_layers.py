@@ -6,9 +6,11 @@ Read from the sources with ast, so that an import inside a function counts as we
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -260,20 +262,82 @@ def test_the_environment_is_read_by_the_settings() -> None:
 
 def test_nothing_but_the_records_asks_for_the_vendor() -> None:
     """What differs is a field of a record; who compares names forgets the next directory."""
-    constants = {name for name, value in vars(vendors).items() if isinstance(value, Vendor)}
-    spelt = {each.name for each in vendors.VENDORS} - {"ad"}  # two letters, of other words too
-    asking = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = {each.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-                 for each in node.names if node.module == "ldapdb.vendors"}  # fmt: skip
-        compared = {each.value for node in ast.walk(tree) if isinstance(node, ast.Compare)
-                    for each in ast.walk(node) if isinstance(each, ast.Constant)}  # fmt: skip
-        if found := (names & constants) | (compared & spelt):
-            asking[str(path.relative_to(PACKAGE))] = found
+    asking = {
+        str(path.relative_to(PACKAGE)): found
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name != "vendors.py" and (found := _asks_for_the_vendor(path.read_text("utf-8")))
+    }
     kinds = "store/checking/kinds"
     assert asking == {
+        f"{kinds}/__init__.py": {"vendor.name"},
         f"{kinds}/active_directory.py": {"ACTIVE_DIRECTORY"},
         f"{kinds}/ds389.py": {"DS389"},
         f"{kinds}/openldap.py": {"OPENLDAP"},
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from ldapdb.vendors import OPENLDAP", {"OPENLDAP"}),
+        ("from ldapdb import vendors\nvendors.VENDORS[2]", {"VENDORS"}),
+        ("vendor == 'ad'", {"ad"}),
+        ("kind in ('389ds', 'openldap')", {"389ds", "openldap"}),
+        ("said = {'ad': 1}", {"ad"}),
+        ("{each: 'ad' for each in some}", set()),
+        ("title != 'Active Directory'", {"Active Directory"}),
+        ("profile.vendor.name == said", {"vendor.name"}),
+        ("table[vendor.title]", {"vendor.title"}),
+        ("{each.vendor.name: each for each in some}", {"vendor.name"}),
+        ("table.get(vendor.name)", {"vendor.name"}),
+        ("said.startswith(vendor.title)", {"vendor.title"}),
+        ("match said:\n    case 'ad': pass", {"ad"}),
+        ("f'users on {vendor.title}'", set()),
+        ("vendor: Literal['auto', 'ad']", set()),
+        ("title = vendor.title\nrecognise(entry, 'auto')", set()),
+    ],
+)
+def test_whoever_asks_for_the_vendor_is_seen(code: str, found: set[str]) -> None:
+    """By name, by title, by a table of them, or by the record itself; to tell it is fine."""
+    if code.startswith("match") and sys.version_info < (3, 10):
+        pytest.skip("3.9 has no match, so that nothing can be hidden in one")
+    assert _asks_for_the_vendor(code) == found
+
+
+def _asks_for_the_vendor(code: str) -> set[str]:
+    """List the records, names and titles of directories that code decides by."""
+    records = {name for name, value in vars(vendors).items() if isinstance(value, Vendor)}
+    spelt = {word for each in vendors.VENDORS for word in (each.name, each.title)}
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module == "ldapdb.vendors":
+            found |= {each.name for each in node.names} & {*records, "VENDORS"}
+        elif isinstance(node, ast.Attribute):
+            found |= {node.attr} & {*records, "VENDORS"}
+        for part in filter(None, _deciding(node)):
+            for each in ast.walk(part):
+                if isinstance(each, ast.Constant) and each.value in spelt:
+                    found.add(str(each.value))
+                elif isinstance(each, ast.Attribute) and each.attr in ("name", "title"):
+                    of = each.value
+                    owner = of.attr if isinstance(of, ast.Attribute) else getattr(of, "id", "")
+                    found |= {f"vendor.{each.attr}"} if owner == "vendor" else set()
+    return found
+
+
+def _deciding(node: ast.AST) -> list[Optional[ast.AST]]:
+    """List the parts of a node of which the value decides what comes of it."""
+    parts: list[Optional[ast.AST]] = []
+    if isinstance(node, ast.Compare):
+        parts = [node]
+    elif isinstance(node, ast.Dict):
+        parts = [*node.keys]
+    elif isinstance(node, ast.DictComp):
+        parts = [node.key]
+    elif isinstance(node, ast.Subscript) and getattr(node.value, "id", "") != "Literal":
+        parts = [node.slice]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        parts = [*node.args] if node.func.attr in ("get", "startswith", "endswith") else []
+    elif type(node).__name__ in ("Match", "match_case"):  # from Python 3.10
+        parts = [getattr(node, "subject", None), getattr(node, "pattern", None)]
+    return parts

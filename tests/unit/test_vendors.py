@@ -21,6 +21,7 @@ from ldapdb.vendors import (
     VENDORS,
     SchemaLookup,
     Vendor,
+    possible,
     recognise,
 )
 
@@ -150,6 +151,13 @@ def test_the_setting_knows_every_vendor() -> None:
     assert choices == ["auto", *(vendor.name for vendor in VENDORS)]
 
 
+@EVERY_VENDOR
+def test_the_setting_leaves_open_what_it_does_not_name(vendor: Vendor) -> None:
+    """Before the root DSE is read it may be any of them, or the one that is named."""
+    assert possible("auto") == VENDORS
+    assert possible(vendor.name) == (vendor,)
+
+
 # -- records --------------------------------------------------------------------------------
 
 
@@ -262,6 +270,16 @@ def test_only_active_directory_follows_chains() -> None:
 def test_only_active_directory_has_groups_by_number() -> None:
     """Elsewhere no user is in a group that does not list him."""
     assert [vendor for vendor in VENDORS if vendor.primary_groups] == [ACTIVE_DIRECTORY]
+
+
+def test_only_active_directory_makes_accounts_of_groups() -> None:
+    """What it adds to them itself is planned too; elsewhere an entry has what was said."""
+    assert [vendor for vendor in VENDORS if vendor.makes_accounts] == [ACTIVE_DIRECTORY]
+
+
+def test_only_active_directory_has_display_names_everywhere() -> None:
+    """Elsewhere a group's classes have to allow one."""
+    assert [vendor for vendor in VENDORS if vendor.display_names] == [ACTIVE_DIRECTORY]
 
 
 def test_only_active_directory_wants_account_names() -> None:
