@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from proxy import Requests
 
-from support.columns import Live
+from support.columns import Choice, Live
 from support.ldif import line
 from support.matrix import Matrix
 from support.policy import Said
@@ -52,6 +52,25 @@ def test_vendors_are_chosen_by_name() -> None:
     assert parse_vendors("ad, openldap") == ["ad", "openldap"]
     with pytest.raises(ValueError, match="novell"):
         parse_vendors("novell")
+
+
+@pytest.mark.parametrize(
+    ("ci", "skipped"), [("true", None), ("false", "it is not there"), (None, "it is not there")]
+)
+def test_a_server_that_is_missing_is_skipped_on_a_laptop_alone(
+    monkeypatch: pytest.MonkeyPatch, ci: Optional[str], skipped: Optional[str]
+) -> None:
+    """In CI the test runs, and fails by what its server's fixture says."""
+    monkeypatch.setattr(
+        "support.columns.why_missing", {"ad": "it is not there", "openldap": None}.get
+    )
+    if ci is None:
+        monkeypatch.delenv("CI", raising=False)
+    else:
+        monkeypatch.setenv("CI", ci)
+    choice = Choice(["openldap", "ad"])
+    assert choice.skip(Column("ad", stock=True)) == skipped
+    assert choice.skip(Column("openldap")) is None
 
 
 # --- the table of differences
