@@ -119,9 +119,10 @@ def apply(store: Store, plan: ImportPlan) -> Iterator[int]:
             continue
     before = 0
     for each in plan.grants:
+        done = 0
         for done in store.grant_many(each.image, each.policy, each.users):
             yield before + done
-        before += len(each.users)
+        before += done
 
 
 def _unused_images(plan: ImportPlan, source: Source, known: dict[str, None]) -> Iterator[str]:

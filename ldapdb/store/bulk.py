@@ -78,7 +78,8 @@ class Bulk(Desk):
     def grant_many(self, image: str, policy: Policy, users: Sequence[User]) -> Iterator[int]:
         """Give users an image under a policy, a hundred in a write.
 
-        Each write is whole, and may be repeated.
+        Each write is whole, and may be repeated. Who turns out to have gone since he was found
+        is left out, with a warning.
 
         Yields
         ------
@@ -90,14 +91,19 @@ class Bulk(Desk):
         LDAPDBError
             If a write fails that has one member only; those that were told stay.
         """
-        left, size = list(users), _MEMBERS
+        left, size, gone = list(users), _MEMBERS, 0
         while left:
             some = left[:size]
             began = self._timer()
             try:
                 self._grant_some(image, policy, some)
-            except (DirectoryUnavailable, NoSuchEntry) as error:
-                # Too many for the time, or one of them has gone, which AD looks for.
+            except NoSuchEntry:  # one of them has gone or has another name, which AD looks for
+                found = self._find_again(some)
+                if found == some:
+                    raise
+                gone += len(some) - len(found)
+                left[: len(some)] = found
+            except DirectoryUnavailable as error:  # too many for the time
                 if len(some) == 1 or not _may_be_for_many(error):
                     raise
                 size = len(some) // 2
@@ -107,7 +113,19 @@ class Bulk(Desk):
                 left = left[len(some) :]
                 if self._timer() - began > self.settings.operation_timeout_seconds / 2:
                     size = max(1, len(some) // 2)
-            yield len(users) - len(left)
+            yield len(users) - len(left) - gone
+
+    def _find_again(self, users: Sequence[User]) -> list[User]:
+        """Find users by their ids; who is not there any more is left out, with a warning."""
+        found = []
+        for user in users:
+            call = self._write_call()
+            again = self._for(call).users.by_id(call, user.id)
+            if again is None:
+                self._warned.skip(user.dn, f"the user {user.name!r} is not there any more")
+            else:
+                found.append(again)
+        return found
 
     def _grant_some(self, image: str, policy: Policy, users: Sequence[User]) -> None:
         call = self._write_call()
@@ -121,4 +139,4 @@ class Bulk(Desk):
 
 def _may_be_for_many(error: LDAPDBError) -> bool:
     """Tell whether fewer members may succeed; what was slow may be done or not."""
-    return isinstance(error, (NoSuchEntry, DeadlineExceeded)) or error.answer_lost
+    return isinstance(error, DeadlineExceeded) or error.answer_lost

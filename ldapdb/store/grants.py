@@ -266,6 +266,9 @@ class Grants:
             try:
                 call.add(dn, *self._profile.new_group(dn, GRANT_CLASS, said))
             except NoSuchEntry as error:
+                # Active Directory says so of a member, too.
+                if self._entry(call, dn.parent):
+                    raise
                 raise tree_missing(self._profile, error) from error
             return True
         if not self._says(entries, image, policy, window):

@@ -7,7 +7,7 @@ from typing import Optional
 
 from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
-from ldapdb.errors import AccessDenied, NotFound, ReadOnly
+from ldapdb.errors import AccessDenied, NoSuchEntry, NotFound, ReadOnly
 from ldapdb.model import Application, Policy, User, Window, mapping_id
 from ldapdb.store.bulk import Bulk
 from ldapdb.store.core import READ_ONLY
@@ -119,6 +119,12 @@ class Store(Bulk):
         except AccessDenied as error:
             self._caches.forget_grants_of(user)
             return self._in_effect(image, user_name, policy, error, call.deadline)
+        except NoSuchEntry as error:  # Active Directory looks for members
+            raise NotFound(
+                f"the user {user_name!r} has left the directory or moved in it since he was found, "
+                f"as '{user.dn}'; grant it again if he is still there",
+                dn=str(user.dn),
+            ) from error
         finally:
             self._forget_grants_of(call, user)
         return mapping_id(image, policy, user.id)

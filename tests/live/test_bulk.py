@@ -1,4 +1,4 @@
-"""Many members in one write: what becomes of it where a server takes too long for it."""
+"""Many members in one write: where a server takes too long, or somebody has left meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ldapdb.errors import DirectoryUnavailable
+from ldapdb.errors import DirectoryUnavailable, LDAPDBError, NotFound
 from ldapdb.model import Policy
 from ldapdb.store import Store
 from support import Directory
@@ -49,5 +49,70 @@ def test_a_server_that_is_gone_is_not_asked_for_fewer(directory: Directory) -> N
         directory.proxy().refuse()
         with pytest.raises(DirectoryUnavailable):
             list(store.grant_many(IMAGE, Policy(), users))
+    finally:
+        store.close()
+
+
+@pytest.mark.live("openldap", "389ds", "ad", stock=True)
+@pytest.mark.parametrize("first", [True, False], ids=["first write", "later write"])
+def test_a_user_who_leaves_in_the_middle_keeps_nobody_else_out(
+    directory: Directory, caplog: pytest.LogCaptureFixture, first: bool
+) -> None:
+    """Where servers look for members, he is found gone, and left out with a warning."""
+    names = ["alice", "bob", "carol", "dave"]
+    people = {name: directory.person(name) for name in names}
+    directory.application(IMAGE)
+    store = Store(directory.settings())
+    try:
+        if not first:
+            store.grant(IMAGE, "dave", Policy())
+        users = store.list_users()
+        directory.delete(people["bob"])
+        directory.rename_person(people["carol"], "carola")
+        told = list(store.grant_many(IMAGE, Policy(), users))
+        looks = directory.quirk("no dangling members")
+        there = {"alice": True, "carola": looks, "dave": True}
+        assert {user.name: bool(store.list_accountings(user)) for user in store.list_users()} == (
+            there
+        )
+        assert told[-1] == len(users) - looks
+        assert ("the user 'bob' is not there any more" in caplog.text) is looks
+    finally:
+        store.close()
+
+
+@pytest.mark.live("openldap", "389ds", "ad", stock=True)
+@pytest.mark.parametrize("first", [True, False], ids=["first write", "later write"])
+def test_a_user_who_leaves_as_he_is_granted_is_not_found(directory: Directory, first: bool) -> None:
+    """Where servers do not look for members, he is one, and no user."""
+    alice = directory.person("alice")
+    directory.person("bob")
+    directory.application(IMAGE)
+    store = Store(directory.settings(counted=True))
+    try:
+        if not first:
+            store.grant(IMAGE, "bob", Policy())
+        race = directory.proxy().at_write(1, lambda: directory.delete(alice), done=False)
+        if directory.quirk("no dangling members"):
+            with pytest.raises(NotFound, match="has left the directory"):
+                store.grant(IMAGE, "alice", Policy())
+        else:
+            store.grant(IMAGE, "alice", Policy())
+        assert race.reached
+        assert [user.name for user in store.list_users()] == ["bob"]
+    finally:
+        store.close()
+
+
+@pytest.mark.live("openldap", "389ds", "ad", stock=True)
+def test_a_tree_that_is_missing_is_told_from_a_member_who_is(directory: Directory) -> None:
+    """Only then is it advised to make it."""
+    directory.person("alice")
+    directory.application(IMAGE)
+    directory.delete(f"ou=grants,{directory.base_dn}")
+    store = Store(directory.settings())
+    try:
+        with pytest.raises(LDAPDBError, match="run `ldapdb init`"):
+            store.grant(IMAGE, "alice", Policy())
     finally:
         store.close()

@@ -102,6 +102,11 @@ QUIRKS: tuple[Quirk, ...] = (
         "a member that does not exist is refused, and one that is deleted leaves all groups",
         {"test_dangling_members_are_harmless": ()},
         error=r"noSuchObject",
+        key="no dangling members",
+        asks={
+            "test_a_user_who_leaves_in_the_middle_keeps_nobody_else_out",
+            "test_a_user_who_leaves_as_he_is_granted_is_not_found",
+        },
     ),
     Quirk(
         "ad",
