@@ -73,7 +73,8 @@ class Vendor:
     users_filter, groups_filter : str
         Defaults of the settings of that name.
     lock_filter : str
-        Joins the default users_filter: what a user must match to be let in.
+        Joins the default users_filter: what a user must match to be let in. Nobody does of whom
+        the account may not read what is asked.
     lock_control : str, optional
         OID of the control without which the directory does not know what `lock_filter`
         asks for. A filter on an unknown attribute matches nobody, negated or not
@@ -232,8 +233,10 @@ ACTIVE_DIRECTORY = Vendor(
     ),
     user_name_attribute="sAMAccountName",
     users_filter="(&(objectCategory=person)(objectClass=user))",
-    # ACCOUNTDISABLE, by the rule that is true if all bits of the value are set.
-    lock_filter="(!(userAccountControl:1.2.840.113556.1.4.803:=2))",
+    # ACCOUNTDISABLE, by the rule that is true if all bits of the value are set. Every user has
+    # the attribute: whose is hidden is no user, and not one who is not disabled (see
+    # negates_hidden).
+    lock_filter="(&(userAccountControl=*)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))",
     groups_filter="(objectClass=group)",
     group_object_class="group",
     stock_group_object_class="group",

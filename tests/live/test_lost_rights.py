@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from ldapdb import errors
+from ldapdb.embedded import ldif_folder
+from ldapdb.settings import load
+from ldapdb.store.checking import Level, check
 from support.benches import ALICE, IMAGE, OK, READER, WRITER, Bench, fresh, grant_lines, on, opened
+from support.openldap import PPOLICY
 
 LIFE_SECONDS = 0.05
 POLICY = (True, False, None)
@@ -110,3 +114,70 @@ def test_what_is_gone_is_gone_with_a_warning(
         time.sleep(2 * LIFE_SECONDS)
         assert database.get_accounting_for_user(alice) == []
         assert "compare with what the directory's administrator sees" in caplog.text
+
+
+# Of a user, whether he is locked; on Active Directory its schemaIDGUID, too.
+LOCKS = {
+    "openldap": "pwdAccountLockedTime",
+    "389ds": "nsAccountLock",
+    "ad": "bf967a68-0de6-11d0-a285-00aa003049e2",
+}
+
+
+def lock(bench: Any) -> None:
+    """Lock alice for good."""
+    if bench.vendor == "ad":
+        bench.server.tool("samba-tool", "user", "disable", ALICE)
+        return
+    value = {"openldap": "000001010000Z", "389ds": "true"}[bench.vendor]
+    name = LOCKS[bench.vendor]
+    lines = (f"dn: {bench.dn(ALICE)}", "changetype: modify", f"add: {name}", f"{name}: {value}")
+    assert bench.admin.change(*lines) == OK
+
+
+def hide_locks(bench: Any) -> None:
+    """Hide from the reader who is locked, and nothing else."""
+    reader, name = bench.dn(READER), LOCKS[bench.vendor]
+    if bench.vendor == "openldap":
+        assert bench.as_root("ldapmodify", text=PPOLICY).returncode == OK
+        rule = f'{{0}}to attrs={name} by dn.exact="{reader}" none by * break'
+        change = f"changetype: modify\nadd: olcAccess\nolcAccess: {rule}\n"
+        done = bench.as_root("ldapmodify", text=f"dn: olcDatabase={{1}}mdb,cn=config\n{change}")
+        assert done.returncode == OK
+    elif bench.vendor == "389ds":
+        rule = (
+            f'(targetattr="{name}")(version 3.0; acl "hidden"; deny (all) '
+            f'userdn="ldap:///{reader}";)'
+        )
+        lines = (f"dn: {bench.suffix}", "changetype: modify", "add: aci", f"aci: {rule}")
+        assert bench.admin.change(*lines) == OK
+    else:
+        shown = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
+        sid = shown.partition("objectSid: ")[2].split()[0]
+        base = f"--objectdn=CN=Users,{bench.suffix}"
+        bench.server.tool("samba-tool", "dsacl", "set", base, f"--sddl=(OD;CI;RP;{name};;{sid})")
+
+
+@on("openldap", "389ds", "ad")
+def test_who_may_not_see_locks_sees_no_users(bench: Bench) -> None:
+    """Rather than take somebody who is locked for one who is not; ``ldapdb check`` says why."""
+    alone = {"users_base": bench.dn(ALICE)}
+    with opened(bench, READER, **alone) as database:
+        assert database.get_user(user_name=ALICE)
+    hide_locks(bench)
+    for act in (lambda _: None, lock):
+        act(bench)
+        with opened(bench, READER, **alone) as database:
+            assert database.get_user(user_name=ALICE) is None
+            assert database.list_users() == []
+    account = bench.account(READER)
+    settings = load(
+        uri=account.uri,
+        bind_dn=account.dn,
+        bind_password=account.password,
+        base_dn=f"ou=remoteapp,{bench.suffix}",
+        **alone,
+    )
+    found = [each for each in check(settings, ldif_folder()) if each.check == "reading users"]
+    assert [each.level for each in found] == [Level.PROBLEM]
+    assert "not locked" in found[0].text

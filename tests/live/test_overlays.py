@@ -7,23 +7,11 @@ import subprocess
 import pytest
 
 from support import Private
+from support.openldap import PPOLICY
 
 pytestmark = pytest.mark.live("openldap", reason="overlays and schema at run time are OpenLDAP's")
 
 IMAGE = "simphony/mayavi:0.5"
-
-PPOLICY = """
-dn: cn=module{0},cn=config
-changetype: modify
-add: olcModuleLoad
-olcModuleLoad: ppolicy
-
-dn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config
-changetype: add
-objectClass: olcOverlayConfig
-objectClass: olcPPolicyConfig
-olcOverlay: ppolicy
-"""
 
 DYNLIST = """
 dn: cn=module{0},cn=config

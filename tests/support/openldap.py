@@ -11,6 +11,20 @@ from support.contents import Contents
 from support.directory import Directory
 from support.servers import OpenLDAP
 
+# The overlay that locks accounts, for cn=config.
+PPOLICY = """
+dn: cn=module{0},cn=config
+changetype: modify
+add: olcModuleLoad
+olcModuleLoad: ppolicy
+
+dn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config
+changetype: add
+objectClass: olcOverlayConfig
+objectClass: olcPPolicyConfig
+olcOverlay: ppolicy
+"""
+
 
 class OpenLDAPDirectory(Directory):
     """OpenLDAP, whose groupOfNames must have a member."""

@@ -182,8 +182,13 @@ def test_a_record_holds_good_settings(vendor: Vendor) -> None:
 
 @EVERY_VENDOR
 def test_locked_users_are_kept_out_by_what_is_no_user(vendor: Vendor) -> None:
-    """A lock's filter excludes, so that whoever has no such attribute is let in."""
-    assert vendor.lock_filter.startswith("(!(")
+    """Whoever has no such attribute is let in, but where that is said of a hidden one, too."""
+    said = vendor.lock_filter
+    if vendor.negates_hidden:
+        attribute = said.partition("=")[0].removeprefix("(&(")
+        assert said.startswith(f"(&({attribute}=*)(!({attribute}:")
+    else:
+        assert said.startswith("(!(")
 
 
 @EVERY_VENDOR

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
 from ldapdb.errors import BaseNotFound, DeadlineExceeded, IncompleteResult
@@ -76,6 +77,8 @@ def _count(visit: Visit, kind: _Kind) -> Finding:
     if not count and (hidden := _hidden(call, kind.bases)):
         return problem(check, visit.uri, hidden, visit.kind.let_read(kind.bases[0].dn))
     places = " or ".join(f"'{base.dn}'" for base in kind.bases)
+    if not count and kind.must_be and (locks := _hidden_locks(visit, kind.bases)):
+        return problem(check, visit.uri, locks, visit.kind.let_read(kind.bases[0].dn))
     if not count and kind.must_be:
         text = f"none is seen below {places} within {kind.search_filter}"
         remedy = visit.kind.search(kind.bases[0].dn, str(kind.search_filter), "dn")
@@ -106,3 +109,17 @@ def _hidden(call: Call, bases: Sequence[Base]) -> str:
                 "none of them; give it the right to read them"
             )
     return ""
+
+
+def _hidden_locks(visit: Visit, bases: Sequence[Base]) -> str:
+    """Say that there are users, and none that is seen not to be locked, if so."""
+    vendor = visit.profile.vendor
+    locked_or_not = filters.parse(vendor.users_filter)
+    if visit.profile.users_filter != filters.all_of(
+        locked_or_not, filters.parse(vendor.lock_filter)
+    ) or not any(visit.call().sees(base.dn, locked_or_not) for base in bases):
+        return ""
+    return (
+        f"there are users, and none of whom this account sees that he is not locked, by "
+        f"{vendor.lock_filter}; give it the right to read what that asks for"
+    )
