@@ -61,9 +61,9 @@ _BOOLEANS = (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA)
 # Another word within a value: quotes that end too late, with a licence inside perhaps.
 _WORD_INSIDE = re.compile(rf"\s(?:{'|'.join(KEYS)})=", re.IGNORECASE)
 
-# Substrings are rarely indexed: up to so many images are asked for by name, and for more
-# all lines are read, which one pass over the entries serves as well.
-_MOST_IMAGES = 10
+# Substrings are rarely indexed, so that a server may try a filter on every line there is. From
+# so many images on, it tries them only where it has found the role's word.
+_MANY_IMAGES = 10
 
 
 class StockNotation:
@@ -78,9 +78,13 @@ class StockNotation:
 
     def of_images(self, object_class: str, images: Sequence[str]) -> Filter:
         """Match entries with a line that has one of some images in it, or a longer one."""
-        if len(images) > _MOST_IMAGES:
-            return self.carrying(object_class)
-        return filters.any_of(*(filters.starts_with(DESCRIPTION, _MARK, image) for image in images))
+        wanted = filters.any_of(
+            *(filters.starts_with(DESCRIPTION, _MARK, image) for image in images)
+        )
+        if len(images) < _MANY_IMAGES:
+            return wanted
+        role = next(role for role, each in _ROLES.items() if each == object_class)
+        return filters.all_of(filters.starts_with(DESCRIPTION, _MARK, role), wanted)
 
     def read(self, entry: Entry) -> Entry:
         """Add the classes and attributes that the line stands for, and drop any others."""
@@ -163,11 +167,7 @@ def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
         raise InvalidValue(f"{where} is not quoted well: {error}") from None
     if mark.lower() != _MARK:
         raise InvalidValue(f"{where} must have a plain space after {_MARK}")
-    roles: list[str] = []
-    while words and words[0].lower() in _ROLES:
-        roles.append(words.pop(0).lower())
-    if not roles or len(set(roles)) < len(roles):
-        raise InvalidValue(f"{where} must go on with {' or '.join(_ROLES)}, or each of them once")
+    roles = _roles(line, words)
     said: dict[str, list[str]] = {}
     for position, word in enumerate(words, len(roles) + 2):
         key, _, value = word.partition("=")
@@ -186,6 +186,20 @@ def _parse(line: str) -> tuple[list[str], dict[str, list[str]]]:
             raise InvalidValue(f"{where} must have the image without quotes inside it")
         said.setdefault(name, []).append(_value(key, name, value))
     return roles, said
+
+
+def _roles(line: str, words: list[str]) -> list[str]:
+    """Take the roles off the front of a line's words."""
+    where = f"the {_MARK} line of {DESCRIPTION}"
+    roles: list[str] = []
+    while words and words[0].lower() in _ROLES:
+        roles.append(words.pop(0).lower())
+    if not roles or len(set(roles)) < len(roles):
+        raise InvalidValue(f"{where} must go on with {' or '.join(_ROLES)}, or each of them once")
+    if [word.lower() for word in line.split()[1 : len(roles) + 1]] != roles:
+        # It is searched for by these words, as by the letters of its images.
+        raise InvalidValue(f"{where} must have {' and '.join(roles)} without quotes")
+    return roles
 
 
 def _value(key: str, name: str, value: str) -> str:

@@ -269,6 +269,9 @@ def test_a_line_has_the_roles_it_names(role: str, object_class: str) -> None:
         ("users", "must go on with application or grant"),
         ("grants image=a", "must go on with application or grant"),
         (": grant image=a", "must go on with application or grant"),
+        ("gr''ant image=a", "must have grant without quotes"),
+        ('application "grant" image=a', "must have application and grant without quotes"),
+        ("appl\\ication image=a", "must have application without quotes"),
         ("grant grant image=a", "must go on with application or grant, or each of them once"),
         ("application grant Application image=a", "each of them once"),
         ("grant image=a colour=red", "word 4 of the .* is none of image=, license=, home=, view="),
@@ -601,6 +604,13 @@ def _finds(asked: filters.Filter, line: str) -> bool:
     return False
 
 
+def _parts(asked: filters.Filter) -> list[str]:
+    """Return the two parts of a filter for many images."""
+    found = re.fullmatch(r"\(&(\([^()]*\))(\(\|.*\))\)", str(asked))
+    assert found
+    return [found[1], found[2]]
+
+
 @given(POLICIES, WINDOWS, IMAGES, st.sampled_from(OURS))
 def test_what_is_written_is_found(
     policy: Policy, window: Window, images: list[str], object_class: str
@@ -611,6 +621,8 @@ def test_what_is_written_is_found(
     for image in images:
         assert _finds(STOCK.of_images(object_class, [image]), line)
         assert _finds(STOCK.of_images(object_class, ["zzz", image]), line)
+        asked = STOCK.of_images(object_class, [image, *map(str, range(9))])
+        assert all(_finds(filters.parse(part), line) for part in _parts(asked))
     assert not _finds(STOCK.of_images(object_class, ["zzz"]), line)
 
 
@@ -635,15 +647,19 @@ def test_whatever_gives_access_is_found(one: str, other: str) -> None:
 
 
 def test_images_are_asked_for_by_what_is_in_the_line() -> None:
-    """One image, some, and so many that all lines are read instead."""
+    """One image, some, and so many that only lines are looked at that have the role in them."""
     assert str(STOCK.carrying(GRANT_CLASS)) == "(description=remoteapp*)"
     assert str(STOCK.of_images(GRANT_CLASS, ["a"])) == "(description=remoteapp*a*)"
     assert str(STOCK.of_images(GRANT_CLASS, ["a", "b*)("])) == (
         r"(|(description=remoteapp*a*)(description=remoteapp*b\2a\29\28*))"
     )
-    ten = [f"image{number}" for number in range(10)]
-    assert str(STOCK.of_images(GRANT_CLASS, ten)).count("(description=") == 10
-    assert STOCK.of_images(GRANT_CLASS, [*ten, "a"]) == STOCK.carrying(GRANT_CLASS)
+    nine = [f"image{number}" for number in range(9)]
+    assert str(STOCK.of_images(GRANT_CLASS, nine)).count("(description=") == 9
+    for object_class, role in ((GRANT_CLASS, "grant"), (APPLICATION_CLASS, "application")):
+        first, images = _parts(STOCK.of_images(object_class, [*nine, "a"]))
+        assert first == f"(description=remoteapp*{role}*)"
+        assert images.startswith("(|(description=remoteapp*image0*)")
+        assert images.count("(description=") == 10
 
 
 # -- taking away ----------------------------------------------------------------------------
