@@ -1,8 +1,8 @@
 """Each directory's page, typed out command by command on a server of that kind.
 
 The blocks marked ``bash`` of ``docs/<page>.md`` are run in one shell, from an empty directory
-to the grant that ldapdb shows, then the revocation, then the set-up without our schema. Only
-what names this machine is changed: where the server is, and what it is called.
+to the grant that ldapdb shows, then the revocation; and on another server the set-up without
+our schema. Only what names this machine is changed: where the server is, and what it is called.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,7 +23,7 @@ from _pytest.mark import ParameterSet
 
 from ldapdb import LDAPDatabase
 from ldapdb.embedded import EmbeddedDirectory
-from ldapdb.errors import LDAPDBError
+from ldapdb.errors import AccessDenied, LDAPDBError
 from support.servers import server_class
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,16 +75,34 @@ class Page:
         ]
 
     @property
-    def phases(self) -> tuple[str, str, str, str]:
-        """What is typed to grant, to revoke, to do without the schema, and to undo it all.
+    def phases(self) -> tuple[str, str, str]:
+        """What is typed to grant, to revoke, and to undo it all.
 
         Each is a shell of its own, and so begins with the page's first block, which only
         sets names.
         """
-        later = [self.of("bash", each) for each in ("Revoking", "Without extending", "Undoing")]
-        granting = [text for text in self.of("bash") if text not in chain(*later)]
-        revoking, stock, undoing = (granting[0] + "".join(each) for each in later)
-        return "".join(granting), revoking, stock, undoing
+        later = [self.of("bash", each) for each in ("Revoking", "Undoing")]
+        others = chain(*later, self.of("bash", "Without extending"))
+        without = set(others)
+        granting = [text for text in self.of("bash") if text not in without]
+        revoking, undoing = (granting[0] + "".join(each) for each in later)
+        return "".join(granting), revoking, undoing
+
+    @property
+    def writer(self) -> str:
+        """The DN of the account that writes, which is told as the reader's is."""
+        found = re.search(r'^bind_dn = "(.*)"$', self.of("toml")[0], re.MULTILINE)
+        assert found is not None
+        return found[1].replace("remoteapp-reader", "remoteapp-writer")
+
+    @property
+    def stock(self) -> str:
+        """What is typed instead where the schema stays as it is, with somebody to try it with."""
+        setting_up, *granting = self.of("bash", "Without extending")
+        before = [block.text for block in self.blocks if len(block.headings) == 1]
+        names = [text for text in before if text in self.of("bash")] or self.of("bash")[:1]
+        people = self.of("bash", "A first grant")[0]
+        return "".join([*names, setting_up, people, *granting])
 
 
 # -- servers --------------------------------------------------------------------------------
@@ -216,11 +235,14 @@ def _page(name: str, vendor: str) -> ParameterSet:
     )
 
 
-@pytest.mark.parametrize(
+PAGES = pytest.mark.parametrize(
     ("name", "bench"),
     [_page("openldap", "openldap"), _page("389ds", "389ds"), _page("active-directory", "ad")],
     indirect=["bench"],
 )
+
+
+@PAGES
 def test_the_page_leads_from_nothing_to_a_grant_and_back(
     name: str,
     bench: Bench,
@@ -229,7 +251,7 @@ def test_the_page_leads_from_nothing_to_a_grant_and_back(
 ) -> None:
     """What a page says to type is accepted, and ldapdb shows what the page says it shows."""
     page = Page.read(name)
-    granting, revoking, without_schema, undoing = page.phases
+    granting, revoking, undoing = page.phases
     settings = Settings(page, tmp_path, bench.uri)
 
     bench.type(granting, *bench.passwords)
@@ -240,13 +262,36 @@ def test_the_page_leads_from_nothing_to_a_grant_and_back(
     bench.type(revoking)
     assert _shown(path, capsys)["accounting"] == []
 
-    bench.type(without_schema)
-    assert _shown(path, capsys)["accounting"] == []
-    (held,) = _shown(settings.write(stock=True), capsys)["accounting"]
+    bench.type(undoing)
+    with pytest.raises(LDAPDBError):
+        LDAPDatabase(config_file=settings.write(stock=False))
+
+
+@PAGES
+def test_the_page_leads_to_a_grant_without_our_schema(
+    name: str,
+    bench: Bench,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a server that never had it: the reader sees the grant, and the writer makes another."""
+    page = Page.read(name)
+    settings = Settings(page, tmp_path, bench.uri)
+    bench.type(page.stock, *bench.passwords)
+    path = settings.write(stock=True)
+    (held,) = _shown(path, capsys)["accounting"]
     assert held["image"] == IMAGES[1]
     assert held["policy"]["allow_view"] is True
     assert held["policy"]["allow_home"] is False
 
-    bench.type(undoing)
-    with pytest.raises(LDAPDBError):
-        LDAPDatabase(config_file=settings.write(stock=False))
+    with closing(LDAPDatabase(config_file=path)) as reader:
+        with pytest.raises(AccessDenied):
+            reader.create_application(IMAGES[0])
+        with pytest.raises(AccessDenied):
+            reader.revoke_access(IMAGES[1], "alice", False, True, None)
+    with closing(LDAPDatabase(config_file=path, bind_dn=page.writer)) as writer:
+        writer.create_application(IMAGES[0])
+        writer.grant_access(IMAGES[0], "alice", True, False, None)
+        writer.revoke_access(IMAGES[1], "alice", False, True, None)
+    (held,) = _shown(path, capsys)["accounting"]
+    assert held["image"] == IMAGES[0]
