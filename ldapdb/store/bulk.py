@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Optional, Union
 
@@ -23,6 +24,8 @@ __all__ = ["Bulk"]
 # takes half of its time at the most.
 _MEMBERS = 100
 _NAMES = 200
+# How often, besides once, it is looked what became of a write that took too long.
+_LOOKS = 3
 _ALWAYS = Window()
 
 
@@ -107,13 +110,20 @@ class Bulk(Desk):
                 if len(some) == 1 or not _may_be_for_many(error):
                     raise
                 size = len(some) // 2
-                there = self.members_granted([image]).get((image, policy), set())
+                there = self._granted_by_now(image, policy)
                 left = [user for user in left if user.dn not in there]
             else:
                 left = left[len(some) :]
                 if self._timer() - began > self.settings.operation_timeout_seconds / 2:
                     size = max(1, len(some) // 2)
             yield len(users) - len(left) - gone
+
+    def _granted_by_now(self, image: str, policy: Policy) -> set[DN]:
+        """Look who has it, though the server may still be at work on a write and not answer."""
+        for _ in range(_LOOKS):
+            with suppress(DeadlineExceeded):
+                return self.members_granted([image]).get((image, policy), set())
+        return self.members_granted([image]).get((image, policy), set())
 
     def _find_again(self, users: Sequence[User]) -> list[User]:
         """Find users by their ids; who is not there any more is left out, with a warning."""

@@ -10,6 +10,7 @@ from ldapdb.errors import DirectoryUnavailable, LDAPDBError, NotFound
 from ldapdb.model import Policy
 from ldapdb.store import Store
 from support import Directory
+from support.alone import alone
 
 pytestmark = pytest.mark.live("openldap", reason="the delay is between ldapdb and the server")
 
@@ -116,3 +117,27 @@ def test_a_tree_that_is_missing_is_told_from_a_member_who_is(directory: Director
             store.grant(IMAGE, "alice", Policy())
     finally:
         store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.live("389ds", reason="its memberOf plug-in makes a write slow by each member")
+def test_a_server_that_is_slow_by_each_member_gets_fewer_at_a_time() -> None:
+    """Everybody has it in the end, and how far it is is told on the way."""
+    with alone("389ds", plugins=("MemberOf Plugin",)) as directory:
+        for number in range(300):
+            directory.person(f"user{number}")
+        directory.application(IMAGE)
+        # Of a hundred members one write takes longer, and so does whoever looks what became of it.
+        hurried = Store(directory.settings(operation_timeout_seconds=0.5))
+        patient = Store(directory.settings())
+        try:
+            users = patient.list_users()
+            told = list(hurried.grant_many(IMAGE, Policy(), users))
+            assert told == sorted(told)
+            assert told[-1] == len(users) == 300
+            assert len(told) > 3, told
+            assert all(patient.list_accountings(user) for user in users)
+            assert sum("memberof" in entry for entry in directory.entries().values()) == 300
+        finally:
+            hurried.close()
+            patient.close()

@@ -12,17 +12,14 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers.machine import Namespace, missing
 
-from support import DIRECTORIES, Directory, Private
-from support.contents import Contents
-from support.servers import server_class
+from support import Directory, Private
+from support.alone import alone
 
 IMAGE = "simphony/notebook:1.0"
 DIGEST = "registry.example.org:5000/solver/stress@sha256:" + "9f1d" * 16
@@ -270,7 +267,7 @@ def test_dsidm_s_people_and_groups_count(directory: Directory) -> None:
 @pytest.mark.live("389ds", reason="its own plug-in")
 def test_with_referential_integrity_names_follow_and_go() -> None:
     """After dsconf has switched the plug-in on, grants follow a rename and forget who is gone."""
-    with _fresh("389ds") as directory:
+    with alone("389ds") as directory:
         directory.application(IMAGE)
         alice = dsidm_user(directory, "alice")
         directory.granted("home", images=[IMAGE], members=[alice], home="TRUE")
@@ -291,7 +288,7 @@ def test_with_referential_integrity_names_follow_and_go() -> None:
 @pytest.mark.live("389ds", reason="only its entries may lack an entryUUID")
 def test_entries_brought_in_offline_are_users_too() -> None:
     """Entries of an LDIF without identifiers get none of RFC 4530, but nsUniqueId they have."""
-    with _fresh("389ds") as directory:
+    with alone("389ds") as directory:
         server: Any = directory.server
         directory.person("alice")
         server.halt()
@@ -379,20 +376,6 @@ def test_samba_tool_changes_the_members_of_a_grant_that_ldapdb_made(directory: D
 # -- what ldapdb has written passes the servers' own checks ---------------------------------
 
 
-@contextmanager
-def _fresh(vendor: str) -> Iterator[Directory]:
-    """Start a server for one test, with the tree and nobody in it."""
-    with server_class(vendor)() as server:
-        contents = Contents(server)
-        directory = DIRECTORIES[vendor](server, contents)
-        try:
-            directory.add_tree()
-            yield directory
-        finally:
-            directory.close()
-            contents.close()
-
-
 def _write(directory: Directory) -> dict[str, set[str]]:
     """Let ldapdb make, change and remove things; return who holds what."""
     for name in ("alice", "bob", "carol"):
@@ -446,7 +429,7 @@ def test_slapschema_and_slapcat_take_what_ldapdb_wrote(private: Private) -> None
 @pytest.mark.live("389ds", reason="its own checks")
 def test_dsctl_takes_what_ldapdb_wrote() -> None:
     """The database is whole, no attribute has a wrong syntax, and a dump says the same again."""
-    with _fresh("389ds") as directory:
+    with alone("389ds") as directory:
         holders = _write(directory)
         assert _sizes(holders) == [2, 2, 0]
         server: Any = directory.server
@@ -476,7 +459,7 @@ def _syntax_errors(server: Any) -> int:
 @pytest.mark.live("ad", reason="its own checks")
 def test_samba_tool_dbcheck_takes_what_ldapdb_wrote() -> None:
     """Not one error in all partitions."""
-    with _fresh("ad") as directory:
+    with alone("ad") as directory:
         assert _sizes(_write(directory)) == [2, 2, 0]
         said = samba_tool(directory, "dbcheck", "--cross-ncs")
         assert re.search(r"^Checked \d+ objects \(0 errors\)", said, re.MULTILINE), said
