@@ -8,6 +8,7 @@ import pytest
 
 from ldapdb import errors
 from support import Another, Directory
+from support.alone import alone
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
@@ -38,19 +39,39 @@ NAMES = [
 ]
 
 
+# Attributes that take any text: account names of Active Directory, and 389's uid, do not.
+FREE = {"openldap": "displayName", "389ds": "displayName", "ad": "userPrincipalName"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_with_metacharacters_round_trip_and_inject_nothing(
     directory: Directory, name: str
 ) -> None:
     directory.person("bystander")
     directory.person(name)
-    database = directory.open()
+    round_trip(directory, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_another_attribute_round_trip_and_inject_nothing(
+    directory: Directory, name: str
+) -> None:
+    """So that no name of the table is left untried anywhere."""
+    attribute = FREE[directory.vendor]
+    directory.person("bystander", attributes={attribute: ["bystander"]})
+    directory.person("somebody", attributes={attribute: [name]})
+    round_trip(directory, name, user_name_attribute=attribute)
+
+
+def round_trip(directory: Directory, name: str, **settings: str) -> None:
+    """Find somebody by name and by id, give him something and take it away."""
+    database = directory.open(**settings)
     user = database.get_user(user_name=name)
     assert user.name == name
     assert database.get_user(id=user.id) == user
     database.create_application(IMAGE)
     mapping_id = database.grant_access(IMAGE, name, False, False, None)
-    fresh = directory.open()
+    fresh = directory.open(**settings)
     (accounting,) = fresh.get_accounting_for_user(fresh.get_user(user_name=name))
     assert accounting.id == mapping_id
     assert fresh.get_accounting_for_user(fresh.get_user(user_name="bystander")) == []
@@ -121,6 +142,20 @@ def test_names_that_the_host_must_not_show_are_left_out_on_read(
         database.grant_access(IMAGE, name, False, False, None)
 
 
+@pytest.mark.parametrize("name", ["<b>", "a\tb", "a\x7fb"])
+def test_names_of_another_attribute_that_must_not_be_shown_are_left_out(
+    directory: Directory, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where no account could be called so."""
+    attribute = FREE[directory.vendor]
+    directory.person("alice", attributes={attribute: ["alice"]})
+    directory.person("somebody", attributes={attribute: [name]})
+    database = directory.open(user_name_attribute=attribute)
+    assert [user.name for user in database.list_users()] == ["alice"]
+    assert database.get_user(user_name=name) is None
+    assert "user name" in caplog.text
+
+
 def test_applications_that_the_host_must_not_show_are_left_out_on_read(
     directory: Directory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +185,35 @@ def test_a_truncated_search_is_an_error_and_never_a_short_list(another_directory
         for _ in range(2):
             with pytest.raises(errors.IncompleteResult, match="size limit"):
                 database.list_users()
+
+
+@pytest.mark.live("389ds", reason="the attributes of its limits are its own")
+def test_a_truncated_search_of_389_is_an_error_too() -> None:
+    """Whichever limit ends it; what no limit ends is whole."""
+    with alone("389ds") as small:
+        rule = '(targetattr="*")(version 3.0; acl "r"; allow (read,search) userdn="ldap:///all";)'
+        small.change(small.suffix, "add: aci", f"aci: {rule}")
+        for limit in ("nsSizeLimit", "nsPagedSizeLimit", "nsLookThroughLimit"):
+            small.person(limit, attributes={"userPassword": ["reads-only"], limit: ["5"]})
+        for number in range(8):
+            small.person(f"user{number}")
+        for limit, page_size, said in (
+            ("nsSizeLimit", 500, "size limit"),
+            ("nsPagedSizeLimit", 500, "size limit"),
+            ("nsLookThroughLimit", 500, "administrative limit"),
+            ("nsLookThroughLimit", 2, "administrative limit"),
+            # These two count each page by itself.
+            ("nsSizeLimit", 2, ""),
+            ("nsPagedSizeLimit", 2, ""),
+        ):
+            account = {"bind_dn": small.dn_of(limit), "bind_password": "reads-only"}
+            database = small.open(**account, page_size=page_size)
+            for _ in range(2):
+                if said:
+                    with pytest.raises(errors.IncompleteResult, match=said):
+                        database.list_users()
+                else:
+                    assert len(database.list_users()) == 11
 
 
 def test_one_image_at_two_entries_is_one_application(

@@ -20,6 +20,7 @@ from proxy import Requests
 
 from ldapdb import errors
 from support import Another, Private
+from support.alone import alone
 
 pytestmark = pytest.mark.live(
     "openldap",
@@ -101,6 +102,22 @@ def test_a_certificate_for_another_name_is_refused(secured: Private, ca_file: Pa
         errors.CertificateRefused, match=rf"certificate of {uri} is for another address; .* uri"
     ):
         secured.open(uri=uri, ca_file=ca_file)
+
+
+@pytest.mark.live("389ds", reason="its TLS is another library's; Kerberos' tests have Samba's")
+def test_tls_of_389_is_verified_too(authority: trustme.CA, ca_file: Path, tmp_path: Path) -> None:
+    """On its own port and by StartTLS; by who signed the certificate, and for which name."""
+    with alone("389ds", **_issued(tmp_path, authority)) as secured:
+        secured.person("alice")
+        server: Any = secured.server
+        plain, tls = f"ldap://localhost:{server.port}", f"ldaps://localhost:{server.tls_port}"
+        for settings in ({"uri": tls}, {"uri": plain, "start_tls": True}):
+            database = secured.open(**settings, ca_file=ca_file)
+            assert database.get_user(user_name="alice").name == "alice"
+            with pytest.raises(errors.CertificateRefused, match=r"is not trusted here"):
+                secured.open(**settings)
+        with pytest.raises(errors.CertificateRefused, match=r"is for another address"):
+            secured.open(uri=f"ldaps://127.0.0.1:{server.tls_port}", ca_file=ca_file)
 
 
 _Make = Callable[[Path, trustme.CA], Any]
