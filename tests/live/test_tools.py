@@ -187,6 +187,21 @@ def test_a_group_that_is_removed_leaves_nothing_behind(directory: Directory) -> 
     assert held(directory, "alice") == set()
 
 
+@everywhere
+def test_a_group_that_is_made_anew_has_what_its_old_name_was_granted(directory: Directory) -> None:
+    """Where the directory leaves names behind; docs/directories.md warns of that, too."""
+    alice = directory.person("alice")
+    team = directory.group("team", alice)
+    directory.application(IMAGE)
+    directory.granted("home", images=[IMAGE], members=[team], home="TRUE")
+    ids = held(directory, "alice")
+    assert len(ids) == 1
+    run(directory, "ldapdelete", team)
+    assert held(directory, "alice") == set()
+    assert directory.group("team", alice) == team
+    assert held(directory, "alice") == (set() if follows(directory) else ids)
+
+
 # -- an editor's user, on every server ------------------------------------------------------
 
 
@@ -262,6 +277,41 @@ def test_dsidm_s_people_and_groups_count(directory: Directory) -> None:
     assert held(directory, "alicia") == ids
     dsidm(directory, "user", "delete", f"uid=alicia,{directory.users_base}", text="Yes I am sure\n")
     assert user(directory, "alicia") is None
+
+
+@pytest.mark.live("389ds", reason="its own roles")
+def test_who_is_locked_by_a_role_is_no_user() -> None:
+    """The server works out from his role that he is locked; his entry does not say so."""
+    with alone("389ds") as directory:
+        alice = dsidm_user(directory, "alice")
+        dsidm_user(directory, "bob")
+        dsidm(directory, "role", "create-managed", "--cn", "leavers")
+        role = f"cn=leavers,{directory.suffix}"
+        directory.change(alice, "add: nsRoleDN", f"nsRoleDN: {role}")
+        before = user(directory, "alice")
+        assert before is not None
+        dsidm(directory, "role", "lock", role)
+        assert "nsaccountlock" not in directory.entries()[alice]
+        assert user(directory, "alice") is None
+        assert [each.name for each in directory.open().list_users()] == ["bob"]
+        dsidm(directory, "role", "unlock", role)
+        assert user(directory, "alice") == before
+
+
+@pytest.mark.live("389ds", stock=True, reason="OpenLDAP's overlay is tried with the others")
+def test_a_group_by_a_search_has_no_members(directory: Directory) -> None:
+    """389 does not look whom a memberURL finds, and so nobody is given anything by it."""
+    directory.person("alice", attributes={"title": ["engineer"]})
+    engineers = f"cn=engineers,{directory.groups_base}"
+    directory.add(
+        f"dn: {engineers}\nobjectClass: groupOfURLs\ncn: engineers\n"
+        f"memberURL: ldap:///{directory.users_base}??sub?(title=engineer)\n"
+    )
+    directory.application(IMAGE)
+    directory.granted("engineers", images=[IMAGE], members=[engineers])
+    kinds = "(|(objectClass=groupOfNames)(objectClass=groupOfURLs))"
+    database = directory.open(groups_filter=kinds)
+    assert database.get_accounting_for_user(database.get_user(user_name="alice")) == []
 
 
 @pytest.mark.live("389ds", reason="its own plug-in")
