@@ -63,7 +63,7 @@ def test_names_of_another_attribute_round_trip_and_inject_nothing(
     round_trip(directory, name, user_name_attribute=attribute)
 
 
-def round_trip(directory: Directory, name: str, **settings: str) -> None:
+def round_trip(directory: Directory, name: str, **settings: Any) -> None:
     """Find somebody by name and by id, give him something and take it away."""
     database = directory.open(**settings)
     user = database.get_user(user_name=name)
@@ -206,7 +206,7 @@ def test_a_truncated_search_of_389_is_an_error_too() -> None:
             ("nsSizeLimit", 2, ""),
             ("nsPagedSizeLimit", 2, ""),
         ):
-            account = {"bind_dn": small.dn_of(limit), "bind_password": "reads-only"}
+            account: Any = {"bind_dn": small.dn_of(limit), "bind_password": "reads-only"}
             database = small.open(**account, page_size=page_size)
             for _ in range(2):
                 if said:
