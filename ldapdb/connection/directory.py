@@ -11,6 +11,7 @@ from ldapdb.connection.answers import RootDSE
 from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.pool import Pool
+from ldapdb.connection.reads import Reads, Use
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
 from ldapdb.errors import (
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 _ROUNDS = 3
 
 T = TypeVar("T")
-Use = Callable[[Session, Deadline], T]
 
 
 class Directory:
@@ -86,12 +86,12 @@ class Directory:
         inherited, self._pool = self._pool, Pool(self._settings, self._timer)
         inherited.leave_to_parent()
 
-    def run(self, call: Call, use: Use[T]) -> tuple[str, T]:
+    def run(self, call: Reads, use: Use[T]) -> tuple[str, T]:
         """Read from the best server that answers; return its URI and the answer.
 
         Parameters
         ----------
-        call : Call
+        call : Reads
             Which servers may be asked, and when it ends.
         use : callable
             The operation; ends by the deadline it is given. It is sent again, to another
@@ -105,7 +105,7 @@ class Directory:
         with self._pool.room(call.deadline):
             return _Operation(self._pool, call, use).run()
 
-    def write(self, call: Call, use: Use[None]) -> str:
+    def write(self, call: Reads, use: Use[None]) -> str:
         """Write to the best server that answers; return its URI.
 
         An answer that is lost leaves open whether the write was made. So it is sent again
@@ -120,7 +120,7 @@ class Directory:
         with self._pool.room(call.deadline):
             return _Operation(self._pool, call, use, is_write=True).run()[0]
 
-    def root_dse(self, call: Call) -> RootDSE:
+    def root_dse(self, call: Reads) -> RootDSE:
         """Read the root DSE, once for all calls (RFC 4512, section 5.1)."""
         if self._root_dse is None:
             server, entries = call.read(DN(()), ROOT_DSE_ATTRIBUTES)
@@ -145,7 +145,7 @@ class Directory:
 class _Operation(Generic[T]):
     """One operation on its way from server to server."""
 
-    def __init__(self, pool: Pool, call: Call, use: Use[T], *, is_write: bool = False) -> None:
+    def __init__(self, pool: Pool, call: Reads, use: Use[T], *, is_write: bool = False) -> None:
         self._pool = pool
         self._call = call
         self._uris = call.uris

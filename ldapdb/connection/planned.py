@@ -19,8 +19,8 @@ from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
 from ldapdb.connection.overlay import LINKS, Plan, Planned, chosen, name_of
+from ldapdb.connection.reads import Reads, Use
 from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
-from ldapdb.connection.session import Session
 from ldapdb.dn import DN, RDN
 from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation
 from ldapdb.errors import LDAPDBError, NoSuchEntry
@@ -68,11 +68,11 @@ class PlannedDirectory(Directory):
         """Begin a call."""
         return PlannedCall(self, uris, deadline or self.deadline(), self.plan)
 
-    def write(self, call: Call, use: Callable[[Session, Deadline], None]) -> str:
+    def write(self, call: Reads, use: Use[None]) -> str:
         """Refuse: a write that comes here was not planned, and would be made."""
         raise NotImplementedError("a planned directory is never written to")
 
-    def root_dse(self, call: Call) -> RootDSE:
+    def root_dse(self, call: Reads) -> RootDSE:
         """Read the root DSE.
 
         A rule by which the server follows groups would not see what is planned.
