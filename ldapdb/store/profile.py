@@ -114,25 +114,9 @@ class Profile:
         """
         vendor = root_dse.vendor
         base = DN.parse(settings.base_dn)
-        id_attribute = settings.user_id_attribute or vendor.identifier_attribute
-        form = vendor.identifier_form(id_attribute)
-        if form is None:
-            known = ", ".join(name for name, _ in vendor.identifier_forms)
-            raise SettingsError(
-                f"user_id_attribute: {id_attribute!r} cannot identify users on "
-                f"{vendor.title}; use one of {known}"
-            )
-
+        id_attribute, id_form = _identifier(settings, vendor)
         context = _context_of(base, root_dse.naming_contexts)
         stock = settings.schema == "stock"
-        by_name = settings.group_member_attribute.lower() == MEMBER_UID.lower()
-        # The rule follows every group there is.
-        by_rule = (
-            settings.nested_groups
-            and not by_name
-            and settings.groups_filter is None
-            and settings.groups_base is None
-        )
         return cls(
             vendor=vendor,
             notation=StockNotation() if stock else SchemaNotation(),
@@ -149,13 +133,11 @@ class Profile:
             strict_groups=stock and settings.groups_filter is not None,
             user_name_attributes=settings.user_name_attribute or (vendor.user_name_attribute,),
             user_id_attribute=id_attribute,
-            user_id_form=form,
-            member_attributes=(MEMBER,)
-            if by_name
-            else tuple(dict.fromkeys((MEMBER, settings.group_member_attribute))),
-            member_names=by_name,
+            user_id_form=id_form,
+            member_attributes=_member_attributes(settings),
+            member_names=_is_by_name(settings),
             nested_groups=settings.nested_groups,
-            in_chain_rule=vendor.in_chain_rule if by_rule else None,
+            in_chain_rule=vendor.in_chain_rule if _counts_all_groups(settings) else None,
             group_object_class=settings.group_object_class
             or (vendor.stock_group_object_class if stock else vendor.group_object_class),
             page_size=settings.page_size,
@@ -212,6 +194,40 @@ def _grants(settings: Settings) -> DN:
     if settings.grants_base is not None:
         return DN.parse(settings.grants_base)
     return DN.parse(settings.base_dn).child("ou", "grants")
+
+
+def _identifier(settings: Settings, vendor: Vendor) -> tuple[str, IdentifierForm]:
+    """Return the attribute that identifies users, and how it is written."""
+    attribute = settings.user_id_attribute or vendor.identifier_attribute
+    form = vendor.identifier_form(attribute)
+    if form is None:
+        known = ", ".join(name for name, _ in vendor.identifier_forms)
+        raise SettingsError(
+            f"user_id_attribute: {attribute!r} cannot identify users on "
+            f"{vendor.title}; use one of {known}"
+        )
+    return attribute, form
+
+
+def _is_by_name(settings: Settings) -> bool:
+    """Tell whether groups name their members as they log in, and not by DN."""
+    return settings.group_member_attribute.lower() == MEMBER_UID.lower()
+
+
+def _member_attributes(settings: Settings) -> tuple[str, ...]:
+    if _is_by_name(settings):
+        return (MEMBER,)
+    return tuple(dict.fromkeys((MEMBER, settings.group_member_attribute)))
+
+
+def _counts_all_groups(settings: Settings) -> bool:
+    """Tell whether a rule that follows every group there is follows none that does not count."""
+    return (
+        settings.nested_groups
+        and not _is_by_name(settings)
+        and settings.groups_filter is None
+        and settings.groups_base is None
+    )
 
 
 def _place(settings: Settings, root_dse: RootDSE, setting: str, default: Optional[DN]) -> Base:
