@@ -11,7 +11,7 @@ from typing import Optional, Protocol
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import Deadline
 from ldapdb.dn import DN
-from ldapdb.errors import DeadlineExceeded
+from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
 
 __all__ = ["Everybody", "Reader", "UserList"]
@@ -127,7 +127,8 @@ class UserList:
     """All users, from memory while changes are seen.
 
     Whoever asks reads what has changed since, and nothing else. Reading takes place outside
-    of the lock, so that noting a change never waits for the directory.
+    of the lock, so that noting a change never waits for the directory. What takes longer than a
+    caller has time is left to whoever tends the list, and callers wait for that.
 
     Parameters
     ----------
@@ -143,8 +144,6 @@ class UserList:
         self._ttl = ttl
         self._most = most
         self._timer = timer
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
         self._held: Optional[Everybody] = None
         self._changed: set[DN] = set()
         # What changes while all is being read; one set for each that reads.
@@ -155,11 +154,18 @@ class UserList:
         # Whether somebody reads it anew when that is due, so that nobody has to wait for it.
         self.is_tended = False
         self.is_too_long = most == 0 or ttl == 0
+        self._renew_locks()
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        # Whether a caller has found no time to read all, and what tells others that it was read.
+        self._is_left = False
+        self._was_read = threading.Condition(self._lock)
 
     def renew_after_fork(self) -> None:
         """Drop what belongs to threads that a forked child does not have."""
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
+        self._renew_locks()
         self._meanwhile = {}
         self.is_tended = False
         self.drop()
@@ -212,15 +218,38 @@ class UserList:
         with self._lock:
             if self._is_good() and not self._changed:
                 return self._listed()
-        if not self._reading.acquire(timeout=deadline.remaining()):
+            is_mine = self._was_read.wait_for(self._is_for_callers, deadline.remaining())
+        if not is_mine or not self._reading.acquire(timeout=deadline.remaining()):
             raise DeadlineExceeded("another thread's reading of all users did not end in time")
         try:
-            return self._patched(reader) or self.refresh(reader)
+            return self._patched(reader) or self._read_for_caller(reader)
         finally:
             self._reading.release()
 
+    def _read_for_caller(self, reader: Reader) -> list[User]:
+        try:
+            return self.refresh(reader)
+        except DirectoryUnavailable:
+            with self._lock:
+                self._is_left = True
+                self._again_at = min(self._again_at, max(self._timer(), self._rests_until))
+            raise
+
     def tend(self, reader: Reader) -> None:
-        """Do beforehand what :meth:`get` would have to."""
+        """Do beforehand what :meth:`get` would have to, or had no time to.
+
+        What could not be read is not read again before as much time is over as was spent on it.
+        """
+        began = self._timer()
+        try:
+            self._tend(reader)
+        except BaseException:
+            with self._lock:
+                ended = self._timer()
+                self._rests_until = self._again_at = ended + (ended - began)
+            raise
+
+    def _tend(self, reader: Reader) -> None:
         with self._lock:
             now, is_held = self._timer(), self._held is not None
             # Where any change makes all be forgotten, it would be read again and again.
@@ -250,15 +279,18 @@ class UserList:
             ended = self._timer()
             with self._lock:
                 self._meanwhile.pop(id(meanwhile), None)
+                self._is_left = False
+                self._was_read.notify_all()
                 took = ended - began
-                self._rests_until, self._again_at = ended + took, ended + _SHARE * took
                 if users is None:
                     self._failures += 1
-                elif generation == self._generation and not self._exceeds(users):
-                    self._held, self._changed = users, meanwhile
-                    is_new = outdated == self._outdated
-                    seconds = max(self._ttl, _SHARE * took) if is_new else took
-                    self._due = ended + seconds
+                else:
+                    self._rests_until, self._again_at = ended + took, ended + _SHARE * took
+                    if generation == self._generation and not self._exceeds(users):
+                        self._held, self._changed = users, meanwhile
+                        is_new = outdated == self._outdated
+                        seconds = max(self._ttl, _SHARE * took) if is_new else took
+                        self._due = ended + seconds
         for several in users.shared():
             reader.warn(several)
         return users.listed()
@@ -297,6 +329,10 @@ class UserList:
         return listed
 
     # --- with the lock held
+
+    def _is_for_callers(self) -> bool:
+        """Tell whether a caller may read what is missing: nobody else is about to."""
+        return not (self._is_left and self.is_tended) or self._is_good()
 
     def _is_good(self) -> bool:
         until = self._due + (TENDED_SECONDS if self.is_tended else 0)

@@ -198,6 +198,80 @@ def test_what_is_forgotten_at_each_change_is_not_read_all_the_time(
     assert directory.asked == ["all", "all"]
 
 
+def fail() -> None:
+    raise DirectoryUnavailable("too slow")
+
+
+def test_what_a_caller_has_no_time_for_is_read_by_whoever_has(
+    users: UserList, clock: Clock
+) -> None:
+    """A long list is there at the next question, however long a caller tried before."""
+    directory = Directory("alice")
+
+    def take_too_long() -> None:
+        clock.now += 5
+        fail()
+
+    users.is_tended = True
+    directory.meanwhile = take_too_long
+    with pytest.raises(DirectoryUnavailable):
+        told(users, directory)
+    directory.meanwhile = lambda: None
+    users.tend(directory)
+    assert directory.asked == ["all", "all"]
+    assert told(users, directory) == ["alice"]
+    assert directory.asked == ["all", "all"]
+
+
+def test_callers_wait_for_whoever_has_the_time(users: UserList) -> None:
+    """They would keep each other and the directory busy otherwise."""
+    directory = Directory("alice")
+    users.is_tended = True
+    directory.meanwhile = fail
+    with pytest.raises(DirectoryUnavailable):
+        told(users, directory)
+    with pytest.raises(DeadlineExceeded, match="another thread"):
+        users.get(directory, Deadline(0.05))
+    assert directory.asked == ["all"]
+    directory.meanwhile = lambda: None
+    names: list[str] = []
+    thread = threading.Thread(target=lambda: names.extend(told(users, directory)))
+    thread.start()
+    users.tend(directory)
+    thread.join()
+    assert names == ["alice"]
+    assert directory.asked == ["all", "all"]
+
+
+def test_what_nobody_has_the_time_for_is_not_read_all_the_time(
+    users: UserList, clock: Clock
+) -> None:
+    """Whoever fails after a minute rests for one; whoever asks then reads himself."""
+    directory = Directory("alice")
+    users.is_tended = True
+    directory.meanwhile = fail
+    with pytest.raises(DirectoryUnavailable):
+        told(users, directory)
+
+    def take_a_minute() -> None:
+        clock.now += 60
+        fail()
+
+    directory.meanwhile = take_a_minute
+    with pytest.raises(DirectoryUnavailable):
+        users.tend(directory)
+    directory.meanwhile = fail
+    with pytest.raises(DirectoryUnavailable, match="too slow"):
+        told(users, directory)
+    clock.now += 59
+    users.tend(directory)
+    assert directory.asked == ["all"] * 3
+    clock.now += 1
+    directory.meanwhile = lambda: None
+    users.tend(directory)
+    assert directory.asked == ["all"] * 4
+
+
 def test_whoever_waits_for_another_s_reading_waits_no_longer_than_his_call(
     users: UserList,
 ) -> None:
