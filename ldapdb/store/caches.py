@@ -87,10 +87,20 @@ class Caches:
         self.entitlements.discard(user.id)
 
     def forget_applications(self) -> None:
-        """Forget applications, and with them what anybody may start."""
+        """Forget applications after a write, and with them what anybody may start."""
         self.applications.clear()
         self.application_list.clear()
         self.entitlements.clear()
+
+    def outdate_applications(self) -> None:
+        """Let applications be out of date, and with them what anybody may start.
+
+        That there were some is remembered: whoever changed them, it was not this process, which
+        may see none because it has lost its rights.
+        """
+        self.applications.outdate()
+        self.application_list.outdate()
+        self.entitlements.outdate()
 
     def forget_entries(self, entries: AbstractSet[DN], names: AbstractSet[str]) -> None:
         """Forget users and applications whose entries have changed.

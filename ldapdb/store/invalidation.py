@@ -228,9 +228,9 @@ def forget(caches: Caches, touched: Touched, *, again: bool) -> None:
     caches.forget_entries(touched.entries, touched.names)
     caches.user_list.touch(touched.entries, may_be_users=touched.users)
     if touched.applications:
-        caches.forget_applications()
+        caches.outdate_applications()
     elif touched.anybody:
-        caches.entitlements.clear()
+        caches.entitlements.outdate()
     else:
         about = touched.entries | touched.members
         if about:

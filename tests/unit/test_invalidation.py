@@ -227,6 +227,18 @@ def test_a_storm_takes_no_more_memory_than_a_breeze() -> None:
     assert memory.forgotten() == ALL
 
 
+def test_what_others_change_is_remembered_to_have_been() -> None:
+    """An account that has lost its rights sees nothing, and that must not look like a change."""
+    for now in (entry(f"cn=x,{SUFFIX}", objectClass=["remoteAppApplication"]), group(ANOTHER)):
+        memory = Memory()
+        memory.invalidation.take(Batch([Change(None, now)]))
+        assert memory.caches.entitlements.peek(0) is None
+        assert memory.caches.entitlements.last(0) is not None
+    memory = Memory()
+    memory.invalidation.take(Batch([Change(APPLICATION, None)]))
+    assert memory.caches.application_list.last(None)
+
+
 def test_what_is_asked_for_is_all_that_decides() -> None:
     profile = Memory(vendor=ACTIVE_DIRECTORY).profile
     asked = {name.lower() for name in (*attributes(profile), *deciding(profile))}
