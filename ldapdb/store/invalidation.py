@@ -130,12 +130,13 @@ class Invalidation:
         now = self._timer()
         if touched != Touched():
             self._recent.append((now + _LAG_SECONDS, touched))
-        again = self._due(now)
-        forgotten = Touched()
-        forgotten.add(touched)
-        forgotten.add(again)
-        if forgotten != Touched():
-            forget(self._caches, forgotten, again=not touched.everything)
+        due = self._due(now)
+        if touched != Touched():
+            forget(self._caches, touched, again=False)
+        # By itself: where all is forgotten once more, a list serves until it is read anew, and
+        # has to be told what has changed now.
+        if due != Touched() and not touched.everything:
+            forget(self._caches, due, again=True)
 
     def patience(self) -> float:
         """Return the seconds until :meth:`take` is to be called if nothing happens."""

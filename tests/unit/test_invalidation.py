@@ -227,6 +227,15 @@ def test_a_storm_takes_no_more_memory_than_a_breeze() -> None:
     assert memory.forgotten() == ALL
 
 
+def test_what_changes_while_all_is_forgotten_once_more_reaches_a_list_that_serves_on() -> None:
+    memory = Memory()
+    memory.caches.user_list.is_tended = True
+    memory.invalidation.take(Batch(everything=True))
+    memory.fill()
+    memory.clock.now += 5.1
+    assert "everybody" in memory.change(ALICE, person(ALICE, "alice"))
+
+
 def test_what_others_change_is_remembered_to_have_been() -> None:
     """An account that has lost its rights sees nothing, and that must not look like a change."""
     for now in (entry(f"cn=x,{SUFFIX}", objectClass=["remoteAppApplication"]), group(ANOTHER)):
