@@ -146,8 +146,11 @@ class Invalidation:
 
     def _due(self, now: float) -> Touched:
         due = Touched()
-        if len(self._recent) > _MOST_RECENT:  # a storm: all of it once, after its last change
-            self._recent = deque([(self._recent[-1][0], Touched(everything=True))])
+        if len(self._recent) > _MOST_RECENT:
+            # A storm: all of it, when its first change is due, however long it goes on, and
+            # when its last one is.
+            times = self._recent[0][0], self._recent[-1][0]
+            self._recent = deque((each, Touched(everything=True)) for each in times)
         while self._recent and self._recent[0][0] <= now:
             due.add(self._recent.popleft()[1])
         return due

@@ -227,6 +227,21 @@ def test_a_storm_takes_no_more_memory_than_a_breeze() -> None:
     assert memory.forgotten() == ALL
 
 
+def test_however_long_a_storm_goes_on_all_is_forgotten_once_more_meanwhile() -> None:
+    """And what it touches last is, at its own time."""
+    memory, times = Memory(), list[float]()
+    for _ in range(20_000):
+        memory.clock.now += 0.001
+        memory.invalidation.take(Batch([Change(ANOTHER, group(ANOTHER, ANOTHER))]))
+        if memory.caches.users_by_name.peek("alice") is None:
+            times.append(memory.clock.now - 100)
+            memory.fill()
+    assert [round(each) for each in times] == [5, 10, 15, 20]
+    memory.clock.now += 5
+    memory.invalidation.take(Batch())
+    assert memory.forgotten() == ALL
+
+
 def test_what_changes_while_all_is_forgotten_once_more_reaches_a_list_that_serves_on() -> None:
     memory = Memory()
     memory.caches.user_list.is_tended = True
