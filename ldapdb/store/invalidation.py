@@ -118,7 +118,9 @@ class Invalidation:
         self._timer = timer
         # Servers compute who is in which group; a change of a group changes no user's entry.
         self._by_groups = any(
-            each.lower() in _OF_GROUPS for each in attributes_of(profile.users_filter)
+            each.lower() in _OF_GROUPS
+            for wanted in (profile.users_filter, profile.groups_filter)
+            for each in attributes_of(wanted)
         )
         self._recent: deque[tuple[float, Touched]] = deque()
 

@@ -263,6 +263,11 @@ def test_what_others_change_is_remembered_to_have_been() -> None:
     assert memory.caches.application_list.last(None)
 
 
+def test_where_groups_let_groups_in_a_change_of_a_group_concerns_all() -> None:
+    memory = Memory(groups_filter="(memberOf=cn=in,dc=example,dc=org)")
+    assert memory.change(STAFF, group(STAFF, BOB)) == ALL
+
+
 def test_what_is_asked_for_is_all_that_decides() -> None:
     profile = Memory(vendor=ACTIVE_DIRECTORY).profile
     asked = {name.lower() for name in (*attributes(profile), *deciding(profile))}
