@@ -200,29 +200,35 @@ class Invalidation:
     def _may_be_group(self, entry: Entry, names: list[str]) -> bool:
         """Tell whether an entry may have members, seen or not."""
         classes = {bytes(each).lower() for each in entry.attributes.get(OBJECT_CLASS.lower(), ())}
-        if any(b"group" in each for each in classes) or self._members(entry) or not classes:
+        is_named_group = any(b"group" in each for each in classes)
+        if is_named_group or any(self._members(entry)) or not classes:
             return True
         return self._any_class and not (names and classes & _PEOPLE)
 
     def _look_at_members(self, entry: Entry, touched: Touched) -> None:
-        values = self._members(entry)
+        names, dns = self._members(entry)
         in_parts = any(";range=" in name for name in entry.attributes)
-        if not values or in_parts or len(values) > _MOST_MEMBERS:
+        if in_parts or not 0 < len(names) + len(dns) <= _MOST_MEMBERS:
             touched.anybody = True
             return
-        names = entry.attributes.get(MEMBER_UID.lower(), ())
         touched.members.update(fold(bytes(name).decode(errors="replace")) for name in names)
-        for value in values[len(names) :]:
+        for value in dns:
             try:
                 touched.members.add(_parse(bytes(value).decode()))
             except ValueError:
                 continue  # no user's name, and no group's
 
-    def _members(self, entry: Entry) -> list[bytes]:
-        attributes = (MEMBER_UID, *self._profile.member_attributes)
-        return [
-            value for each in attributes for value in entry.attributes.get(each.lower(), ())
-        ]  # fmt: skip
+    def _members(self, entry: Entry) -> tuple[list[bytes], list[bytes]]:
+        """Return the names and the DNs of members, also those with options: member;lang-en."""
+        names, dns = list[bytes](), list[bytes]()
+        of_dns = {each.lower() for each in self._profile.member_attributes}
+        for name, values in entry.attributes.items():
+            plain = name.partition(";")[0]
+            if plain == MEMBER_UID.lower():
+                names += values
+            elif plain in of_dns:
+                dns += values
+        return names, dns
 
 
 def forget(caches: Caches, touched: Touched, *, again: bool) -> None:

@@ -263,6 +263,14 @@ def test_what_others_change_is_remembered_to_have_been() -> None:
     assert memory.caches.application_list.last(None)
 
 
+def test_a_member_by_an_attribute_with_an_option_is_one() -> None:
+    """A search for the plain attribute finds it (RFC 4511, section 4.5.1.7.1)."""
+    values = {"objectclass": [b"groupOfNames"], "member": [STAFF.encode()]}
+    also = {**values, "member;lang-en": [BOB.encode()]}
+    assert Memory().change(ANOTHER, Entry(ANOTHER, values)) == {"alice"}
+    assert Memory().change(ANOTHER, Entry(ANOTHER, also)) == {"alice", "bob"}
+
+
 def test_where_groups_let_groups_in_a_change_of_a_group_concerns_all() -> None:
     memory = Memory(groups_filter="(memberOf=cn=in,dc=example,dc=org)")
     assert memory.change(STAFF, group(STAFF, BOB)) == ALL
