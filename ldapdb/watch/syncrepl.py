@@ -176,7 +176,9 @@ class _Content:
     def end(self, said: SyncEnd, server: str) -> None:
         """Begin anew if the server forgot or refused the cookie; raise if it ends otherwise."""
         code = said.end.code
-        if code == _REFRESH_REQUIRED or (code != _SUCCESS and self._resumed):
+        # A search that began without a cookie and has not told all yet would begin so again.
+        is_forgotten = code == _REFRESH_REQUIRED and not self.refreshing
+        if is_forgotten or (code != _SUCCESS and self._resumed):
             self.forget()
         elif code == _SUCCESS:
             raise DirectoryUnavailable(
@@ -198,7 +200,7 @@ class _Content:
             return  # all of it is news
         self.changes.append(Change(before, said.entry))
         renamed = before is not None and before != said.entry.dn and self._known.hold(before)
-        came = before is None and not self.refreshing and self._holds_others(said.entry)
+        came = before is None and self._holds_others(said.entry)
         if renamed or came:
             self._lose()  # servers tell of the entry alone, not of those below it
 
