@@ -22,7 +22,7 @@ from ldapdb.connection import Stream
 from ldapdb.connection.results import result_error
 from ldapdb.controls import DirSynced, dirsync_request, read_dirsync
 from ldapdb.dn import DN
-from ldapdb.entries import MEMBER, Entry
+from ldapdb.entries import MEMBER, OBJECT_CLASS, Entry
 from ldapdb.errors import DirectoryUnavailable
 from ldapdb.searching import SUBTREE, Reference
 from ldapdb.watch.known import Known
@@ -103,9 +103,10 @@ class _Domain:
             name.lower() for name in scope.attributes if name.lower() != MEMBER.lower()
         ]
         self._known = Known()
-        # The attributes of each entry by which it is told what it is; equal ones are shared.
+        # The attributes of each entry by which it is told what it is.
         self._last: dict[bytes, tuple[tuple[bytes, ...], ...]] = {}
-        self._shared: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        # Of classes there are few combinations, however many entries come and go.
+        self._classes: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
         self._object_security = False
         self._cookie = b""
         # Whether the last answer was of all content, and not of what had changed.
@@ -117,7 +118,6 @@ class _Domain:
         self._cookie, self._lost = b"", False
         self._known.clear()
         self._last.clear()
-        self._shared.clear()
 
     def ask(self, stream: Stream) -> list[Change]:
         """Ask what has changed.
@@ -128,13 +128,14 @@ class _Domain:
             If it is not told to this account.
         """
         changes: list[Change] = []
-        more, self.everything = True, not self._cookie
+        more, is_resumed = True, bool(self._cookie)
+        self.everything = not is_resumed
         while more:
             entries, end = self._answer(stream)
             if end.end.code:
-                if self._cookie:  # from before a restore, or of a server that was replaced
-                    self.forget()
-                    self.everything = True
+                self.forget()
+                if is_resumed:  # by a cookie from before a restore, or of a replaced server
+                    is_resumed, self.everything = False, True
                     continue
                 if end.end.code == _INSUFFICIENT_ACCESS_RIGHTS and not self._object_security:
                     # Without the right to replicate, one is told what any search shows.
@@ -204,7 +205,9 @@ class _Domain:
         for name, values in zip(self._lasting, last):
             given = entry.attributes.get(name)
             kept = values if given is None else tuple(map(bytes, given))
-            now.append(self._shared.setdefault(kept, kept))
+            if name == OBJECT_CLASS.lower():
+                kept = self._classes.setdefault(kept, kept)
+            now.append(kept)
         self._last[identifier] = tuple(now)
         lasting = {name: values for name, values in zip(self._lasting, now) if values}
         return Entry(entry.dn, {**entry.attributes, **lasting})

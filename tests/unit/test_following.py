@@ -91,3 +91,55 @@ def test_a_server_that_wants_a_refresh_gets_one_unless_it_was_one() -> None:
     persisting.end(again, URI)
     with pytest.raises(UnexpectedResult):
         content(resumed=False).end(again, URI)
+
+
+# --- DirSync
+
+
+class Answering(_Domain):
+    """A domain that answers as it is told: no server fails on demand."""
+
+    def __init__(self, *attributes: str) -> None:
+        super().__init__(SUFFIX, scope(ACTIVE_DIRECTORY, *attributes), lambda: 0.0)
+        self.answers: list[tuple[list[Entry], DirSynced]] = []
+
+    def _answer(self, stream: Stream) -> tuple[list[Entry], DirSynced]:  # noqa: ARG002 -- as above
+        return self.answers.pop(0)
+
+    def will_answer(self, *entries: Entry, code: int = OK, more: bool = False) -> None:
+        self.answers.append((list(entries), DirSynced(ended(code), more, b"cookie")))
+
+
+def test_a_refused_cookie_means_all_content_once() -> None:
+    it = Answering()
+    it._cookie = b"of another server"
+    it.will_answer(code=BUSY)
+    it.will_answer()
+    it.ask(STREAM)
+    assert it.everything
+
+
+def test_an_answer_that_breaks_off_is_no_refused_cookie() -> None:
+    """It would begin anew for ever, and nobody would know."""
+    it = Answering()
+    it.will_answer(more=True)
+    it.will_answer(code=BUSY)
+    with pytest.raises(LDAPDBError):
+        it.ask(STREAM)
+    it.will_answer()
+    it.ask(STREAM)
+    assert it.everything
+    it.will_answer(code=BUSY)
+    it.will_answer(code=BUSY)
+    with pytest.raises(LDAPDBError):
+        it.ask(STREAM)
+
+
+def test_what_is_remembered_of_an_entry_goes_when_it_says_something_else() -> None:
+    it = Answering("cn")
+    for number in range(100):
+        said = {"objectguid": [b"1"], "cn": [b"%d" % number], "objectclass": [b"user"]}
+        it.will_answer(Entry("cn=x,dc=example,dc=org", said))
+        it.ask(STREAM)
+    held = [each for each in vars(it).values() if isinstance(each, dict)]
+    assert sum(map(len, held)) == 2  # what the entry is, and what classes it has
