@@ -230,24 +230,47 @@ class Watch:
                     return
                 self._take(batch, source, uri)
                 if self._is_preferred_back(uri) or self._is_better_due(source):
-                    break
-        except _NOT_DONE:
-            self._look_away()
+                    self._look_away(None)
+                    return
+            self._look_away(f"the directory at {uri} is asked for everything anew")
+        except _NOT_DONE as error:
+            self._look_away(str(error))
             raise
         finally:
             with self._lock:
                 self._stream = None
             stream.drop()
-        self._look_away()
 
-    def _look_away(self) -> None:
-        """Say that nobody looks until somebody does again; what is answered meanwhile is old."""
-        if self._state is State.LIVE:
-            self._state = State.DOWN
+    def _look_away(self, why: Optional[str]) -> None:
+        """Say that nobody looks until somebody does again; what is answered meanwhile is old.
+
+        Parameters
+        ----------
+        why : str, optional
+            What is wrong. None: nothing, another way is about to be tried that may be better.
+        """
+        if self._state is not State.LIVE:
+            return
+        self._state = State.DOWN
+        if why is not None:
+            self._outages += 1
+            self._complain(why)
+
+    def _complain(self, why: str) -> None:
+        self._error = why
+        if not self._complained:
+            self._complained = True
+            log.warning(
+                "changes are not seen for now: %s; until they are, answers may be "
+                "cache_ttl_seconds old",
+                why,
+            )
 
     def _take(self, batch: Batch, source: Source, uri: str) -> None:
         now = uri, source.mechanism
         is_same = self._state is State.LIVE and now == (self._server, self._mechanism)
+        if not batch.in_step:  # all is read anew, and what changes meanwhile comes after it
+            self._look_away(f"the directory at {uri} tells everything anew")
         edge = batch.in_step and not is_same
         if edge:
             # What was answered meanwhile may be from a server that knows less than this one.
@@ -296,19 +319,9 @@ class Watch:
         if self._closed.is_set():
             return
         seconds = self._servers.failed(uri, self._timer())
-        self._error = str(error)
-        if self._state is State.LIVE:
-            self._outages += 1
-        self._state = State.DOWN
-        if not self._complained:
-            self._complained = True
-            log.warning(
-                "changes are not seen for now: %s; until they are, answers may be "
-                "cache_ttl_seconds old",
-                error,
-            )
-        else:
-            log.debug("%s; next trial in %.1f s", error, seconds)
+        self._look_away(str(error))
+        self._complain(str(error))
+        log.debug("%s; next trial in %.1f s", error, seconds)
         if isinstance(error, CredentialsRefused):
             self._note_refusal(uri)
 

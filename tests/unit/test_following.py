@@ -143,3 +143,49 @@ def test_what_is_remembered_of_an_entry_goes_when_it_says_something_else() -> No
         it.ask(STREAM)
     held = [each for each in vars(it).values() if isinstance(each, dict)]
     assert sum(map(len, held)) == 2  # what the entry is, and what classes it has
+
+
+# --- the thread
+
+
+class Source:
+    """Tells once, and then that it does not any more."""
+
+    mechanism = "telling"
+
+    def __init__(self, *batches: Batch) -> None:
+        self._batches = batches
+
+    def follow(self, *_: object) -> Iterator[Batch]:
+        yield from self._batches
+        raise AccessDenied("not to this account", server=URI)
+
+
+def following(*batches: Batch) -> tuple[Watch, Source, list[Batch]]:
+    source, taken = Source(*batches), list[Batch]()
+    settings = load(uri=[URI], base_dn=str(SUFFIX))
+    watch = Watch(settings, [cast(Any, source)], taken.append, lambda: 1.0)
+    return watch, source, taken
+
+
+def test_while_all_is_read_anew_changes_are_not_seen(caplog: pytest.LogCaptureFixture) -> None:
+    watch, source, taken = following()
+    for in_step, state in ((True, State.LIVE), (False, State.DOWN), (True, State.LIVE)):
+        watch._take(Batch(in_step=in_step), source, URI)
+        assert watch.info().state is state
+    assert [each.everything for each in taken] == [True, False, True]
+    assert watch.info().outages == 1
+    assert any("not seen for now" in each for each in caplog.messages)
+
+
+def test_rights_that_are_lost_while_changes_are_seen_are_an_outage(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(thread, "Stream", Silent)
+    watch, source, _ = following(Batch())
+    with pytest.raises(AccessDenied):
+        watch._follow_with(source, URI)
+    assert watch.info().outages == 1
+    assert watch.info().state is State.DOWN
+    assert "not to this account" in watch.info().error
+    assert any("not seen for now" in each for each in caplog.messages)
