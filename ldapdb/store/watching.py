@@ -30,7 +30,8 @@ class Watching:
     little later. While they are not seen, answers are good for their TTL as without a watch,
     and when they are seen again, all that was answered meanwhile is forgotten.
 
-    A forked child has none at first; it starts its own when it first asks the directory.
+    A forked child has none at first; it starts its own when it first asks the directory, and has
+    to ask at once: what its parent knew was good because changes were seen.
 
     Parameters
     ----------
@@ -117,5 +118,8 @@ class Watching:
         inherited, self._watch = self._watch, None
         if self._dropped is not None:
             self._dropped.detach()
-        if inherited is not None:
-            inherited.leave_to_parent()
+        if inherited is None:
+            return
+        if inherited.server is not None:
+            self._caches.forget_everything()
+        inherited.leave_to_parent()

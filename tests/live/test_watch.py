@@ -207,7 +207,7 @@ def test_what_an_entry_says_is_seen_however_it_is_written(directory: Directory) 
 
 
 def test_a_forked_child_follows_changes_itself(directory: Directory) -> None:
-    """From the first answer on that it has to ask for; the parent's goes on."""
+    """From its first question on, also of what its parent knew; the parent's goes on."""
     site = Site(directory)
     database = follow(directory)
     before = rights(database)
@@ -216,7 +216,7 @@ def test_a_forked_child_follows_changes_itself(directory: Directory) -> None:
         status = 1
         with contextlib.suppress(BaseException):
             assert not is_live(database)
-            database.get_user(user_name="nobody")
+            assert rights(database) == before
             assert eventually(lambda: is_live(database))
             assert rights(database) == before
             assert eventually(lambda: rights(database)["alice has"] != before["alice has"])
