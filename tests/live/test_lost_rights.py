@@ -14,6 +14,7 @@ from ldapdb.embedded import ldif_folder
 from ldapdb.settings import load
 from ldapdb.store.checking import Level, check
 from support.benches import ALICE, IMAGE, OK, READER, WRITER, Bench, fresh, grant_lines, on, opened
+from support.hiding import hide
 from support.openldap import PPOLICY
 
 LIFE_SECONDS = 0.05
@@ -29,29 +30,6 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             writer.create_application(IMAGE)
             writer.grant_access(IMAGE, ALICE, *POLICY)
         yield running
-
-
-def hide(bench: Any, base: str) -> None:
-    """Hide from the reader what is below an entry, and leave that entry to be seen."""
-    reader = bench.dn(READER)
-    if bench.vendor == "openldap":
-        rule = f'{{0}}to dn.children="{base}" by dn.exact="{reader}" none by * break'
-        change = f"changetype: modify\nadd: olcAccess\nolcAccess: {rule}\n"
-        done = bench.as_root("ldapmodify", text=f"dn: olcDatabase={{1}}mdb,cn=config\n{change}")
-        assert done.returncode == OK
-    elif bench.vendor == "389ds":
-        rdn = "uid" if base.startswith("ou=people") else "cn"
-        rule = (
-            f'(target="ldap:///{rdn}=*,{base}")(targetattr="*")(version 3.0; acl "hidden"; '
-            f'deny (all) userdn="ldap:///{reader}";)'
-        )
-        lines = (f"dn: {base}", "changetype: modify", "add: aci", f"aci: {rule}")
-        assert bench.admin.change(*lines) == OK
-    else:
-        shown = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
-        sid = shown.partition("objectSid: ")[2].split()[0]
-        rule = f"--sddl=(D;;LC;;;{sid})"
-        bench.server.tool("samba-tool", "dsacl", "set", f"--objectdn={base}", rule)
 
 
 @on("openldap", "389ds", "ad")
