@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -304,7 +305,6 @@ def test_the_next_server_tells_of_changes_until_the_first_is_back(
         second.close()
 
 
-@SYNCING
 @pytest.mark.slow
 def test_a_connection_that_is_cut_in_silence_is_noticed(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
@@ -313,7 +313,8 @@ def test_a_connection_that_is_cut_in_silence_is_noticed(
     site = Site(directory)
     monkeypatch.setattr("ldapdb.watch.pulse.PULSE_SECONDS", 0.5)
     time.sleep(LINGERS_SECONDS)
-    monkeypatch.setattr("ldapdb.watch.pulse._ANSWER_SECONDS", 0.5)
+    for name in ("pulse._ANSWER", "dirsync._SILENCE", "polling._ANSWER"):
+        monkeypatch.setattr(f"ldapdb.watch.{name}_SECONDS", 0.5)
     address = urlsplit(directory.server.uri)
     proxy = Proxy(str(address.hostname), address.port or 389)
     try:
@@ -333,6 +334,14 @@ def test_a_connection_that_is_cut_in_silence_is_noticed(
         database.close()
     finally:
         proxy.close()
+
+
+def test_the_kernel_asks_whether_the_other_end_is_there(directory: Directory) -> None:
+    """It ends a connection whose other end is gone; firewalls may count what it sends as life."""
+    database = follow(directory)
+    plain = database._store._watching._watch._stream._socket.plain
+    assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
 @SYNCING
