@@ -70,7 +70,10 @@ def own_key(worker: int) -> Key:
 
 
 def settings_of(worker: int, cluster: dict[str, Any]) -> dict[str, Any]:
-    """Return a worker's settings: with a cache or without, with old answers or without."""
+    """Return a worker's settings: with a cache or without, with old answers or without.
+
+    Two of those with a cache follow changes, one of them with old answers.
+    """
     return {
         **cluster,
         "operation_timeout_seconds": OPERATION_SECONDS,
@@ -78,6 +81,7 @@ def settings_of(worker: int, cluster: dict[str, Any]) -> dict[str, Any]:
         "cache_ttl_seconds": 0.5 if worker % 2 else 0,
         "cache_negative_ttl_seconds": 0.5 if worker % 2 else 0,
         "cache_max_stale_seconds": 3 if worker % 4 > 1 else 0,
+        "watch": worker in (5, 7),
     }
 
 
