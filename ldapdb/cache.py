@@ -254,15 +254,18 @@ class Cache(Generic[K, V]):
             self._failed.pop(key, None)
             self._flights.pop(key, None)
 
-    def discard_tagged(self, tags: Iterable[Hashable]) -> None:
+    def discard_tagged(self, tags: Iterable[Hashable]) -> set[K]:
         """Let the answers that have any of some tags be out of date, as :meth:`discard_where` does.
 
-        Takes no longer where more is held.
+        Takes no longer where more is held. Returns their keys, and those of what was being loaded.
         """
         with self._lock:
+            loading = set(self._flights)
             self._forget_loads()
-            for key in self._held.keys_of(tags):
+            keys = self._held.keys_of(tags)
+            for key in keys:
                 self._outdate(key)
+            return keys | loading
 
     def discard_where(self, concerned: Callable[[K, V], bool]) -> None:
         """Let the answers that are concerned be out of date, and all that are being loaded now.

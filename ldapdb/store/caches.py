@@ -67,6 +67,8 @@ class Caches:
         )
         # Held only while changes are seen: a page of all users is rare, and a long answer.
         self.user_list = UserList(settings.cache_ttl_seconds, settings.watch_max_users, timer)
+        # Told of users, by id, whom a change is known to concern.
+        self.concerned: Callable[[AbstractSet[int]], object] = lambda _: None
         # What a mapping id that was handed out stands for. The id is a pure function of it,
         # so it never goes out of date; it only spares a search through all grants.
         self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)

@@ -239,14 +239,12 @@ def forget(caches: Caches, touched: Touched, *, again: bool) -> None:
     # In this order: what somebody may start is made from users and applications.
     caches.forget_entries(touched.entries, touched.names)
     caches.user_list.touch(touched.entries, may_be_users=touched.users)
+    concerned = caches.entitlements.discard_tagged(touched.entries | touched.members)
     if touched.applications:
         caches.outdate_applications()
     elif touched.anybody:
         caches.entitlements.outdate()
-    else:
-        about = touched.entries | touched.members
-        if about:
-            caches.entitlements.discard_tagged(about)
+    caches.concerned(concerned)
 
 
 def _name(entry: Optional[Entry]) -> Optional[str]:

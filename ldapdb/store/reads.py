@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from collections.abc import Set as AbstractSet
 from typing import Optional
 
 from ldapdb.connection import Deadline
@@ -98,6 +99,14 @@ class Reads(Core):
         if known is not None:
             return known
         return self._entitlements(user, deadline).at(self._clock())
+
+    def tell_concerned(self, tell: Callable[[AbstractSet[int]], object]) -> None:
+        """Tell the ids of users whom a change concerns, while changes are seen.
+
+        By the thread that sees them, so `tell` is to be quick. There may be more of them: it is not
+        always known whom a change concerns.
+        """
+        self._caches.concerned = tell
 
     def list_entitlements(self, user: User) -> list[Entitlement]:
         """List what a user may start now, and the grants that it comes from."""

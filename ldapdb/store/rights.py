@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from ldapdb.dn import DN
 from ldapdb.errors import AmbiguousName, DirectoryUnavailable, LDAPDBError
@@ -20,7 +23,9 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.05
 # Time limits begin and end without a change in the directory.
 _TIME_SECONDS = 1.0
-# Looking takes a fifth of the time at the most.
+# Whom a change concerns waits no longer than a part of a look.
+_PART_SECONDS = 0.1
+# Looking at everybody takes a fifth of the time at the most.
 _SHARE = 5.0
 
 
@@ -66,26 +71,56 @@ class Rights:
 
     def __init__(self, store: Reads) -> None:
         self._store = store
-        self._held: dict[str, tuple[User, Entitlement]] = {}
+        # Everybody by id, with what he may start by mapping id.
+        self._held: dict[int, tuple[User, dict[str, Entitlement]]] = {}
 
-    def look(self) -> list[RightChange]:
-        """Look again; return what is different, losses first.
+    def look(self) -> Iterator[list[RightChange]]:
+        """Look again; yield what is different, part by part, losses first in each.
 
         Raises
         ------
         LDAPDBError
-            If the directory does not say; then the last look stands.
+            If the directory does not say; then the last look stands for whom it has not said.
         """
-        now = {
-            each.accounting.id: (user, each)
-            for user in map(self._known, self._store.list_users())
-            for each in self._store.list_entitlements(user)
-        }
-        before, self._held = self._held, now
-        at = time.time()
-        lost = [_change(*before[each], at, gained=False) for each in before.keys() - now.keys()]
-        gained = [_change(*now[each], at, gained=True) for each in now.keys() - before.keys()]
-        return [*sorted(lost, key=_order), *sorted(gained, key=_order)]
+        users = self._store.list_users()
+        gone = self._held.keys() - {user.id for user in users}
+        changes = [change for each in gone for change in self._note_gone(each)]
+        began = time.monotonic()
+        for user in users:
+            changes += self._look_at(self._known(user))
+            if time.monotonic() >= began + _PART_SECONDS:
+                yield sorted(changes, key=_order)
+                changes, began = [], time.monotonic()
+        yield sorted(changes, key=_order)
+
+    def look_at(self, user_ids: Iterable[int]) -> list[RightChange]:
+        """Look at some users, as far as they are known; return what is different, losses first.
+
+        Raises
+        ------
+        LDAPDBError
+            As :meth:`look`.
+        """
+        changes: list[RightChange] = []
+        for each in self._held.keys() & user_ids:
+            with contextlib.suppress(AmbiguousName):  # whether he is listed, the next look tells
+                user = self._store.get_user_by_id(each)
+                changes += self._note_gone(each) if user is None else self._look_at(user)
+        return sorted(changes, key=_order)
+
+    def _look_at(self, user: User) -> list[RightChange]:
+        now = {each.accounting.id: each for each in self._store.list_entitlements(user)}
+        was, before = self._held.get(user.id, (user, {}))
+        self._held[user.id] = user, now
+        gained = [each for key, each in now.items() if key not in before]
+        lost = [each for key, each in before.items() if key not in now]
+        return [_change(user, each, gained=True) for each in gained] + [
+            _change(was, each, gained=False) for each in lost
+        ]
+
+    def _note_gone(self, user_id: int) -> list[RightChange]:
+        user, before = self._held.pop(user_id)
+        return [_change(user, each, gained=False) for each in before.values()]
 
     def _known(self, user: User) -> User:
         # What somebody may start is kept no longer than who he is.
@@ -95,19 +130,37 @@ class Rights:
             return user
 
 
+class _Concerned:
+    """Users whom changes concern, noted by the thread that sees these."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[AbstractSet[int]] = SimpleQueue()
+        self.note = self._queue.put
+
+    def take(self) -> set[int]:
+        """Return them, once."""
+        user_ids: set[int] = set()
+        while not self._queue.empty():
+            user_ids |= self._queue.get()
+        return user_ids
+
+
 def follow(store: Reads) -> Iterator[list[RightChange]]:
     """Yield what is different whenever changes are seen, for ever.
 
     The first list is empty and comes as soon as all rights are known and changes are seen. So
-    is each list that comes when nothing is different.
+    is each list that comes when nothing is different. Whom a change concerns, as far as that is
+    known, is looked at before everybody is, and between the parts of that.
 
     Raises
     ------
     LDAPDBError
         If the directory does not say at the beginning. Outages later are waited for.
     """
-    rights = Rights(store)
-    rights.look()
+    rights, concerned = Rights(store), _Concerned()
+    store.tell_concerned(concerned.note)
+    for _ in rights.look():
+        pass
     while store.watch_info().state is not State.LIVE:
         time.sleep(_LOOK_SECONDS)
     yield []
@@ -116,28 +169,33 @@ def follow(store: Reads) -> Iterator[list[RightChange]]:
     while True:
         info, began = store.watch_info(), time.monotonic()
         now = info.changes, info.refreshes
-        is_due = now != seen or began >= ended + _TIME_SECONDS
-        if info.state is not State.LIVE or not is_due or began < ready:
-            time.sleep(_LOOK_SECONDS)
-            continue
+        is_due = (now != seen or began >= ended + _TIME_SECONDS) and began >= ready
         try:
-            changes = rights.look()
+            if info.state is State.LIVE:
+                yield rights.look_at(concerned.take())
+            if info.state is not State.LIVE or not is_due:
+                time.sleep(_LOOK_SECONDS)
+                continue
+            for changes in rights.look():
+                told = time.monotonic()
+                yield changes
+                began += time.monotonic() - told  # what is done about it is no looking
+                yield rights.look_at(concerned.take())
         except DirectoryUnavailable:
             pass  # it is down, which the watch will see
         except LDAPDBError as error:
             log.warning("who may start what cannot be told for now: %s", error)
         else:
             seen = now
-            yield changes
         ended = time.monotonic()
         ready = ended + _SHARE * (ended - began)
 
 
-def _change(user: User, entitlement: Entitlement, at: float, *, gained: bool) -> RightChange:
+def _change(user: User, entitlement: Entitlement, *, gained: bool) -> RightChange:
     accounting = entitlement.accounting
     return RightChange(
         gained=gained,
-        at=at,
+        at=time.time(),
         user=user,
         image=accounting.application.image,
         policy=accounting.application_policy,
@@ -146,5 +204,5 @@ def _change(user: User, entitlement: Entitlement, at: float, *, gained: bool) ->
     )
 
 
-def _order(change: RightChange) -> tuple[str, str, str]:
-    return change.user.name, change.image, change.mapping_id
+def _order(change: RightChange) -> tuple[bool, str, str, str]:
+    return change.gained, change.user.name, change.image, change.mapping_id

@@ -18,6 +18,7 @@ from ldapdb.store import Store
 from ldapdb.store.rights import follow
 from ldapdb.watch import State, Watch
 from support import Directory
+from support.waiting import eventually
 from support.watched import directory
 
 __all__ = ["directory"]
@@ -91,6 +92,40 @@ def test_watching_is_said_when_changes_are_seen(
         store.verify()
         assert next(follow(store)) == []
         assert store.watch_info().state is State.LIVE
+
+
+@pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+def test_whom_a_change_concerns_does_not_wait_for_everybody(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are many, all are looked at now and then only, which takes its time."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    directory.application(IMAGE)
+    grant = directory.granted("lab", images=[IMAGE], members=[alice])
+    monkeypatch.setattr("ldapdb.store.rights._SHARE", 1e9)
+    told: list[tuple[bool, str]] = []
+
+    def tell(store: Store) -> None:
+        for changes in follow(store):
+            told.extend((each.gained, each.user.name) for each in changes)
+            looked.set()
+            if over.is_set():
+                return
+
+    looked, over = threading.Event(), threading.Event()
+    with contextlib.closing(Store(directory.settings(watch=True, cache_ttl_seconds=60))) as store:
+        store.verify()
+        thread = threading.Thread(target=tell, args=(store,), daemon=True)
+        thread.start()
+        assert looked.wait(5)
+        directory.remove_member(grant, alice)
+        assert eventually(lambda: told == [(False, "alice")], 3)
+        directory.add_members(grant, bob)
+        assert eventually(lambda: told[1:] == [(True, "bob")], 3)
+        directory.delete(bob)
+        assert eventually(lambda: told[2:] == [(False, "bob")], 3)
+        over.set()
+        thread.join(5)
 
 
 @pytest.mark.live("openldap", reason="what is done with a line does not depend on the directory")

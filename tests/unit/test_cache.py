@@ -957,7 +957,7 @@ def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
     for key, value in {"a": "x1", "b": "y1", "c": "x2", "d": "y2"}.items():
         cache.get(key, lambda value=value: value)  # type: ignore[misc]  # a default
     assert set(cache._held._keys) == {*"bcd", *"xy"}
-    cache.discard_tagged({"x", "a", "z"})
+    assert cache.discard_tagged({"x", "a", "z"}) == {"c"}
     assert [cache.peek(key) for key in "abcd"] == [None, "y1", None, "y2"]
     assert cache.last("c") == "x2"
     assert cache.get("c", lambda: "z1") == "z1"
@@ -976,7 +976,7 @@ def test_what_is_being_loaded_may_have_any_tag(clock: Clock) -> None:
     cache: Cache[str, str] = Cache(Lifetimes(TTL, TTL, 0), 3, clock, DirectoryUnavailable)
 
     def load() -> str:
-        cache.discard_tagged({"x"})
+        assert cache.discard_tagged({"x"}) == {"k"}
         return "old"
 
     assert cache.get("k", load) == "old"
