@@ -48,6 +48,8 @@ def _ds389(**settings: Any) -> Any:
 
         def _configure(self) -> None:
             super()._configure()
+            if not self.plugins:  # what is kept for every 389 DS is being made
+                return
             path = self.folder / "etc" / "slapd-localhost" / "dse.ldif"
             changes = {
                 "cn=Retro Changelog Plugin,cn=plugins,cn=config": {
