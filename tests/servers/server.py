@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -208,7 +209,8 @@ class PrivateServer(ABC):
         tool = shutil.which("ldapmodify")
         if tool is None:
             raise LDAPDBError("ldapmodify is not installed")
-        password_file = self.folder / "admin.pw"
+        # One for each thread: while it is written, another would find it empty.
+        password_file = self.folder / f"admin-{threading.get_ident()}.pw"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password, encoding="utf-8")
         command = [tool, "-x", "-H", self.uri, "-D", self.admin_dn]
