@@ -1,7 +1,8 @@
-"""What text is well-formed: names, image references, volumes.
+"""What text is well-formed: names, image references, volumes, and lines that are shown.
 
 The host puts names, images and licences into HTML unescaped. What these checks refuse is
-refused on write and left out on read, so that it never reaches the host.
+refused on write and left out on read, so that it never reaches the host. Logs and terminals
+are shown anybody's text in one line.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import unicodedata
 
 from ldapdb.errors import InvalidValue
 
-__all__ = ["check_image", "check_text", "parse_volume"]
+__all__ = ["check_image", "check_text", "escaped", "one_line", "parse_volume"]
 
 # The grammar of an image reference as Docker's distribution/reference package states it:
 # [domain/]path[:tag][@digest].
@@ -26,6 +27,11 @@ _IMAGE = re.compile(
 _LONGEST_IMAGE_NAME = 255
 
 _VOLUME_PARTS = 3
+
+# What ends a line, or tells a terminal what to do; a lone surrogate cannot be printed at all.
+_UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
+# Characters of anybody's text in a log line.
+_LONGEST_TEXT = 1000
 
 
 def check_text(text: str, what: str, *, secret: bool = False) -> str:
@@ -55,7 +61,7 @@ def check_text(text: str, what: str, *, secret: bool = False) -> str:
     if text.isascii() and text.isprintable() and "<" not in text and ">" not in text:
         return text  # nearly all, and a list of users has a hundred thousand
     for char in text:
-        if char in "<>" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
+        if char in "<>" or unicodedata.category(char) in _UNPRINTED:
             quoted = "" if secret else f" {text!r}"
             raise InvalidValue(f"the {what}{quoted} must not contain {char!r}")
     return text
@@ -127,3 +133,41 @@ def parse_volume(volume: str) -> tuple[str, str, str]:
     if mode not in ("ro", "rw"):
         raise InvalidValue(f"the volume's mode {mode!r} in {volume!r} must be 'ro' or 'rw'")
     return source, target, mode
+
+
+def escaped(text: str) -> str:
+    r"""Make one line of what may be anybody's text: a line break would forge another.
+
+    Parameters
+    ----------
+    text : str
+        As a directory, a database or a person wrote it.
+
+    Returns
+    -------
+    str
+        The same, with ``\n`` for a line break and so on for all that steers a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        ascii(char)[1:-1] if unicodedata.category(char) in _UNPRINTED else char for char in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Make one short line of what may be anybody's text: nor may it fill a log.
+
+    Parameters
+    ----------
+    text : str
+        As for :func:`escaped`.
+
+    Returns
+    -------
+    str
+        Its first thousand characters, escaped, and how many it has if it has more.
+    """
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
+    return escaped(text)

@@ -20,7 +20,7 @@ from ldapdb.cli.lazily import LazyGroup, did_you_mean
 from ldapdb.cli.options import FAILED, MISUSED, NO_SERVER, example
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
 from ldapdb.settings import ENVIRONMENT_PREFIX
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import escaped, one_line
 
 __all__ = ["main", "run"]
 
@@ -65,7 +65,7 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
         click.echo("ldapdb: interrupted", err=True)
         return FAILED
     except LDAPDBError as error:
-        click.echo(f"ldapdb: {error}", err=True)
+        click.echo(f"ldapdb: {escaped(str(error))}", err=True)
         return _exit_code(error)
     except OSError as error:  # such as a full disk that the output goes to
         click.echo(f"ldapdb: {one_line(str(error))}", err=True)

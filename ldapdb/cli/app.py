@@ -13,7 +13,7 @@ from ldapdb.cli.options import example, opened_store, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 __all__ = ["app"]
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from ldapdb.cli.options import FAILED, NO_SERVER, example, loaded_settings, with_forms
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.embedded import ldif_folder
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from ldapdb.store.checking import Finding

@@ -9,7 +9,7 @@ import click
 
 from ldapdb.cli.options import FAILED, example, opened_store, with_forms
 from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import click
 
 from ldapdb.cli.options import FAILED, example, loaded_settings, with_forms
 from ldapdb.cli.output import Form, print_json, print_table
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from ldapdb.ldif_text import Change

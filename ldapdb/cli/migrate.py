@@ -13,7 +13,7 @@ import click
 from ldapdb.cli.options import FAILED, example, with_json
 from ldapdb.cli.output import in_words, policy_fields, print_json
 from ldapdb.cli.plans import Plan, with_plan, writing
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from ldapdb.migrate.importing import ImportPlan, Intended

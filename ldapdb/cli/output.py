@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ldapdb.model import Accounting, Policy
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from rich.tree import Tree

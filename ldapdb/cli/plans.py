@@ -16,7 +16,7 @@ from ldapdb.cli.options import loaded_settings, opened_store
 from ldapdb.cli.output import print_json
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from ldapdb.ldif_text import Change

@@ -10,8 +10,8 @@ import click
 from ldapdb.cli.options import FAILED, MISUSED, example, loaded_settings, with_forms
 from ldapdb.cli.output import Form, policy_fields, print_json, print_table
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
-from ldapdb.store.reading import one_line
 from ldapdb.syntaxes import said_time
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from ldapdb.store.effects import Effect, Effects, Windows

@@ -23,8 +23,8 @@ from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.model import Window
 from ldapdb.store import Store
 from ldapdb.store.explaining import Explanation, Holder, Reason, Right, Way, Who
-from ldapdb.store.reading import one_line
 from ldapdb.syntaxes import said_time
+from ldapdb.wellformed import escaped, one_line
 
 __all__ = ["explain", "who"]
 
@@ -40,7 +40,7 @@ def _telling() -> Iterator[Store]:
     except DirectoryUnavailable:
         raise
     except LDAPDBError as error:
-        click.echo(f"ldapdb: {error}", err=True)
+        click.echo(f"ldapdb: {escaped(str(error))}", err=True)
         raise click.exceptions.Exit(_FAILED) from error
 
 

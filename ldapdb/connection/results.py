@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Optional
 
 from ldapdb import errors
+from ldapdb.wellformed import one_line
 
-__all__ = ["NO_SUCH_OBJECT", "SUCCESS", "WIRE_ERRORS", "result_error"]
+__all__ = ["NO_SUCH_OBJECT", "SUCCESS", "WIRE_ERRORS", "quoted", "result_error"]
 
 SUCCESS, NO_SUCH_OBJECT = 0, 32
 _LIFT_SIZE_LIMIT = (
@@ -46,10 +47,16 @@ def result_error(
 ) -> errors.LDAPDBError:
     """Turn a result code into our error."""
     kind, text = _RESULTS.get(code, (errors.UnexpectedResult, f"answered with result code {code}"))
-    said = f' It said: "{said.strip()}"' if said and said.strip() else ""
     return kind(
-        f"the directory at {server} {text} ({doing}; result code {code}).{said}",
+        f"the directory at {server} {text} ({doing}; result code {code}).{quoted(said)}",
         server=server,
         dn=dn,
         result_code=code,
     )
+
+
+def quoted(said: Optional[str]) -> str:
+    """Quote a server's diagnostic message, which may hold what a client sent, or anything."""
+    # Active Directory ends it with a NUL.
+    said = said.strip("\0 \t\r\n") if said else ""
+    return f' It said: "{one_line(said)}"' if said else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Optional, TypeVar
@@ -17,15 +16,13 @@ from ldapdb.errors import BaseNotFound, InvalidValue, LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.store.profile import Base
+from ldapdb.wellformed import one_line
 
-__all__ = ["Warned", "batches", "one_line", "query", "require_base", "search", "search_in_pages"]
+__all__ = ["Warned", "batches", "query", "require_base", "search", "search_in_pages"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-# Characters of an entry's text in a log line.
-_LONGEST_TEXT = 1000
 
 # Values in one filter. Servers take thousands; a few hundred keep one request small.
 _BATCH = 200
@@ -152,16 +149,6 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
     whole = list(items)
     for start in range(0, len(whole), _BATCH):
         yield whole[start : start + _BATCH]
-
-
-def one_line(text: str) -> str:
-    """Make one short line of what may be anybody's text: a line break would forge another."""
-    if len(text) > _LONGEST_TEXT:
-        text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
-    return "".join(
-        char if unicodedata.category(char) not in ("Cc", "Zl", "Zp") else ascii(char)[1:-1]
-        for char in text
-    )
 
 
 class Warned:

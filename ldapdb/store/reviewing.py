@@ -15,9 +15,9 @@ from ldapdb.errors import LDAPDBError
 from ldapdb.model import Application, User
 from ldapdb.store.explaining import Reason
 from ldapdb.store.holders import Holders, Reached
-from ldapdb.store.reading import one_line
 from ldapdb.store.sources import Sources, servers_of
 from ldapdb.store.why import unreadable
+from ldapdb.wellformed import one_line
 
 __all__ = ["Review", "Reviewed", "review"]
 

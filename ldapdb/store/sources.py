@@ -14,8 +14,9 @@ from ldapdb.store.caches import Caches
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
-from ldapdb.store.reading import Warned, one_line
+from ldapdb.store.reading import Warned
 from ldapdb.store.users import Users
+from ldapdb.wellformed import one_line
 
 __all__ = ["Noted", "Sources", "is_readable", "servers_of"]
 

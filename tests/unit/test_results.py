@@ -9,8 +9,11 @@ from pyasn1.error import PyAsn1Error
 
 from ldapdb import errors
 from ldapdb.ber import BrokenAnswer
+from ldapdb.connection.credentials import refusal
 from ldapdb.connection.library import LIBRARY_ERRORS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.messages import Result
+from ldapdb.settings import load
 
 SERVER = "ldaps://directory.example.org"
 COMPARED = {5, 6}  # compareFalse, compareTrue: answers and no errors
@@ -79,6 +82,21 @@ def test_a_server_may_say_nothing(code: int, said: str | None) -> None:
     assert "It said" not in message
     assert message.endswith(f"(binding; result code {code}).")
     assert len(message.removeprefix(f"the directory at {SERVER} ")) > 20
+
+
+@pytest.mark.parametrize("code", [49, 53, 9999])
+def test_what_a_server_says_stays_within_its_line(code: int) -> None:
+    """It may hold what a client sent: no line of a log is forged, and no terminal is steered."""
+    said = "no\nERROR forged \x1b[2J\u2028\r\n\0"
+    message = str(result_error(code, SERVER, "binding", None, said))
+    assert message.endswith(r' It said: "no\nERROR forged \x1b[2J\u2028"')
+    assert len(str(result_error(code, SERVER, "binding", None, "x" * 100_000))) < 1500
+
+
+def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:
+    settings = load(uri=SERVER, base_dn="dc=org", bind="gssapi")
+    refused = Result(49, "no\nERROR forged \x1b[2J")
+    assert str(refusal(settings, SERVER, refused)).endswith(r'It said: "no\nERROR forged \x1b[2J"')
 
 
 @pytest.mark.parametrize(

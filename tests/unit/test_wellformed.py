@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ldapdb.errors import InvalidValue
-from ldapdb.wellformed import check_image, check_text, parse_volume
+from ldapdb.wellformed import check_image, check_text, escaped, one_line, parse_volume
 
 DIGEST = "sha256:9f1d6b0c5a7e42d38b64e0c1f7a92d5536c8be14d07f3a2b9e6150c4d8a7b3f2"
 
@@ -220,3 +220,24 @@ def test_a_bad_volume_is_refused_by_its_part(volume: str, reason: str) -> None:
     """The error names the part that is wrong."""
     with pytest.raises(InvalidValue, match=reason):
         parse_volume(volume)
+
+
+@given(st.text())
+@example("a\nb\x1b[31m\0\u2028\u2029\x85\udc80")
+@example("ümlaut\xa0日本")
+def test_anybody_s_text_is_shown_in_one_line(text: str) -> None:
+    """Nothing in it ends a line or steers a terminal, and what is harmless stays as it is."""
+    shown = escaped(text)
+    assert len(shown.splitlines()) <= 1
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
+    shown.encode()
+    if not {unicodedata.category(char) for char in text} & {"Cc", "Cs", "Zl", "Zp"}:
+        assert shown == text
+
+
+def test_a_line_is_short_where_it_is_one_of_a_log() -> None:
+    """Elsewhere it is whole."""
+    text = "x" * 999 + "\n" * 5
+    assert one_line(text) == "x" * 999 + r"\n… (1004 characters)"
+    assert escaped(text) == "x" * 999 + r"\n" * 5
+    assert one_line(text[:1000]) == "x" * 999 + r"\n"
