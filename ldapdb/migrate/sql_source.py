@@ -10,11 +10,15 @@ from typing import Any, Union
 from ldapdb.errors import InvalidValue, LDAPDBError
 from ldapdb.migrate.policies import BOOLEANS, COLUMNS, SINCE_2_2, policy_of
 from ldapdb.migrate.rows import Problem, Row
+from ldapdb.wellformed import one_line
 
 __all__ = ["SQLSource"]
 
 _TABLES = ("user", "application", "application_policy", "accounting")
 _KEYS = ("user_id", "application_id", "application_policy_id")
+# What a URL's query may hold that a message may say.
+_TOLD = {"charset", "connect_timeout", "database", "dbname", "driver", "host", "port", "server"}
+_TOLD |= {"sslmode", "uid", "user"}
 
 
 class SQLSource:
@@ -50,14 +54,19 @@ class SQLSource:
                 "the URL of the database cannot be read; write it as SQLAlchemy does, such as "
                 "sqlite:////srv/remoteapp.db or postgresql://user:password@server/name"
             ) from None
-        self.title = self._url.render_as_string(hide_password=True)
+        # A query may hold a password, by whatever name its driver knows it.
+        self.title = self._url.set(query={}).render_as_string(hide_password=True)
         if self._url.get_backend_name() == "sqlite":
             self._require_file(self._url.database)
         try:
             self._engine = sqlalchemy.create_engine(self._url)
-        except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        except (sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
             raise LDAPDBError(
                 f"{self.title}: no driver for it is installed ({self._said(error)})"
+            ) from error
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            raise InvalidValue(
+                f"{self.title}: its driver does not take the URL's query ({self._said(error)})"
             ) from error
 
     def rows(self) -> Iterator[Union[Row, Problem]]:
@@ -141,11 +150,21 @@ class SQLSource:
             raise InvalidValue(f"{self.title}: there is no such file")
 
     def _said(self, error: BaseException) -> str:
-        """Say in one line what went wrong, without the password."""
-        cause = getattr(error, "orig", None) or error
-        text = " ".join(str(cause).split())
-        password = self._url.password
-        return text.replace(str(password), "***") if password else text
+        """Say in one line what went wrong, without what the URL keeps secret."""
+        text = " ".join(str(getattr(error, "orig", None) or error).split())
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return one_line(text)
+
+    def _secrets(self) -> set[str]:
+        """List what no message may say: the password, and what else the query gives a driver."""
+        query = self._url.normalized_query
+        said = [(name, value) for name, values in query.items() for value in values]
+        # ODBC's is a list of its own, UID=app;PWD={…}, of which a message may quote a part.
+        for _, value in list(said):
+            said += [part.partition("=")[::2] for part in value.split(";")]
+        secrets = {value.strip("{}") for name, value in said if name.lower() not in _TOLD}
+        return {*secrets, str(self._url.password or "")} - {""}
 
 
 def _text(value: Any) -> str:

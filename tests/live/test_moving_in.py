@@ -253,6 +253,8 @@ def test_a_file_in_another_encoding_is_refused(directory: Directory, tmp_path: P
         ("nonsense://user:se7ret@server/name", 1, "no driver"),
         ("postgresql://user:se7ret@127.0.0.1:1/name", 1, "postgresql://user:***@127.0.0.1:1/name"),
         ("my db://user:se7ret@server", 2, "URL of the database"),
+        ("nonsense:///db?user=u&password=se7ret", 1, "nonsense:///db: no driver"),
+        ("sqlite:////nonexistent?password=se7ret", 2, "sqlite:////nonexistent: there is no"),
         ("/nonexistent.csv", 1, "cannot be read"),
     ],
 )
