@@ -13,7 +13,7 @@ from ldapdb.cli.options import example, opened_store, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import check_image, one_line
 
 __all__ = ["app"]
 
@@ -35,6 +35,7 @@ def app() -> None:
 @with_plan
 def create_application(*, image: str, verify: bool, plan: Plan, as_json: bool) -> None:
     """Register an image and print the application's id."""
+    check_image(image)
     if verify:
         _verify_image(image)
     with writing(plan) as store:

@@ -66,6 +66,13 @@ def test_a_mistyped_option_names_the_nearest(capsys: pytest.CaptureFixture[str])
     assert printed.count("\n") == 1
 
 
+def test_what_is_no_image_is_no_question_for_docker(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever no engine runs, and no directory is named, it is still the image that is wrong."""
+    assert run(["app", "create", "NOT AN IMAGE"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("ldapdb: the image 'NOT AN IMAGE' is not a Docker reference")
+
+
 def test_no_command_at_all_is_answered_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     run([])
     printed = capsys.readouterr()
