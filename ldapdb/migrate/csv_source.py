@@ -83,7 +83,13 @@ class CSVSource:
             reader = csv.reader(file, strict=True)
             try:
                 header = self._header(next(reader, []))
+                blank = 0
                 for record in reader:
+                    if not "".join(record).strip():  # an editor's last line, or a spreadsheet's
+                        blank = blank or reader.line_num
+                        continue
+                    if blank:
+                        raise self._wrong(blank, "it is blank, and others follow")
                     if len(record) != len(header):
                         what = f"{len(record)} values, not {len(header)}; the file may be cut off"
                         raise self._wrong(reader.line_num, what)
