@@ -40,40 +40,44 @@ def import_rights(*, source: str, yes: bool, plan: Plan, as_json: bool) -> None:
 
     --dry-run prints each change of the directory, and --ldif prints them for ldapmodify.
     """
-    from ldapdb.migrate.importing import make_plan  # noqa: PLC0415 -- no other command needs it
+    from ldapdb.migrate.importing import apply, make_plan  # noqa: PLC0415 -- one command's
     from ldapdb.migrate.sources import open_source  # noqa: PLC0415 -- as above
 
     opened = open_source(source)
     with writing(plan) as store:
         made = make_plan(store, opened)
+        _tell(made, opened.title, err=as_json or plan is not Plan.NONE)
         if plan is not Plan.NONE:
-            _tell(made, opened.title, err=True)
-            _apply(store, made, quiet=True)
+            # Nothing is written, and the changes are printed at the end.
+            for _ in apply(store, made):
+                pass
             return
-        if not as_json:
-            _tell(made, opened.title, err=False)
-        if not made.is_done:
-            _confirm(source, sure=yes)
-            _apply(store, made, quiet=False)
+        confirmed = yes or made.is_done or _is_confirmed(source)
+        if confirmed:
+            _apply(store, made)
     if as_json:
-        print_json(_fields(made))
+        print_json(_fields(made, applied=confirmed))
+    if not confirmed:
+        raise click.exceptions.Exit(FAILED)
 
 
-def _confirm(source: str, *, sure: bool) -> None:
-    if sure:
-        return
+def _is_confirmed(source: str) -> bool:
+    """Ask whether to do what has been told, where somebody can be asked."""
     if not sys.stdin.isatty() or source == "-":
         click.echo("nothing was changed; add --yes to do it, here where nobody can ask", err=True)
-        raise click.exceptions.Exit(FAILED)
-    click.confirm("Do this?", abort=True, err=True)
+        return False
+    if click.confirm("Do this?", err=True):
+        return True
+    click.echo("nothing was changed", err=True)
+    return False
 
 
-def _apply(store: Store, plan: ImportPlan, *, quiet: bool) -> None:
+def _apply(store: Store, plan: ImportPlan) -> None:
     from ldapdb.migrate.importing import apply  # noqa: PLC0415 -- no other command needs it
 
     done = 0
     try:
-        with _progress(plan.members, quiet=quiet) as told:
+        with _progress(plan.members) as told:
             for done in apply(store, plan):
                 told(done)
     except BaseException:
@@ -86,9 +90,9 @@ def _apply(store: Store, plan: ImportPlan, *, quiet: bool) -> None:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show how far it is: a bar on a terminal, lines elsewhere."""
-    if quiet or not total:
+    if not total:
         yield lambda done: None  # noqa: ARG005 -- nobody looks
     elif sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415 -- slow to import
@@ -144,8 +148,9 @@ def _grant_line(each: Intended) -> str:
 # --- for programs
 
 
-def _fields(plan: ImportPlan) -> dict[str, Any]:
+def _fields(plan: ImportPlan, *, applied: bool) -> dict[str, Any]:
     return {
+        "applied": applied,
         "rows": plan.rows,
         "registered": plan.applications,
         "granted": [
