@@ -14,11 +14,18 @@ import click
 
 from ldapdb.cli.completion import complete_images, complete_users
 from ldapdb.cli.options import example, opened_store, with_json, with_policy
-from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
+from ldapdb.cli.output import (
+    Form,
+    in_words,
+    policy_fields,
+    print_json,
+    print_table,
+    when,
+    window_fields,
+)
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.model import Policy, User, Window, mapping_id
 from ldapdb.moments import parse_window
-from ldapdb.syntaxes import said_time
 
 if TYPE_CHECKING:
     from ldapdb.store import Store
@@ -231,7 +238,7 @@ def print_grants(form: Form) -> None:
             str(each.grant.dn),
             " ".join(each.grant.images),
             in_words(each.grant.policy),
-            "-" if each.grant.window == Window() else _time(each.grant.window),
+            "-" if each.grant.window == Window() else when(each.grant.window),
             str(each.members),
         )
         for each in listed
@@ -268,26 +275,20 @@ def _name(of: Granted | Revoked) -> str:
 def _notes(granted: Sequence[Granted], window: Window) -> Iterator[str]:
     """Say when it holds, what this took the place of, and what goes on besides."""
     if window != Window():
-        yield f"granted {_time(window)}"
+        yield f"granted {when(window)}"
     for each in granted:
         for other in each.replaced:
-            yield (f"{_name(each)} had {each.image} {_time(other)}; this grant has taken its place")
+            yield (f"{_name(each)} had {each.image} {when(other)}; this grant has taken its place")
         for kept in each.kept:
             yield (
-                f"{_name(each)} has {each.image} {_time(kept.window)} too, by '{kept.dn}', which "
+                f"{_name(each)} has {each.image} {when(kept.window)} too, by '{kept.dn}', which "
                 "goes on: it was made by hand, or is a member of other groups"
             )
         for besides in each.besides:
             yield (
-                f"{_name(each)} has {each.image} {_time(besides.window)} too, through a group in "
+                f"{_name(each)} has {each.image} {when(besides.window)} too, through a group in "
                 f"the grant '{besides.dn}', which goes on"
             )
-
-
-def _time(window: Window) -> str:
-    begin = "" if window.not_before is None else f"from {said_time(window.not_before)}"
-    end = "" if window.not_after is None else f"until {said_time(window.not_after)}"
-    return " ".join(filter(None, (begin, end))) or "without a limit of time"
 
 
 # --- for programs
@@ -310,7 +311,7 @@ def _granted_fields(granted: Granted) -> dict[str, Any]:
         **_member_fields(granted),
         "image": granted.image,
         "policy": policy_fields(granted.policy),
-        **_limit_fields(granted.window),
+        **window_fields(granted.window),
     }
 
 
@@ -320,18 +321,9 @@ def _listed_fields(listed: Listed) -> dict[str, Any]:
         "dn": str(grant.dn),
         "images": list(grant.images),
         "policy": policy_fields(grant.policy),
-        **_limit_fields(grant.window),
+        **window_fields(grant.window),
         "members": listed.members,
     }
-
-
-def _limit_fields(window: Window) -> dict[str, str]:
-    limits = {"not_before": window.not_before, "not_after": window.not_after}
-    return {name: _moment(moment) for name, moment in limits.items() if moment is not None}
-
-
-def _moment(moment: float) -> str:
-    return said_time(moment).replace(" UTC", "Z").replace(" ", "T")
 
 
 def _revoked_fields(revoked: Revoked) -> dict[str, Any]:

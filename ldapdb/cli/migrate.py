@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from ldapdb.cli.options import FAILED, example, with_json
-from ldapdb.cli.output import in_words, policy_fields, print_json
+from ldapdb.cli.output import (
+    in_words,
+    policy_fields,
+    print_json,
+    when,
+    window_fields,
+)
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.wellformed import one_line
 
@@ -124,6 +130,12 @@ def _tell(plan: ImportPlan, title: str, *, err: bool) -> None:
         say(f"register {image}")
     for each in plan.grants:
         say(_grant_line(each))
+        for user, window in each.limited:
+            said = when(window)
+            say(f"skip user {user.name!r} there: has it {said} already, and that time stays")
+    for user, names in plan.merged:
+        said = " and ".join(map(repr, names))
+        say(f"take {said} for one user, {user.name!r} ({user.dn}), who gets what each of them has")
     for name in plan.unknown:
         say(f"skip user {name!r}: not in the directory")
     for problem in plan.skipped:
@@ -162,9 +174,15 @@ def _fields(plan: ImportPlan, *, applied: bool) -> dict[str, Any]:
                 },
                 "users": [user.name for user in each.users],
                 "there": each.there,
+                "limited": [
+                    {"user": user.name, **window_fields(window)} for user, window in each.limited
+                ],
             }
             for each in plan.grants
         ],
         "unknown_users": plan.unknown,
+        "merged_users": [
+            {"user": user.name, "dn": str(user.dn), "names": names} for user, names in plan.merged
+        ],
         "skipped": [{"where": each.where, "text": each.text} for each in plan.skipped],
     }

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ldapdb.model import Accounting, Policy
+from ldapdb.model import Accounting, Policy, Window
+from ldapdb.syntaxes import said_time
 from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ __all__ = [
     "print_json",
     "print_table",
     "print_tree",
+    "when",
+    "window_fields",
 ]
 
 
@@ -194,3 +197,20 @@ def accounting_fields(accountings: Sequence[Accounting]) -> list[dict[str, Any]]
         }
         for each in accountings
     ]
+
+
+def when(window: Window) -> str:
+    """Say when a grant holds."""
+    begin = "" if window.not_before is None else f"from {said_time(window.not_before)}"
+    end = "" if window.not_after is None else f"until {said_time(window.not_after)}"
+    return " ".join(filter(None, (begin, end))) or "without a limit of time"
+
+
+def window_fields(window: Window) -> dict[str, str]:
+    """Give the limits of a time, as far as there are any, the form that JSON output has."""
+    limits = {"not_before": window.not_before, "not_after": window.not_after}
+    return {name: _moment(moment) for name, moment in limits.items() if moment is not None}
+
+
+def _moment(moment: float) -> str:
+    return said_time(moment).replace(" UTC", "Z").replace(" ", "T")

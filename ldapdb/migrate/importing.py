@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Union
 
+from ldapdb.dn import DN
 from ldapdb.errors import AmbiguousName, Exists, InvalidValue
 from ldapdb.migrate.rows import Problem, Source
-from ldapdb.model import Policy, User
+from ldapdb.model import Policy, User, Window
 from ldapdb.store import Store
 from ldapdb.wellformed import check_image, check_text
 
@@ -30,12 +31,16 @@ class Intended:
         Who does not have it yet.
     there : int
         How many have it already.
+    limited : list of (User, Window)
+        Who of these has it for a time. Whoever stated that time had the last word, so that it
+        stays: a grant without a limit would undo it, also one that is over.
     """
 
     image: str
     policy: Policy
     users: list[User] = field(default_factory=list)
     there: int = 0
+    limited: list[tuple[User, Window]] = field(default_factory=list)
 
 
 @dataclass
@@ -52,6 +57,9 @@ class ImportPlan:
         Rows that give nothing, and why.
     unknown : list of str
         Names that are no user's in the directory.
+    merged : list of (User, list of str)
+        Users whom the source has by several names, such as ``Alice`` and ``alice``, which are
+        one name to the directory: they get what each of them has.
     rows : int
         How many rows were read.
     """
@@ -60,6 +68,7 @@ class ImportPlan:
     grants: list[Intended] = field(default_factory=list)
     skipped: list[Problem] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    merged: list[tuple[User, list[str]]] = field(default_factory=list)
     rows: int = 0
 
     @property
@@ -91,14 +100,24 @@ def make_plan(store: Store, source: Source) -> ImportPlan:
     registered = {each.image for each in store.list_applications()}
     plan.applications = [image for image in images if image not in registered]
     users = _users(store, plan, wanted)
-    granted = store.members_granted(image for image in images if image in registered)
+    granted = store.members_granted(images)
     for (image, policy), names in sorted(wanted.items(), key=lambda each: str(each[0])):
-        members = granted.get((image, policy), set())
         found = {users[name].dn: users[name] for name in names if name in users}
-        new = [user for dn, user in found.items() if dn not in members]
         if found:
-            plan.grants.append(Intended(image, policy, new, len(found) - len(new)))
+            members = granted.get((image, policy), {})
+            plan.grants.append(_intended(image, policy, found, members))
     return plan
+
+
+def _intended(
+    image: str, policy: Policy, users: dict[DN, User], members: dict[DN, Window]
+) -> Intended:
+    """Tell who of some users is to have it, and who has it already, or for a time."""
+    new = [user for dn, user in users.items() if dn not in members]
+    limited = [
+        (user, members[dn]) for dn, user in users.items() if members.get(dn, Window()) != Window()
+    ]
+    return Intended(image, policy, new, len(users) - len(new), limited)
 
 
 def apply(store: Store, plan: ImportPlan) -> Iterator[int]:
@@ -159,13 +178,18 @@ def _users(
     store: Store, plan: ImportPlan, wanted: dict[tuple[str, Policy], dict[str, None]]
 ) -> dict[str, User]:
     users: dict[str, User] = {}
+    first: dict[DN, str] = {}
+    merged: dict[DN, list[str]] = {}
     names = sorted({name for several in wanted.values() for name in several})
     found: Union[User, AmbiguousName, None]
     for name, found in store.find_users(names):
         if isinstance(found, User):
             users[name] = found
+            if (other := first.setdefault(found.dn, name)) != name:
+                merged.setdefault(found.dn, [other]).append(name)
         elif found is None:
             plan.unknown.append(name)
         else:
             plan.skipped.append(Problem(f"user {name!r}", str(found)))
+    plan.merged = [(users[several[0]], several) for several in merged.values()]
     return users

@@ -64,18 +64,24 @@ class Bulk(Desk):
         except AmbiguousName as error:
             return error
 
-    def members_granted(self, images: Iterable[str]) -> dict[tuple[str, Policy], set[DN]]:
-        """List who is named by grants without a time limit, by image and policy."""
-        granted: dict[tuple[str, Policy], set[DN]] = {}
+    def members_granted(self, images: Iterable[str]) -> dict[tuple[str, Policy], dict[DN, Window]]:
+        """List who is named by grants, and within which time, by image and policy.
+
+        Of somebody whom several grants name, the widest time that one of them gives is told.
+        """
+        granted: dict[tuple[str, Policy], dict[DN, Window]] = {}
         for image in images:
             call = self._directory.call(self._routes.reading_applications())
             readers = self._for(call)
             for grant in readers.grants.readable(readers.grants.of_image(call, image)):
-                if grant.window == _ALWAYS and image in grant.images:
-                    # A call of its own: a long list of members may take all of its time.
-                    again = self._directory.call(self._routes.reading_applications())
-                    members = readers.memberships.members(again, [grant.dn]).dns
-                    granted.setdefault((image, grant.policy), set()).update(members)
+                if image not in grant.images:
+                    continue
+                # A call of its own: a long list of members may take all of its time.
+                again = self._directory.call(self._routes.reading_applications())
+                members = granted.setdefault((image, grant.policy), {})
+                for dn in readers.memberships.members(again, [grant.dn]).dns:
+                    if dn not in members or grant.window.covers(members[dn]):
+                        members[dn] = grant.window
         return granted
 
     def grant_many(self, image: str, policy: Policy, users: Sequence[User]) -> Iterator[int]:
@@ -119,11 +125,15 @@ class Bulk(Desk):
             yield len(users) - len(left) - gone
 
     def _granted_by_now(self, image: str, policy: Policy) -> set[DN]:
-        """Look who has it, though the server may still be at work on a write and not answer."""
+        """Look who has it for ever, though the server may be at work on a write and not answer."""
         for _ in range(_LOOKS):
             with suppress(DeadlineExceeded):
-                return self.members_granted([image]).get((image, policy), set())
-        return self.members_granted([image]).get((image, policy), set())
+                return self._granted_for_ever(image, policy)
+        return self._granted_for_ever(image, policy)
+
+    def _granted_for_ever(self, image: str, policy: Policy) -> set[DN]:
+        members = self.members_granted([image]).get((image, policy), {})
+        return {dn for dn, window in members.items() if window == _ALWAYS}
 
     def _find_again(self, users: Sequence[User]) -> list[User]:
         """Find users by their ids; who is not there any more is left out, with a warning."""

@@ -18,8 +18,9 @@ from ldapdb.migrate.sources import open_source
 from ldapdb.model import Policy
 from ldapdb.store import Store
 from ldapdb.store.planning import PlannedStore
+from ldapdb.syntaxes import format_time
 from support import Directory
-from support.moving import csv_file, ldapdb, rights, row
+from support.moving import csv_file, database, ldapdb, rights, row
 from support.terminal import Terminal
 
 pytestmark = pytest.mark.live("openldap", reason="how it is printed is no matter of the directory")
@@ -35,6 +36,55 @@ def on_a_terminal(directory: Directory, *arguments: str) -> Any:
     kwargs = directory.database_kwargs()
     settings = {f"LDAPDB_{name.upper()}": str(value) for name, value in kwargs.items() if value}
     return Terminal.running([sys.executable, "-m", "ldapdb", *arguments], {**kept, **settings})
+
+
+@everywhere
+def test_a_time_that_was_stated_is_not_undone(directory: Directory, tmp_path: Path) -> None:
+    """Nor one that is over: the plan names who has it so; others get what the source says."""
+    for name in ("alice", "bob", "carol", "dave"):
+        directory.person(name)
+    names = ("alice", "bob", "carol")
+    url = database(tmp_path / "a.db", [(name, MAYAVI, {"allow_home": 1}) for name in names])
+    assert ldapdb(directory, "import", url, "--yes").returncode == 0
+    for name, end in (("alice", "30d"), ("bob", "2099-12-31")):
+        done = ldapdb(directory, "app", "grant", MAYAVI, name, "--allow-home", "--not-after", end)
+        assert "without a limit of time" in done.stderr
+    over, dave = format_time(1_577_836_800.0), directory.dn_of("dave")  # 2020-01-01
+    directory.granted("over", images=[NOTEBOOK], members=[dave], not_after=over)
+    directory.application(NOTEBOOK)
+    more = [row(name, MAYAVI, allow_home="1") for name in names]
+    path = csv_file(tmp_path / "a.csv", [*more, row("alice", MAYAVI), row("dave", NOTEBOOK)])
+    before = directory.entries()
+    done = ldapdb(directory, "import", path)
+    assert "skip user 'bob' there: has it until 2100-01-01 00:00:00 UTC already" in done.stdout
+    assert "skip user 'dave' there: has it until 2020-01-01 00:00:00 UTC already" in done.stdout
+    assert directory.entries() == before
+    done = ldapdb(directory, "import", path, "--yes", "--json")
+    plain, home, notebook = json.loads(done.stdout)["granted"]
+    assert (plain["users"], plain["limited"]) == (["alice"], [])
+    assert (home["users"], home["there"], len(home["limited"])) == ([], 3, 2)
+    assert notebook["limited"] == [{"user": "dave", "not_after": "2020-01-01T00:00:00Z"}]
+    later = 4_200_000_000.0
+    with closing(Store(directory.settings(), clock=lambda: later)) as store:
+        has = {user.name: store.list_accountings(user) for user in store.list_users()}
+    policies = {name: [each.application_policy for each in held] for name, held in has.items()}
+    assert policies == {"alice": [Policy()], "bob": [], "carol": [HOME], "dave": []}
+
+
+def test_what_one_user_is_called_in_several_ways_is_told(
+    directory: Directory, tmp_path: Path
+) -> None:
+    """The source has two users, the directory one, who would get what both have."""
+    dn = directory.person("alice")
+    directory.person("bob")
+    url = database(
+        tmp_path / "a.db", [("Alice", MAYAVI, {}), ("alice", NOTEBOOK, {}), ("bob", MAYAVI, {})]
+    )
+    done = ldapdb(directory, "import", url)
+    assert f"take 'Alice' and 'alice' for one user, 'alice' ({dn}), who gets" in done.stdout
+    said = json.loads(ldapdb(directory, "import", url, "--yes", "--json").stdout)
+    assert said["merged_users"] == [{"user": "alice", "dn": dn, "names": ["Alice", "alice"]}]
+    assert set(rights(directory)["alice"]) == {MAYAVI, NOTEBOOK}
 
 
 def test_programs_get_the_plan_that_nobody_confirmed(directory: Directory, tmp_path: Path) -> None:
