@@ -13,7 +13,7 @@ from ldapdb.cli.options import example, opened_store, with_forms, with_json
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
-from ldapdb.wellformed import check_image, one_line
+from ldapdb.wellformed import check_image, escaped
 
 __all__ = ["app"]
 
@@ -106,7 +106,7 @@ _COLUMNS = {"ui_name": "NAME", "local": "HERE"}
 
 
 def _said(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else one_line(str(value or ""))
+    return ("yes" if value else "no") if isinstance(value, bool) else escaped(str(value or ""))
 
 
 def _add_labels(fields: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from ldapdb.cli.options import FAILED, example, opened_store, with_forms
 from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def compare(*, source: str, timeout: float, form: Form) -> None:
     opened = open_source(source)
     with opened_store() as store:
         found = compared(store, opened, timeout)
-    rows = [[one_line(cell) for cell in row] for row in _rows(found)]
+    rows = [[escaped(cell) for cell in row] for row in _rows(found)]
     if form.as_json:
         print_json(_fields(found))
     elif rows or form.as_csv:
@@ -56,7 +56,7 @@ def compare(*, source: str, timeout: float, form: Form) -> None:
     if found.idle_users:
         click.echo(
             "not in the directory, and without any right: "
-            + one_line(", ".join(map(repr, found.idle_users))),
+            + escaped(", ".join(map(repr, found.idle_users))),
             err=True,
         )
     verdict = "identical" if found.is_identical else f"differences: {len(rows)}"

@@ -10,7 +10,7 @@ import click
 
 from ldapdb.cli.options import FAILED, example, loaded_settings, with_forms
 from ldapdb.cli.output import Form, print_json, print_table
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
     from ldapdb.ldif_text import Change
@@ -103,7 +103,7 @@ def _print(found: Sequence[Complaint], form: Form) -> None:
         )
         return
     rows = [
-        (each.kind, "yes" if each.change else "no", one_line(each.dn), one_line(each.text))
+        (each.kind, "yes" if each.change else "no", escaped(each.dn), escaped(each.text))
         for each in found
     ]
     print_table(("WHAT", "FIX", "ENTRY", "WHY"), rows, form=form)

@@ -14,7 +14,7 @@ import click
 
 from ldapdb.model import Accounting, Policy, Window
 from ldapdb.syntaxes import said_time
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -143,7 +143,7 @@ def print_tree(title: str, nodes: Iterable[Node], *, style: str = "") -> None:
 
 
 def _indented(node: Node, depth: int) -> Iterator[str]:
-    yield "  " * depth + one_line(node.text)
+    yield "  " * depth + escaped(node.text)
     for each in node.below:
         yield from _indented(each, depth + 1)
 
@@ -152,7 +152,7 @@ def _drawn(node: Node, style: str = "") -> Tree:
     from rich.text import Text  # noqa: PLC0415 -- as for tables
     from rich.tree import Tree  # noqa: PLC0415 -- as for tables
 
-    tree = Tree(Text(one_line(node.text), style))
+    tree = Tree(Text(escaped(node.text), style))
     tree.children += [_drawn(each) for each in node.below]
     return tree
 

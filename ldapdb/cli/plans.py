@@ -16,7 +16,7 @@ from ldapdb.cli.options import loaded_settings, opened_store
 from ldapdb.cli.output import print_json
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
     from ldapdb.ldif_text import Change
@@ -101,7 +101,7 @@ def print_plan(store: PlannedStore, plan: Plan) -> None:
         print_json(list(map(_fields, changes)))
     else:
         for change in changes:
-            click.echo(one_line(_in_words(change)))
+            click.echo(escaped(_in_words(change)))
     for doubt in store.doubts:
         click.echo(f"ldapdb: {one_line(doubt)}", err=True)
     click.echo(_ending(len(changes)), err=True)

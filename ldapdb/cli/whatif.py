@@ -11,7 +11,7 @@ from ldapdb.cli.options import FAILED, MISUSED, example, loaded_settings, with_f
 from ldapdb.cli.output import Form, policy_fields, print_json, print_table
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.syntaxes import said_time
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
     from ldapdb.store.effects import Effect, Effects, Windows
@@ -64,7 +64,7 @@ def _print(found: Effects, form: Form) -> None:
         print_table(columns, [_row(effect) for effect in found.effects], form=form)
     else:
         for effect in found.effects:
-            click.echo(one_line(_line(effect)))
+            click.echo(escaped(_line(effect)))
 
 
 def _row(effect: Effect) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from ldapdb.model import Window
 from ldapdb.store import Store
 from ldapdb.store.explaining import Explanation, Holder, Reason, Right, Way, Who
 from ldapdb.syntaxes import said_time
-from ldapdb.wellformed import escaped, one_line
+from ldapdb.wellformed import escaped
 
 __all__ = ["explain", "who"]
 
@@ -85,12 +85,10 @@ def who(*, image: str, form: Form) -> None:
         print_json(_who_fields(found))
     else:
         columns = ("USER", "MAY", "POLICY", "TIME", "THROUGH")
-        rows = [
-            tuple(map(one_line, row)) for each in found.holders for row in _rows(each, found.at)
-        ]
+        rows = [tuple(map(escaped, row)) for each in found.holders for row in _rows(each, found.at)]
         print_table(columns, rows, form=form)
         for reason in found.reasons:
-            click.echo(one_line(reason.text), err=True)
+            click.echo(escaped(reason.text), err=True)
     if not found.is_anybody:
         raise click.exceptions.Exit(_NO)
 

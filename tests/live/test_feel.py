@@ -20,6 +20,7 @@ import pytest
 
 from ldapdb import LDAPDatabase
 from support import Directory
+from support.moving import csv_file, row
 from support.terminal import Terminal
 
 pytestmark = pytest.mark.live(
@@ -253,6 +254,27 @@ def test_profiles_choose_the_directory_and_are_completed(
 
 
 # --- forms
+
+
+def test_no_cell_is_cut(company: Directory, tmp_path: Path) -> None:
+    """However long what the directory or another backend says, in a table as in CSV."""
+    deep = company.groups_base
+    for letter in "abcdef":
+        deep = company.unit(letter * 200, deep)
+    gone = f"uid=gone,{deep}"
+    team = company.group("team", company.dn_of("alice"), parent=deep)
+    grant = company.granted("g", images=[IMAGE], members=[team, gone])
+    volume = f"/{'v' * 1100}:/mnt:ro".split(":")
+    parts = dict(zip(("volume_source", "volume_target", "volume_mode"), volume))
+    path = csv_file(tmp_path / "other.csv", [row("alice", IMAGE, allow_common="1", **parts)])
+    for command, column, cell in (
+        (["who", IMAGE], "THROUGH", f"{team} > {grant}"),
+        (["lint"], "WHY", gone),
+        (["compare", path], "POLICY", f"volume {':'.join(volume)}"),
+    ):
+        table = csv.DictReader(io.StringIO(ldapdb(company, *command, "--csv").stdout, newline=""))
+        assert [each for each in table if cell in each[column]], command
+        assert cell in ldapdb(company, *command).stdout
 
 
 def test_csv_is_what_json_is(company: Directory) -> None:

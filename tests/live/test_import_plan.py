@@ -157,6 +157,17 @@ def test_a_plan_that_is_broken_off_says_nothing_of_grants(
     assert directory.entries() == before
 
 
+def test_a_dry_run_names_everybody(directory: Directory, tmp_path: Path) -> None:
+    names = [f"user{number:03}" for number in range(90)]
+    for name in names:
+        directory.person(name)
+    path = csv_file(tmp_path / "a.csv", [row(name, MAYAVI) for name in names])
+    done = ldapdb(directory, "import", path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert [name for name in names if directory.dn_of(name) not in done.stdout] == []
+    assert done.stdout.count("\n") == 2
+
+
 @everywhere
 def test_the_ldif_of_an_import_gives_the_same_directory(
     directory: Directory, tmp_path: Path
