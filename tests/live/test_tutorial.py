@@ -9,21 +9,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from support.browser import Browser
+from support.waiting import eventually
 
 pytestmark = [
     pytest.mark.live("openldap", reason="the tutorial's directory is that of `ldapdb demo`"),
     pytest.mark.slow,
 ]
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial.md"
 STARTS = ". ./.cache/env.sh && ldapdb demo --keep\n"
 ENDS = "\n  ldapdb user show alice\n"
+SERVES = "PYTHONPATH=tests python -m support.home_page "
+GRANTS = r"ldapdb app grant \S+ carol --allow-home\n"
 PATIENCE_SECONDS = 60
 # The `ldapdb` that is tested, whatever PATH has.
-LDAPDB = f'ldapdb() {{ "{sys.executable}" -m ldapdb "$@"; }}\n'
+COMMANDS = f"""ldapdb() {{ "{sys.executable}" -m ldapdb "$@"; }}
+python() {{ "{sys.executable}" "$@"; }}
+"""
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -63,22 +72,101 @@ def demo(tmp_path: Path) -> Iterator[str]:
         program.wait(20)
 
 
-def test_each_command_of_the_tutorial_prints_what_the_page_shows(demo: str) -> None:
-    (first, printed), *rest = blocks()
-    assert first == STARTS
-    assert printed.endswith(ENDS)
-    assert re.search(as_shown(printed), demo)
-    exports = "".join(re.findall(r"^  (export .*\n)", demo, re.MULTILINE))
-    assert len(rest) > 12
-    for command, shown in rest:
+class Reader:
+    """Somebody who follows the page: a shell with the first terminal's variables.
+
+    Parameters
+    ----------
+    exports : str
+        The lines that the page says to paste.
+    """
+
+    def __init__(self, exports: str) -> None:
+        self._before = f"{COMMANDS}{exports}"
+        self._others = ExitStack()
+
+    def run(self, command: str) -> str:
+        """Run a block of the page; return what it prints."""
+        if command.startswith(SERVES):
+            return self._serve(command)
         done = subprocess.run(
-            ["bash", "-c", f"{LDAPDB}{exports}{command}"],
+            ["bash", "-c", f"{self._before}{command}"],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        assert re.fullmatch(as_shown(shown), done.stdout), f"{command}\n{done.stdout}"
+        return done.stdout
+
+    def _serve(self, command: str) -> str:
+        """Start what runs until Ctrl-C, as in the third terminal; return its first line."""
+        program = subprocess.Popen(
+            ["bash", "-c", f"{self._before}{command}"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._others.enter_context(program)
+        self._others.callback(os.killpg, program.pid, signal.SIGINT)
+        assert program.stdout is not None
+        return program.stdout.readline()
+
+    def close(self) -> None:
+        """End what was started."""
+        self._others.close()
+
+
+@pytest.fixture
+def reader(demo: str) -> Iterator[Reader]:
+    exports = "".join(re.findall(r"^  (export .*\n)", demo, re.MULTILINE))
+    following = Reader(exports)
+    yield following
+    following.close()
+
+
+def test_each_command_of_the_tutorial_prints_what_the_page_shows(demo: str, reader: Reader) -> None:
+    (first, printed), *rest = blocks()
+    assert first == STARTS
+    assert printed.endswith(ENDS)
+    assert re.search(as_shown(printed), demo)
+    assert len(rest) > 14
+    for command, shown in rest:
+        said = reader.run(command)
+        assert re.fullmatch(as_shown(shown), said), f"{command}\n{said}"
+
+
+def test_what_the_tutorial_grants_is_in_sight_of_a_browser(
+    reader: Reader, browser: Browser
+) -> None:
+    """On a page that asks what the host's asks: not before the grant, and not after it."""
+
+    def look(address: str) -> list[str]:
+        browser.driver.get(address)
+        assert browser.driver.title == "Applications of carol"
+        return [each.text for each in browser.driver.find_elements("css selector", "nav li")]
+
+    commands = [command for command, _ in blocks()[1:]]
+    configures, serves, creates, grants, revokes = (
+        next(each for each in commands if re.match(wanted, each))
+        for wanted in (
+            r"\(umask",
+            SERVES,
+            "ldapdb app create ",
+            GRANTS,
+            "ldapdb app revoke .* carol",
+        )
+    )
+    reader.run(configures)
+    address = reader.run(serves).split()[0]
+    reader.run(creates)
+    assert look(address) == []
+    reader.run(grants)
+    assert eventually(lambda: look(address) == ["simphony/notebook:1.1\nhome directory"])
+    reader.run(revokes)
+    assert eventually(lambda: look(address) == [])
 
 
 def test_the_tutorials_pattern_is_strict() -> None:
