@@ -20,7 +20,7 @@ READY_ALL = bash .ci/prepare machine browser && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-operations lint docs man wheel matrix clean distclean
+.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-import bench-operations lint docs man wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -55,6 +55,7 @@ fuzz: ## Read random entries and broken answers
 
 BENCH_USERS ?= 100000
 BENCH_SECONDS ?= 10
+BENCH_ROWS ?= 100000
 
 bench: ## Measure ldapdb beside python-ldap, bonsai, ldap3 and SQLite
 	@bash .ci/prepare peers && . ./.cache/env.sh && PATH="$$PWD/.cache/peers-venv/bin:$$PATH" && \
@@ -68,6 +69,9 @@ bench-site: ## Play a site's sessions at a slapd, find how many it carries, draw
 
 bench-watch: ## Measure how soon changes are seen, and that none is missed
 	@$(READY_ALL) && PYTHONPATH=tests python -m benchmarks.watch $(BENCH_ARGS)
+
+bench-import: ## Move a database of the host into a slapd, and see what it takes
+	@$(READY) && python -m benchmarks.moving --rows $(BENCH_ROWS)
 
 bench-operations: ## Count what each call sends, and fail if it is more than before
 	@$(READY) && PYTHONPATH=tests python -m benchmarks --operations

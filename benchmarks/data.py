@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-__all__ = ["PAGE_APPLICATIONS", "PAGE_USER", "Grant", "Size", "dn_of", "ldif"]
+__all__ = ["PAGE_APPLICATIONS", "PAGE_USER", "Grant", "Size", "dn_of", "ldif", "people"]
 
 SUFFIX = "dc=example,dc=org"
 USERS = f"ou=people,{SUFFIX}"
@@ -114,8 +114,8 @@ def dn_of(name: str) -> str:
     return f"uid={name},{USERS}"
 
 
-def ldif(size: Size) -> Iterator[str]:
-    """Make all entries, parents first, for slapadd."""
+def people(size: Size) -> Iterator[str]:
+    """Make the tree and all users, parents first, for slapadd."""
     yield f"dn: {SUFFIX}\nobjectClass: organization\nobjectClass: dcObject\no: Example\n"
     yield "dc: example\n\n"
     for base in (USERS, GROUPS, BASE, f"ou=applications,{BASE}", f"ou=grants,{BASE}"):
@@ -127,6 +127,11 @@ def ldif(size: Size) -> Iterator[str]:
             f"sn: Person\nmail: {name}@example.org\n"
             f"entryUUID: {_UUID.format(kind=1, number=number)}\n\n"
         )
+
+
+def ldif(size: Size) -> Iterator[str]:
+    """Make all entries, parents first, for slapadd."""
+    yield from people(size)
     for number in range(APPLICATIONS):
         yield (
             f"dn: cn=application-{number:03},ou=applications,{BASE}\n"

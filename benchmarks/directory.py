@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class BenchDirectory(EmbeddedDirectory):
             self.stop()
             raise
 
+    def entries(self) -> Iterator[str]:
+        """Make what is loaded, parents first."""
+        return ldif(self.size)
+
     def _load(self) -> None:
         """Let slapadd make the database, which appears only when it is complete."""
         partial = self.database.with_suffix(".partial")
@@ -95,7 +100,7 @@ class BenchDirectory(EmbeddedDirectory):
         with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it says itself why it ended
-                for entry in ldif(self.size):
+                for entry in self.entries():
                     process.stdin.write(entry)
                 process.stdin.close()
         if process.returncode:

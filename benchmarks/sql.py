@@ -18,7 +18,7 @@ from sqlalchemy.orm import registry, relationship, sessionmaker
 
 from benchmarks.data import APPLICATIONS, Grant, Size, image_of
 
-__all__ = ["SqlDatabase", "fill"]
+__all__ = ["SqlDatabase", "create", "fill"]
 
 _NAMES = registry()
 _USER = Table(
@@ -164,15 +164,20 @@ def _enforce_foreign_keys(connection: Any, _: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
+def create(path: Path) -> None:
+    """Make the file, with nothing in its tables."""
+    engine = create_engine(f"sqlite:///{path}")
+    _NAMES.metadata.create_all(engine)
+    engine.dispose()
+
+
 def fill(path: Path, size: Size) -> None:
     """Make the file with the company in it, unless it is there."""
     if path.exists():
         return
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    engine = create_engine(f"sqlite:///{partial}")
-    _NAMES.metadata.create_all(engine)
-    engine.dispose()
+    create(partial)
     connection = sqlite3.connect(partial)
     numbers = {name: number for number, name in enumerate(size.names())}
     connection.executemany("INSERT INTO user (id, name) VALUES (?, ?)", _turned(numbers))

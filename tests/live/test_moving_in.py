@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.moving import measure
 from ldapdb.migrate.csv_source import HEADER
 from ldapdb.settings import load
 from ldapdb.store import Store
@@ -209,6 +210,26 @@ def test_many_members_are_added_in_few_writes(directory: Directory, tmp_path: Pa
     assert "130 of 130" in done.stderr
     assert operations.count("MOD") == 2
     assert all(MAYAVI in each for each in rights(directory).values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc tells of memory here")
+def test_more_rows_take_little_more_memory(directory: Directory, tmp_path: Path) -> None:
+    """None of them is kept: of each right there is a name, and its place in the plan."""
+    names = [f"user{number:03}" for number in range(100)]
+    for name in names:
+        directory.person(name)
+    images = [f"simphony/app:{number}" for number in range(150)]
+    common = {"allow_common": 1, "volume_source": "/d", "volume_target": "/d", "volume_mode": "ro"}
+    rows = [(name, image, common) for image in images for name in names]
+    few = database(tmp_path / "few.db", rows[: len(names)])
+    many = database(tmp_path / "many.db", rows)
+    settings = directory.database_kwargs()
+    before = measure("few", settings, "import", few, "--yes")
+    after = measure("many", settings, "import", many, "--yes")
+    assert " to grant, 100 there already" in measure("few", settings, "import", few, "--yes").said
+    grown = 1_000_000 * (after.megabytes - before.megabytes) / (len(rows) - len(names))
+    assert grown < 400, (before, after)
 
 
 @pytest.fixture
