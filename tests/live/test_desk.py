@@ -493,7 +493,6 @@ def test_of_two_who_state_different_times_neither_takes_away_what_the_other_give
     assert images_of(directory, "alice", NOW + 5000) == set()
 
 
-@on_openldap
 def test_the_ldif_of_desk_work_gives_the_same_directory(directory: Directory) -> None:
     """A grant to a group within a time, a rename and a revocation by id, planned and made."""
     from ldapdb import ldif_text

@@ -465,7 +465,8 @@ def run(
     from ldapdb.cli import run as run_command
 
     for name, value in directory.database_kwargs(**settings).items():
-        monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
+        if value:
+            monkeypatch.setenv(f"LDAPDB_{name.upper()}", str(value))
     return run_command(["lint", *options])
 
 
@@ -480,6 +481,41 @@ def wrong(private: Private) -> Private:
     store.close()
     private.granted("hand", images=[IMAGE], members=[private.dn_of("alice")], not_after=PAST)
     return private
+
+
+def test_the_ldif_gives_the_directory_that_fix_gives(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty grant, one that is over, and a member that is gone, where the directory keeps it."""
+
+    def prepare() -> None:
+        for name in ("alice", "bob"):
+            directory.person(name)
+        gone = directory.person("gone")
+        directory.application(IMAGE)
+        with contextlib.closing(Store(directory.settings(), clock=lambda: 0)) as store:
+            for policy in (HOME, Policy()):
+                store.grant(IMAGE, "alice", policy)
+            store.revoke(IMAGE, "alice", HOME)
+            store.grant(IMAGE, "gone", Policy())
+            store.grant_several([IMAGE], Policy(), Window(None, 1000), users=["bob"])
+        directory.granted("by hand", images=[IMAGE], members=[gone, directory.dn_of("bob")])
+        directory.delete(gone)
+
+    prepare()
+    before = directory.entries()
+    run(directory, monkeypatch, "--ldif", "--dangling")
+    text = capsys.readouterr().out
+    assert text.count("changetype: delete") == 2
+    assert directory.entries() == before
+    directory.server.ldapmodify(text)
+    applied = directory.entries()
+    directory.clear()
+    prepare()
+    assert directory.entries() == before
+    run(directory, monkeypatch, "--fix", "--yes", "--dangling")
+    assert capsys.readouterr().err.count(": removed") == 2
+    assert directory.entries() == applied
 
 
 @on_one

@@ -115,6 +115,29 @@ def ldapdb(
     return command
 
 
+def test_the_ldif_of_init_makes_the_tree_that_init_makes(
+    directory: Directory, ldapdb: Command
+) -> None:
+    tree = [f"ou={name},{directory.base_dn}" for name in ("grants", "applications")]
+    tree.append(directory.base_dn)
+
+    def fell() -> None:
+        for dn in tree:
+            directory.delete(dn)
+
+    fell()
+    before = directory.entries()
+    code, text, _ = ldapdb("init", "--ldif")
+    assert code == 0
+    assert directory.entries() == before
+    directory.server.ldapmodify(text)
+    applied = directory.entries()
+    assert len(applied) == len(before) + len(tree)
+    fell()
+    assert ldapdb("init")[0] == 0
+    assert directory.entries() == applied
+
+
 @on_one
 def test_a_dry_run_says_in_words_what_would_be_done_without_the_licence(
     directory: Directory, ldapdb: Command
