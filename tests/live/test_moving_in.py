@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +21,8 @@ from ldapdb.migrate.csv_source import HEADER
 from ldapdb.settings import load
 from ldapdb.store import Store
 from support import Directory
-from support.moving import csv_file, database, ldapdb, rights, row
+from support.moving import Right, csv_file, database, ldapdb, rights, row
+from support.postgresql import copied, postgresql
 
 pytestmark = pytest.mark.live("openldap", reason="it grants as the other suites try")
 everywhere = pytest.mark.live("openldap", "389ds", "ad", stock=True)
@@ -81,6 +83,28 @@ def test_a_database_of_a_release_before_2_2_has_fewer_columns(
     url = database(tmp_path / "old.db", [("alice", MAYAVI, {"allow_view": 1})], release="2.1")
     assert ldapdb(directory, "import", url, "--yes").returncode == 0
     assert rights(directory)["alice"] == {MAYAVI: "(None, False, True, None, False)"}
+
+
+@pytest.mark.slow
+def test_the_host_s_database_may_be_in_postgresql(directory: Directory, tmp_path: Path) -> None:
+    """Where `user` is a word of the language and a boolean no number; its errors are one line."""
+    common = {"allow_common": 1, "volume_source": "/d", "volume_target": "/d", "volume_mode": "ro"}
+    everybody: list[Right] = [("alice", MAYAVI, {"allow_home": 1}), ("Zoë", NOTEBOOK, common)]
+    everybody += [(f"user{number:03}", MAYAVI, {"app_license": "KEY"}) for number in range(50)]
+    for name, _, _ in everybody:
+        directory.person(name)
+    lite = database(tmp_path / "lite.db", everybody)
+    with postgresql(tmp_path) as url:
+        done = ldapdb(directory, "import", copied(lite, url), "--yes")
+        assert (done.returncode, "52 of 52\n" in done.stderr) == (0, True), done.stderr
+        assert ldapdb(directory, "compare", url).stdout == "identical\n"
+        refused = ldapdb(directory, "compare", url.replace("se7ret", "s3cret"))
+    gone = ldapdb(directory, "compare", url)
+    for done, said in ((refused, "password"), (gone, "connect")):
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert re.search(f"/postgres cannot be read: .*{said}", done.stderr)
+        assert not re.search("s[e3].ret", done.stderr)
+    assert ldapdb(directory, "compare", lite).stdout == "identical\n"
 
 
 def test_a_csv_file_is_read_in_both_its_forms(directory: Directory, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ldapdb.settings import load
 from ldapdb.store import Store
 from support.directory import Directory
 
-__all__ = ["csv_file", "database", "ldapdb", "rights", "row"]
+__all__ = ["Right", "csv_file", "database", "ldapdb", "rights", "row"]
 
 # As host 2.2 makes them; what older ones lack is left out.
 TABLES = """
