@@ -145,7 +145,9 @@ class SQLSource:
         return tables
 
     def _require_file(self, database: Any) -> None:
-        # SQLite would make an empty one.
+        # SQLite would make an empty one; with uri, of a name in which the query is, too.
+        if "uri" in self._url.query:
+            raise InvalidValue(f"{self.title}: drop uri from its query; the file is only read")
         if database in (None, "", ":memory:") or not Path(database).is_file():
             raise InvalidValue(f"{self.title}: there is no such file")
 

@@ -34,6 +34,14 @@ def test_the_query_of_a_url_is_in_no_message(database: Path, query: str) -> None
     assert said == r"no log-in of app at db1 by '***' \x1b[31m"
 
 
+def test_no_file_is_made(database: Path) -> None:
+    """Where it is told that a path is a URI, SQLite takes the query for a part of the name."""
+    for url in (f"sqlite:///{database}?mode=ro&uri=true", f"sqlite:///{database}x"):
+        with pytest.raises(InvalidValue):
+            list(SQLSource(url).users())
+    assert list(database.parent.iterdir()) == [database]
+
+
 def test_a_query_that_a_driver_does_not_take_is_an_error_without_it(database: Path) -> None:
     with pytest.raises(InvalidValue, match=r"does not take the URL's query \(.*'\*\*\*'\)") as met:
         SQLSource(f"sqlite:///{database}?timeout=se7ret")
