@@ -47,6 +47,21 @@ c.LDAPAuthenticator.escape_userdn = True
 c.LDAPAuthenticator.valid_username_regex = r"^[a-z][.a-z0-9_-]*$"
 c.Authenticator.admin_users = {"renate"}
 
+# By address, where user_name_attribute is "mail": an entry is looked up, and its DN logs in.
+# c.LDAPAuthenticator.bind_dn_template = []
+# c.LDAPAuthenticator.escape_userdn = False
+# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_+-]*@[a-z0-9][.a-z0-9-]*$"
+# c.LDAPAuthenticator.lookup_dn = True
+# c.LDAPAuthenticator.user_search_base = "ou=people,dc=example,dc=org"
+# c.LDAPAuthenticator.user_attribute = "mail"
+# c.LDAPAuthenticator.lookup_dn_user_dn_attribute = "mail"
+# c.LDAPAuthenticator.lookup_dn_search_user = "cn=remoteapp-reader,ou=services,dc=example,dc=org"
+# c.LDAPAuthenticator.lookup_dn_search_password = open("/etc/jupyterhub/reader.pw").read().strip()
+
+# By UPN on Active Directory, where user_name_attribute is "userPrincipalName".
+# c.LDAPAuthenticator.bind_dn_template = "{username}"
+# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_-]*@[a-z0-9][.a-z0-9-]*$"
+
 c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
 c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"
 

@@ -153,6 +153,41 @@ def test_sso_names_a_user_as_the_directory_does_or_not_at_all(
     assert names["user_name"]({}) is None
 
 
+def block(begin: str) -> dict[str, Any]:
+    """Take a block of the hub's file that is commented out; return what it sets."""
+    text = (HOST / "jupyterhub_ldap.py").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"# {begin}")
+    assert found
+    lines = rest.partition("\n\n")[0].splitlines()[1:]
+    c = Recorded()
+    file = SimpleNamespace(read=lambda: "not-a-secret\n")
+    exec("\n".join(each[2:] for each in lines), {"c": c, "open": lambda _: file})
+    settings: dict[str, Any] = vars(c.LDAPAuthenticator)
+    return settings
+
+
+def test_the_block_for_addresses_lets_them_in_and_looks_the_person_up() -> None:
+    """Every address is refused by the line that it replaces; no name changes a filter."""
+    settings = block("By address")
+    accepts = re.compile(settings["valid_username_regex"]).match
+    assert accepts("alice.andersson+hub@mail.example.org")
+    for name in ("alice", "*@example.org", "a)(uid=*@example.org", "a@b)(uid=*", "a\\2a@b"):
+        assert not accepts(name), name
+    assert settings["lookup_dn"] is True
+    assert settings["bind_dn_template"] == []
+    assert settings["user_attribute"] == settings["lookup_dn_user_dn_attribute"] == "mail"
+    assert settings["lookup_dn_search_user"].startswith("cn=remoteapp-reader,")
+    assert settings["lookup_dn_search_password"] == "not-a-secret"
+    assert settings["escape_userdn"] is False
+
+
+def test_the_block_for_upns_lets_them_in_as_they_are() -> None:
+    settings = block("By UPN")
+    assert re.match(settings["valid_username_regex"], "alice@example.org")
+    assert not re.match(settings["valid_username_regex"], "alice)(cn=*@example.org")
+    assert settings["bind_dn_template"].format(username="a@b.org") == "a@b.org"
+
+
 def assigned(file: Path) -> set[str]:
     """Return the names of all settings in a file, also in lines that are commented out."""
     text = re.sub(r"^# (c\.)", r"\1", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
