@@ -76,8 +76,11 @@ bench-import: ## Move a database of the host into a slapd, and see what it takes
 bench-operations: ## Count what each call sends, and fail if it is more than before
 	@$(READY) && PYTHONPATH=tests python -m benchmarks --operations
 
+# All shell scripts; .ci/prepare reads the other files of .ci/.
+SCRIPTS = $$(grep -lsE '^\#!.*(bash|/sh)$$' .ci/* compose/*/*)
+
 lint: ## Check style and types
-	@$(READY) && ruff check . && ruff format --check . && mypy
+	@$(READY) && ruff check . && ruff format --check . && shellcheck --external-sources $(SCRIPTS) && mypy
 
 # Its makers print an advertisement otherwise.
 docs: ## Build the pages of docs/ as a site into .cache/site; a warning is an error
