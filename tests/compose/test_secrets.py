@@ -10,6 +10,8 @@ import docker
 import pytest
 import trustme
 
+from support.waiting import eventually
+
 pytestmark = pytest.mark.compose("openldap")
 
 AUTHORITY, SERVER, CLIENT = (f"/volumes/{name}" for name in ("authority", "openldap", "client"))
@@ -132,3 +134,29 @@ def test_a_certificate_that_is_not_of_the_key_is_made_anew(secrets: Secrets) -> 
     assert not secrets.is_pair()
     secrets.make()
     assert secrets.is_pair()
+
+
+_SPY = """#!/bin/sh
+printf '%s\\n' "$0 $*" >>/tmp/arguments
+exec /usr/bin/env PATH=/usr/local/bin:/usr/bin:/usr/sbin "${0##*/}" "$@"
+"""
+
+
+def test_neither_a_password_nor_its_hash_is_an_argument_of_a_process(secrets: Secrets) -> None:
+    """Everybody on the host can list the processes of the first start."""
+    secrets.make()
+    secrets.must("sh", "-c", f"cp -r {SERVER}/* /secrets/ && mkdir -p /tmp/spies /run/slapd")
+    secrets.must("chown", "-R", "openldap", "/secrets", "/run/slapd")
+    programs = ("sed", "slappasswd", "slapadd", "slapd", "ldapmodify", "ldapwhoami", "find", "rm")
+    for name in programs:
+        secrets.put(f"/tmp/spies/{name}", _SPY)
+    secrets.must("chmod", "-R", "+x", "/tmp/spies")
+    start = "PATH=/tmp/spies:$PATH setpriv --reuid openldap --clear-groups --regid openldap start"
+    secrets.must("sh", "-c", f"{start} >/tmp/log 2>&1 &")
+    assert eventually(lambda: secrets.run("healthy")[0] == 0, 60), secrets.must("cat", "/tmp/log")
+    shown = secrets.must("cat", "/tmp/arguments")
+    assert all(f"/tmp/spies/{name} " in shown for name in programs)
+    passwords = [
+        secrets.must("cat", f"/secrets/{name}.pw") for name in ("admin", "reader", "writer")
+    ]
+    assert [each for each in [*passwords, "{SSHA}"] if each in shown] == []
