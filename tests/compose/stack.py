@@ -103,6 +103,7 @@ class Stack:
             **{name: str(port) for name, port in self.ports.items()},
             "LDAPDB_DIRECTORY": profiles[0],
             "PIP_NO_INDEX": "1",
+            "HEALTH_INTERVAL": "1s",
         }
 
     def __enter__(self) -> Self:
