@@ -91,14 +91,14 @@ class Stack:
     ) -> None:
         self.project = f"ldapdbtest{uuid.uuid4().hex[:8]}"
         self.engine: Any = docker.from_env()
-        self._site = site
+        self.site = site
         self.ports = dict(zip(_PORTS, free_ports(len(_PORTS))))
         self._command = [*composer, "--project-name", self.project]
         for file in (site / "compose" / "compose.yaml", *files):
             self._command += ["--file", str(file)]
         for profile in profiles:
             self._command += ["--profile", profile]
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if name != "COMPOSE_PROFILES"},
             **{name: str(port) for name, port in self.ports.items()},
             "LDAPDB_DIRECTORY": profiles[0],
@@ -136,9 +136,9 @@ class Stack:
         """
         done = subprocess.run(
             [*self._command, *arguments],
-            cwd=self._site,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
+            cwd=self.site,
+            env=self.environment,
+            input=text,
             capture_output=True,
             text=True,
             timeout=_BUILD_SECONDS,
@@ -162,6 +162,14 @@ class Stack:
         """Return what a file in a container says."""
         status, text = self.run(service, "cat", path)
         assert status == 0, text
+        return text
+
+    def copy(self, service: str) -> str:
+        """Return the directory of a server of OpenLDAP's as LDIF, taken while it runs."""
+        command = ["slapcat", "-F", "/var/lib/slapd/config", "-n", "1"]
+        done = self.container(service).exec_run(command, demux=True)
+        assert done.exit_code == 0, done.output
+        text: str = done.output[0].decode()
         return text
 
     def wait_healthy(self, *services: str) -> None:
