@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
+from compose.replicated import COMPANY
 from compose.stack import Stack, composers, make_site
 
 # Without --profiles. The others take minutes to build.
@@ -84,6 +86,19 @@ def site(
 def openldap(site: Path, composer_of: dict[str, list[str]]) -> Iterator[Stack]:
     """The profile that starts by default."""
     with Stack(site, composer_of["v2"], "openldap", "client") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    site: Path, composer_of: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The profile ``ha``, with the authority of a company, which has made other certificates."""
+    own = tmp_path_factory.mktemp("company")
+    shutil.copytree(site / "compose", own / "compose")
+    COMPANY.cert_pem.write_to_path(str(own / "compose" / "given" / "ca.pem"))
+    COMPANY.private_key_pem.write_to_path(str(own / "compose" / "given" / "ca.key"))
+    with Stack(own, composer_of["v1"], "ha", "client") as stack:
         yield stack
 
 

@@ -126,8 +126,8 @@ class Stack:
         self.compose("down", "--volumes", "--timeout", "2")
         self.engine.close()
 
-    def compose(self, *arguments: str) -> str:
-        """Run the program; return its standard output.
+    def compose(self, *arguments: str, text: str = "") -> str:
+        """Run the program with a text as its standard input; return its standard output.
 
         Raises
         ------
@@ -152,6 +152,11 @@ class Stack:
         """Return the container of a service, as the engine's own library has it."""
         (found,) = self.engine.containers.list(all=True, filters={"label": self._labels(service)})
         return found
+
+    def lose(self, service: str) -> None:
+        """Remove a server of OpenLDAP's with its volume, as if its machine had burnt down."""
+        self.container(service).remove(force=True)
+        self.engine.volumes.get(f"{self.project}_{service}-data").remove()
 
     def run(self, service: str, *command: str, user: str = "") -> tuple[int, str]:
         """Run a program in a container; return its exit status and all it said."""

@@ -3,69 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from compose.replicated import PORTS, everywhere, holders, opened
 from compose.stack import Stack
-from ldapdb import LDAPDatabase
 from ldapdb.errors import LDAPDBError
+from support.waiting import eventually
 
 pytestmark = pytest.mark.compose("ha")
 
-PORTS = {
-    "provider1": "PROVIDER1_PORT",
-    "provider2": "PROVIDER2_PORT",
-    "consumer": "CONSUMER_PORT",
-}
 IMAGE = "simphony/cut-off:1.0"
-IN_STEP_SECONDS = 30.0
-PEOPLE = ("alice", "bob", "carol", "ines")
 
 
 @pytest.fixture(scope="module")
-def stack(site: Path, composer_of: dict[str, list[str]]) -> Iterator[Stack]:
-    with Stack(site, composer_of["v1"], "ha", "client") as started:
-        yield started
+def stack(cluster: Stack) -> Stack:
+    return cluster
 
 
 @pytest.fixture(scope="module")
 def at(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Each server, as ldapdb sees it."""
-    ca_file = stack.save_ca(tmp_path_factory.mktemp("ca") / "ca.pem")
-    with ExitStack() as opened:
-        yield {
-            server: opened.enter_context(LDAPDatabase(**stack.database_kwargs(port, ca_file)))
-            for server, port in PORTS.items()
-        }
-
-
-def holders(database: Any, image: str) -> set[str]:
-    """Who may start an image, as one server has it."""
-    users = [database.get_user(user_name=name) for name in PEOPLE]
-    found = {user.name: database.get_accounting_for_user(user) for user in users}
-    return {
-        name
-        for name, each in found.items()
-        if image in [accounting.application.image for accounting in each]
-    }
-
-
-def wait_until(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds; False if it does not in time."""
-    end = time.monotonic() + IN_STEP_SECONDS
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def everywhere(at: dict[str, Any], image: str, people: set[str]) -> bool:
-    return wait_until(lambda: all(holders(each, image) == people for each in at.values()))
+    with opened(stack, tmp_path_factory.mktemp("ca")) as databases:
+        yield databases
 
 
 def test_a_consumer_refuses_writes_and_shows_what_a_provider_takes(at: dict[str, Any]) -> None:
@@ -114,9 +76,9 @@ def test_grants_on_both_sides_of_a_cut_are_all_there_when_it_is_mended(
         assert holders(at["provider2"], IMAGE) == {"alice", "carol"}
     finally:
         network.connect(cut_off, aliases=["provider2.replication"])
-    assert everywhere(at, IMAGE, set(PEOPLE))
+    assert everywhere(at, IMAGE, {"alice", "bob", "carol", "ines"})
     made = "simphony/made-while-cut-off:1.0"
-    assert wait_until(
+    assert eventually(
         lambda: all(made in [app.image for app in each.list_applications()] for each in at.values())
     )
 
@@ -144,7 +106,7 @@ def test_grants_made_at_once_at_both_providers_are_all_kept(at: dict[str, Any]) 
 
     image = "simphony/at-once:1.0"
     at["provider1"].create_application(image)
-    assert wait_until(lambda: image in [each.image for each in at["provider2"].list_applications()])
+    assert eventually(lambda: image in [each.image for each in at["provider2"].list_applications()])
     at["provider1"].grant_access(image, "alice", True, False, None)
     assert everywhere(at, image, {"alice"})
     with ThreadPoolExecutor(2) as pool:
@@ -166,3 +128,23 @@ def test_a_provider_that_was_killed_gets_what_it_missed(stack: Stack, at: dict[s
     stack.container("provider1").start()
     stack.wait_healthy()
     assert everywhere(at, image, {"ines"})
+
+
+def test_a_revocation_holds_for_readers_while_the_first_provider_is_down(
+    stack: Stack, at: dict[str, Any]
+) -> None:
+    """The consumer, which the client asks first, takes what is done at the second meanwhile."""
+    image = "simphony/revoked-meanwhile:1.0"
+    at["provider1"].create_application(image)
+    at["provider1"].grant_access(image, "alice", True, False, None)
+    assert everywhere(at, image, {"alice"})
+    stack.container("provider1").kill()
+    try:
+        status, text = stack.run("client", "ldapdb", "app", "revoke", image, "alice", "--all")
+        assert status == 0, text
+        assert eventually(lambda: holders(at["consumer"], image) == set())
+        assert image not in stack.shown("alice")
+    finally:
+        stack.container("provider1").start()
+        stack.wait_healthy()
+    assert everywhere(at, image, set())
