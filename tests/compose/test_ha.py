@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compose.replicated import PORTS, everywhere, holders, opened
+from compose.replicated import COMPANY, PORTS, everywhere, holders, opened
 from compose.stack import Stack
 from ldapdb.errors import LDAPDBError
 from support.waiting import eventually
@@ -148,3 +148,21 @@ def test_a_revocation_holds_for_readers_while_the_first_provider_is_down(
         stack.container("provider1").start()
         stack.wait_healthy()
     assert everywhere(at, image, set())
+
+
+_SEARCH = """printf %s "$1" >/tmp/cert.pem && printf %s "$2" >/tmp/key.pem
+export LDAPTLS_CACERT=/secrets/ca.pem LDAPTLS_CERT=/tmp/cert.pem LDAPTLS_KEY=/tmp/key.pem
+ldapwhoami -Q -Y EXTERNAL -H ldaps://provider1.replication
+ldapsearch -Q -Y EXTERNAL -H ldaps://provider1.replication -LLL -b dc=example,dc=org uid
+"""
+
+
+def test_a_certificate_of_the_companys_authority_is_no_account(stack: Stack) -> None:
+    """Only the servers' own names read; by the rules alone everybody would who has logged in."""
+    made = COMPANY.issue_cert("somebody.example.org", common_name="stranger")
+    pems = (made.cert_chain_pems[0], made.private_key_pem)
+    texts = [each.bytes().decode() for each in pems]
+    _, said = stack.run("provider2", "sh", "-c", _SEARCH, "sh", *texts)
+    assert "dn:cn=stranger," in said
+    assert "No such object" in said
+    assert "uid" not in said
