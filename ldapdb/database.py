@@ -19,6 +19,7 @@ from ldapdb.interface import ABCDatabase
 from ldapdb.model import Accounting, Application, Policy, User
 from ldapdb.settings import load
 from ldapdb.store import Store
+from ldapdb.store.outcomes import warn_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -237,7 +238,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
             If the user has it through a group only, which is named.
         """
         with _host_errors():
-            self._store.revoke_by_id(str(mapping_id))
+            warn_of(*self._store.revoke_by_id(str(mapping_id)))
 
     def _grant(self, app_name: str, user_name: str, policy: Policy) -> str:
         with _host_errors():
@@ -245,7 +246,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
 
     def _revoke(self, app_name: str, user_name: str, policy: Policy) -> None:
         with _host_errors():
-            self._store.revoke(app_name, user_name, policy)
+            warn_of(self._store.revoke(app_name, user_name, policy))
 
 
 class _DatabaseOf20(_Database):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 import click
@@ -135,7 +135,8 @@ def revoke(
     """Take an application from users and groups: under the policy given, or under all.
 
     All that is named is looked for first. Whoever has it through a group only is an error that
-    names the group; nothing is revoked then.
+    names the group; nothing is revoked then. Whoever is in a group that carries the grant itself
+    is taken out of that group, which is said, with the other grants that name it.
     """
     if revoke_all and policy != Policy():
         raise click.UsageError("--revoke-all takes no policy; drop it or the policy's options")
@@ -148,6 +149,7 @@ def revoke(
     wanted = None if revoke_all else policy
     with writing(plan) as store:
         revoked = store.revoke_several(images, wanted, users=users, groups=groups)
+        _tell_left(revoked)
         still = [each for each in revoked if each.policies and _has_still(store, each, wanted)]
     if as_json:
         _print_fields(list(map(_revoked_fields, revoked)))
@@ -172,6 +174,7 @@ def _revoke_ids(identifiers: Sequence[str], plan: Plan, *, as_json: bool) -> Non
             raise click.UsageError(f"{each!r} is no mapping id, which has 32 digits 0-9a-f")
     with writing(plan) as store:
         found = [(each, store.revoke_by_id(each)) for each in identifiers]
+        _tell_left(each for _, revoked in found for each in revoked)
     if as_json:
         _print_fields([{"id": each, **_revoked_by_id(revoked)} for each, revoked in found])
         return
@@ -256,6 +259,13 @@ def _require(images: Sequence[str], users: Sequence[str], groups: Sequence[str])
             raise click.UsageError("a user or group without a name")
 
 
+def _tell_left(revoked: Iterable[Revoked]) -> None:
+    """Say what else is lost, or would be by what is planned."""
+    for each in revoked:
+        for note in each.notes:
+            click.echo(note, err=True)
+
+
 def _has_still(store: Store, revoked: Revoked, policy: Optional[Policy]) -> bool:
     if not isinstance(revoked.member, User):
         return False
@@ -335,6 +345,10 @@ def _revoked_fields(revoked: Revoked) -> dict[str, Any]:
     if isinstance(revoked.member, User):
         member = revoked.member
         fields["revoked"] = [mapping_id(revoked.image, p, member.id) for p in revoked.policies]
+    if revoked.left:
+        fields["left"] = [
+            {"dn": str(each.dn), "grants": list(map(str, each.grants))} for each in revoked.left
+        ]
     return fields
 
 

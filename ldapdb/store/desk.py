@@ -12,7 +12,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import Exists, InvalidValue, NotFound
 from ldapdb.model import Grant, Policy, User, Window, mapping_id
 from ldapdb.store.explaining import Explaining
-from ldapdb.store.outcomes import Granted, Listed, Renamed, Revoked, carry_out
+from ldapdb.store.outcomes import Granted, Left, Listed, Renamed, Revoked, carry_out
 from ldapdb.wellformed import check_image, check_text
 
 if TYPE_CHECKING:
@@ -106,12 +106,13 @@ class Desk(Explaining):
             taken = tuple(each for each in held if policy in (None, each))
             if not taken:
                 self._routes.require_known(call, everybody=True)
+            left: list[Left] = []
             for each in taken:
                 if isinstance(member, User):
-                    self._revoke(call, image, member, each)
+                    left += self._revoke(call, image, member, each)
                 else:
-                    self._revoke_group(call, image, member.dn, each)
-            return Revoked(image, member, taken)
+                    left += self._revoke_group(call, image, member.dn, each)
+            return Revoked(image, member, taken, tuple(left))
 
         return carry_out(images, members, revoke, "revoked")
 
@@ -333,17 +334,19 @@ class Desk(Explaining):
             return revoking.policies(call, image, member)
         return revoking.policies_of_group(call, image, member.dn)
 
-    def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> None:
+    def _revoke(self, call: Call, image: str, user: User, policy: Policy) -> tuple[Left, ...]:
         try:
-            self._for(call).revoking.revoke(call, image, user, policy, self._clock())
+            left = self._for(call).revoking.revoke(call, image, user, policy, self._clock())
             self._routes.require_known(call, user.id)
+            return left
         finally:
             self._forget_grants_of(call, user)
 
-    def _revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
+    def _revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> tuple[Left, ...]:
         try:
-            self._for(call).revoking.revoke_group(call, image, group, policy)
+            left = self._for(call).revoking.revoke_group(call, image, group, policy)
             self._routes.require_known(call, everybody=True)
+            return left
         finally:
             self._forget_everybody(call)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
@@ -13,11 +14,13 @@ from ldapdb.model import Grant, Policy, User, Window
 if TYPE_CHECKING:
     from ldapdb.store.groups import Group
 
-__all__ = ["Granted", "Listed", "Renamed", "Revoked", "carry_out"]
+__all__ = ["Granted", "Left", "Listed", "Renamed", "Revoked", "carry_out", "some", "warn_of"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Of what is left undone, so much is named.
+# Of what is to be told, so much is named.
 _MOST_NAMED = 5
 
 
@@ -55,6 +58,24 @@ class Granted:
 
 
 @dataclass(frozen=True)
+class Left:
+    """An entry of somebody else, which a member was taken out of.
+
+    It may be a group of the company's that carries the grant and gives its members more.
+
+    Parameters
+    ----------
+    dn : DN
+        The entry's.
+    grants : tuple of DN
+        The grants that name it, or a group that it is in: what they gave him by it is gone.
+    """
+
+    dn: DN
+    grants: tuple[DN, ...] = ()
+
+
+@dataclass(frozen=True)
 class Revoked:
     """What was taken from a member.
 
@@ -66,11 +87,27 @@ class Revoked:
         From whom.
     policies : tuple of Policy
         How he had it; empty if he did not.
+    left : tuple of Left
+        The entries of somebody else that he was taken out of for it.
     """
 
     image: str
     member: Union[User, Group]
     policies: tuple[Policy, ...]
+    left: tuple[Left, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what else the member may have lost, in a sentence for each entry."""
+        notes = []
+        for each in self.left:
+            by = some(f"'{dn}'" for dn in each.grants)
+            also = f", and so is what {by} gave by it" if by else ""
+            notes.append(
+                f"{self.member.name} leaves '{each.dn}', which ldapdb did not make, for "
+                f"{self.image}: whatever else that group gives is lost with it{also}"
+            )
+        return notes
 
 
 @dataclass(frozen=True)
@@ -122,13 +159,25 @@ def carry_out(
             if len(work) == 1:
                 raise
             left = [f"{what!r} of {whom.name!r}" for what, whom in work[len(written) :]]
-            more = len(left) - _MOST_NAMED
-            named = ", ".join(left[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
             text = (
-                f"{error}; {done} before that: {len(written)} of {len(work)}; not {done}: {named}; "
-                "repeat the command to go on"
+                f"{error}; {done} before that: {len(written)} of {len(work)}; not {done}: "
+                f"{some(left)}; repeat the command to go on"
             )
             raise type(error)(
                 text, server=error.server, dn=error.dn, result_code=error.result_code
             ) from error
     return written
+
+
+def some(names: Iterable[str]) -> str:
+    """Name the first of some, and how many more there are."""
+    all_names = list(names)
+    more = len(all_names) - _MOST_NAMED
+    return ", ".join(all_names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def warn_of(*revoked: Revoked) -> None:
+    """Log what else members may have lost, for a host that asks for no outcome."""
+    for each in revoked:
+        for note in each.notes:
+            log.warning("%s", note)

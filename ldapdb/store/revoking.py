@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import is_grant
-from ldapdb.errors import HeldThroughGroup, LDAPDBError, NoSuchEntry, NoSuchValue
+from ldapdb.entries import is_grant, read_dn
+from ldapdb.errors import HeldThroughGroup, InvalidValue, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Members, Memberships
+from ldapdb.store.outcomes import Left
 from ldapdb.store.profile import Profile
 from ldapdb.store.users import Users
 
@@ -68,24 +70,29 @@ class Revoking:
         HeldThroughGroup
             Naming the other group and the grant.
         """
-        seen = frontier = {group} if self._profile.nested_groups else set()
+        for dn, grant in self._granted_above(call, group) if self._profile.nested_groups else ():
+            if (
+                dn != group
+                and image in grant.images
+                and policy in (None, grant.policy)
+                and not grant.window.is_over(now)
+            ):
+                raise HeldThroughGroup(
+                    f"the group '{group}' has {image!r} through the group '{dn}', which is "
+                    f"a member of the grant '{grant.dn}'; nothing was revoked: take the "
+                    "one group out of the other, or that out of the grant",
+                    dn=str(dn),
+                )
+
+    def _granted_above(self, call: Call, group: DN) -> Iterator[tuple[DN, Grant]]:
+        """Find what grants name a group, and the groups that it is in, each with that group."""
+        seen = frontier = {group}
         while frontier:
             above: set[DN] = set()
             for dn in frontier:
                 for grant in self._named_in(call, dn, above):
-                    if (
-                        dn != group
-                        and image in grant.images
-                        and policy in (None, grant.policy)
-                        and not grant.window.is_over(now)
-                    ):
-                        raise HeldThroughGroup(
-                            f"the group '{group}' has {image!r} through the group '{dn}', which is "
-                            f"a member of the grant '{grant.dn}'; nothing was revoked: take the "
-                            "one group out of the other, or that out of the grant",
-                            dn=str(dn),
-                        )
-            frontier = above - seen
+                    yield dn, grant
+            frontier = above - seen if self._profile.nested_groups else set()
             seen = seen | frontier
 
     def _named_in(self, call: Call, dn: DN, groups: set[DN]) -> list[Grant]:
@@ -94,20 +101,31 @@ class Revoking:
         for attribute, value in self.memberships_of_group(dn):
             for entry in self._memberships.naming(call, attribute, value):
                 grants += self._grants.readable([entry]) if is_grant(entry) else []
-                name = DN.parse(entry.dn)
-                groups.update([name] if name.is_under(self._profile.groups.dn) else [])
+                with suppress(InvalidValue):  # a name that cannot be read is no member of others
+                    name = read_dn(entry)
+                    groups.update([name] if name.is_under(self._profile.groups.dn) else [])
         return grants
 
-    def revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> None:
-        """Take an image under a policy from a group; its members, and all others, stay."""
+    def revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> tuple[Left, ...]:
+        """Take an image under a policy from a group; its members, and all others, stay.
+
+        Returns
+        -------
+        tuple of Left
+            As :meth:`revoke`.
+        """
+        left: dict[DN, Left] = {}
         for _ in range(_ATTEMPTS):
             direct = self._grants.naming(call, image, self.memberships_of_group(group))
-            gone = self._leave(call, image, group, [e for e in direct if e[0].policy == policy])
+            direct = [each for each in direct if each[0].policy == policy]
+            gone = self._leave(call, image, group, direct, left)
             if not gone:
-                return
+                return tuple(left.values())
         raise gone[-1]
 
-    def revoke(self, call: Call, image: str, user: User, policy: Policy, now: float) -> None:
+    def revoke(
+        self, call: Call, image: str, user: User, policy: Policy, now: float
+    ) -> tuple[Left, ...]:
         """Take an image under a policy from a user; what he does not have is no error.
 
         Parameters
@@ -115,18 +133,27 @@ class Revoking:
         now : float
             Seconds since the epoch: what a group held that is over by now does not count.
 
+        Returns
+        -------
+        tuple of Left
+            The entries of somebody else that he was taken out of, with what else they give.
+
         Raises
         ------
         HeldThroughGroup
             If he has it through a group only. Nothing is changed then.
         """
+        left: dict[DN, Left] = {}
         for _ in range(_ATTEMPTS):
-            if self._take_out(call, image, user, policy):
-                return
+            if self._take_out(call, image, user, policy, left):
+                break
             if not self.refuse_through_group(call, image, user, policy, now):
-                return
+                break
+        return tuple(left.values())
 
-    def _take_out(self, call: Call, image: str, user: User, policy: Policy) -> bool:
+    def _take_out(
+        self, call: Call, image: str, user: User, policy: Policy, left: dict[DN, Left]
+    ) -> bool:
         """Take a user out of the grants that name him; False if there is none.
 
         A grant that is gone while it is changed may have been renamed, and so may the user,
@@ -140,18 +167,28 @@ class Revoking:
             direct = [each for each in direct if each[0].policy == policy]
             if held is None or not direct:
                 return attempt > 0
-            gone = self._leave(call, image, held.dn, direct)
+            gone = self._leave(call, image, held.dn, direct, left)
             if not gone:
                 return True
             held = self._users.by_id(call, user.id)
         raise gone[-1]
 
     def _leave(
-        self, call: Call, image: str, member: DN, direct: Sequence[tuple[Grant, str, str]]
+        self,
+        call: Call,
+        image: str,
+        member: DN,
+        direct: Sequence[tuple[Grant, str, str]],
+        left: dict[DN, Left],
     ) -> list[LDAPDBError]:
-        """Take a member out of grants that name it; return the errors by which some are gone."""
+        """Take a member out of grants that name it; return the errors by which some are gone.
+
+        What it is taken out of that somebody else made is added to `left`.
+        """
         gone: list[LDAPDBError] = []
         for grant, attribute, value in direct:
+            # Before: whatever fails here, nothing has been taken from him unsaid.
+            besides = [] if self._grants.is_ours(grant) else [self._besides(call, grant.dn)]
             # What else the entry grants him he keeps, through entries of their own.
             for other in grant.images:
                 if other != image:
@@ -160,7 +197,16 @@ class Revoking:
                 self._grants.remove_member(call, grant, attribute, value)
             except (NoSuchEntry, NoSuchValue) as error:
                 gone.append(error)
+            else:
+                left.update({each.dn: each for each in besides})
         return gone
+
+    def _besides(self, call: Call, group: DN) -> Left:
+        """Find what else a group gives its members that ldapdb knows of."""
+        if not group.is_under(self._profile.groups.dn):
+            return Left(group)  # what it is a member of reaches none of its own
+        grants = {grant.dn: None for _, grant in self._granted_above(call, group)}
+        return Left(group, tuple(grants))
 
     def refuse_through_group(
         self, call: Call, image: str, user: User, policy: Optional[Policy], now: float

@@ -129,8 +129,13 @@ class Store(Bulk):
             self._forget_grants_of(call, user)
         return mapping_id(image, policy, user.id)
 
-    def revoke(self, image: str, user_name: str, policy: Policy) -> None:
+    def revoke(self, image: str, user_name: str, policy: Policy) -> Revoked:
         """Take an application under a policy from a user; what he does not have is no error.
+
+        Returns
+        -------
+        Revoked
+            What was asked for, and the entries of somebody else that he was taken out of.
 
         Raises
         ------
@@ -142,33 +147,8 @@ class Store(Bulk):
         check_image(image)
         check_text(user_name, "user name")
         call = self._write_call()
-        self._revoke(call, image, self._require(call, image, user_name), policy)
-
-    def revoke_all(self, image: str, user_name: str) -> list[Policy]:
-        """Take an application from a user under every policy that names him directly.
-
-        Returns
-        -------
-        list of Policy
-            What he had. Empty if he had nothing.
-
-        Raises
-        ------
-        InvalidValue, NotFound, HeldThroughGroup
-            As :meth:`revoke`; the last only if he has it in no other way.
-        """
-        check_image(image)
-        check_text(user_name, "user name")
-        call = self._write_call()
         user = self._require(call, image, user_name)
-        revoking = self._for(call).revoking
-        policies = revoking.policies(call, image, user)
-        if not policies:
-            revoking.refuse_through_group(call, image, user, None, self._clock())
-            self._routes.require_known(call, user.id)
-        for policy in policies:
-            self._revoke(call, image, user, policy)
-        return policies
+        return Revoked(image, user, (policy,), self._revoke(call, image, user, policy))
 
     def revoke_by_id(self, identifier: str) -> list[Revoked]:
         """Take away what a mapping id stands for; an unknown id does nothing.
@@ -191,14 +171,15 @@ class Store(Bulk):
             user_id, image, policy = issued
             user = self._for(call).users.by_id(call, user_id)
             if user is not None:
-                self._revoke(call, image, user, policy)
-                return [Revoked(image, user, (policy,))]
+                left = self._revoke(call, image, user, policy)
+                return [Revoked(image, user, (policy,), left)]
         meant = self._for(call).revoking.by_id(call, identifier)
         if not meant:
             self._routes.require_known(call, everybody=True)
-        for image, holder, policy in meant:
-            self._revoke(call, image, holder, policy)
-        return [Revoked(image, holder, (policy,)) for image, holder, policy in meant]
+        return [
+            Revoked(image, holder, (policy,), self._revoke(call, image, holder, policy))
+            for image, holder, policy in meant
+        ]
 
     def _require(self, call: Call, image: str, user_name: str) -> User:
         readers = self._for(call)

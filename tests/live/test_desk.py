@@ -19,6 +19,7 @@ from ldapdb.dn import DN
 from ldapdb.model import Policy, Window
 from ldapdb.naming import application_cn
 from ldapdb.store import Store
+from ldapdb.store.outcomes import Left
 from ldapdb.store.planning import PlannedStore
 from ldapdb.syntaxes import format_time
 from support import Directory
@@ -198,6 +199,36 @@ def test_what_else_a_grant_gives_goes_to_whoever_is_renamed_meanwhile(directory:
         store.revoke(OLD, "bob", Policy())
     assert fault.reached
     assert images_of(directory, "bobby") == {OTHER}
+
+
+def test_who_is_taken_out_of_a_group_of_the_company_for_a_grant_is_told_what_else_it_gives(
+    directory: Directory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the desk's outcome and in the host's log; our own entries give nothing else."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    staff = directory.group("staff", directory.person("carol"))
+    for image in (OLD, OTHER, NEW):
+        directory.application(image)
+    office = directory.granted("office", images=[OLD], members=[alice, bob, staff])
+    floor = directory.group("floor", office)
+    outer = directory.granted("outer", images=[OTHER], members=[floor])
+    covering: dict[str, Any] = {"groups_base": directory.suffix}
+    expected = Left(DN.parse(office), (DN.parse(outer),))
+    with opened(directory, **covering) as store:
+        store.grant(NEW, "alice", Policy())
+        [of_alice, of_ours, of_none] = (
+            store.revoke_several([image], None, users=["alice"])[0] for image in (OLD, NEW, NEW)
+        )
+        assert (of_alice.left, of_ours.left, of_none.left) == ((expected,), (), ())
+        assert "'cn=outer," in of_alice.notes[0].lower()
+        [of_staff] = store.revoke_several([OLD], None, groups=[staff])
+        assert of_staff.left == (expected,)
+    database = directory.open(**covering)
+    database.revoke_access(OLD, "bob", False, False, None)
+    [said] = [each.getMessage() for each in caplog.records if "leaves" in each.getMessage()]
+    assert "'cn=office," in said.lower()
+    assert "'cn=outer," in said.lower()
+    assert [images_of(directory, name) for name in ("alice", "bob", "carol")] == [set()] * 3
 
 
 def test_an_application_moves_and_its_grants_follow(directory: Directory) -> None:
@@ -625,6 +656,12 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     office = directory.granted("office", images=[NEW], members=[directory.dn_of("bob")])
     _, _, err = run("app", "grant", NEW, "bob", "--not-after", "12h")
     assert f"bob has {NEW} without a limit of time too, by '{office}', which goes on" in err
+    leaves = f"bob leaves '{office}', which ldapdb did not make, for {NEW}"
+    *_, err = run("app", "revoke", NEW, "bob", "--dry-run")
+    assert leaves in err
+    _, out, err = run("app", "revoke", NEW, "bob", "--json")
+    assert leaves in err
+    assert json.loads(out)["left"] == [{"dn": office, "grants": []}]
 
 
 @on_openldap

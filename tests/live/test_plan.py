@@ -59,7 +59,8 @@ def work(store: Store) -> None:
     store.revoke(IMAGE, "bob", WHOLE)
     store.revoke(OTHER, "bob", HOME)
     store.revoke(OTHER, "alice", Policy())
-    assert store.revoke_all(OTHER, "alice") == [HOME]
+    [revoked] = store.revoke_several([OTHER], None, users=["alice"])
+    assert revoked.policies == (HOME,)
     user = store.get_user("alice")
     assert user is not None
     held = {each.application.image for each in store.list_accountings(user)}
