@@ -12,7 +12,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import Exists, InvalidValue, NotFound
 from ldapdb.model import Grant, Policy, User, Window, mapping_id
 from ldapdb.store.explaining import Explaining
-from ldapdb.store.outcomes import Granted, Left, Listed, Renamed, Revoked, carry_out
+from ldapdb.store.outcomes import Granted, Left, Renamed, Revoked, carry_out, some
 from ldapdb.wellformed import check_image, check_text
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ class Desk(Explaining):
             not registered, or not any more when its turn comes: what was granted for it by then
             is taken back.
         Exists
-            If both are registered. Nothing is written then: whoever had the old one would be
-            given what the new one is, which nobody can take back.
+            If both are registered, or entries grant the new one already, to others. Nothing is
+            written then: whoever had the one would be given the other, which nobody can take back.
         """
         from ldapdb.store.renaming import Renaming  # noqa: PLC0415 -- the host does not rename
 
@@ -167,6 +167,8 @@ class Desk(Explaining):
             old,
             new,
         )
+        # Looked for before it is seen whether a move is at this point: one may be under way.
+        widening = work.widening(call, self._clock())
         registered = readers.applications.by_images(call, [old, new])
         if old in registered and new in registered:
             raise Exists(
@@ -185,27 +187,14 @@ class Desk(Explaining):
             )
         changed: set[DN] = set()
         if old in registered:
+            if widening:
+                raise _widened(new, widening)
             changed |= self._repeat(work.grant_both, wait, pause)
             self._repeat(work.register, 0, pause)
         changed |= self._repeat(work.grant_new, wait, pause)
         # Last: by the application's name whoever repeats this sees that there is more to do.
         self._repeat(work.name_anew, 0, pause)
         return Renamed(old, new, tuple(sorted(changed, key=str)))
-
-    def list_grants(self) -> list[Listed]:
-        """List all readable grants, by name, read from the directory."""
-        call = self._directory.call(self._routes.reading_applications())
-        readers = self._for(call)
-        grants = readers.grants.all(call)
-        if not grants:
-            self._require_schema(call)
-        members = readers.memberships.members_of_each(call, {grant.dn for grant in grants})
-        listed = []
-        for grant in sorted(grants, key=lambda grant: str(grant.dn)):
-            of_it = members.get(grant.dn)
-            count = len(of_it.dns) + len(of_it.names) if of_it is not None else 0
-            listed.append(Listed(grant, count))
-        return listed
 
     # --- what is named
 
@@ -381,6 +370,16 @@ class Desk(Explaining):
         """Forget what anybody may start: a group's members are not known here."""
         self._routes.note(call)
         self._caches.entitlements.clear()
+
+
+def _widened(image: str, dns: Sequence[DN]) -> Exists:
+    by = some(f"'{dn}'" for dn in dns)
+    return Exists(
+        f"{image!r} is granted already, though it is not registered, by {by}: whoever is in there "
+        f"would be given it; `ldapdb app remove {image}` takes that away, and afterwards it can be "
+        "granted to those who are to have it",
+        dn=str(dns[0]),
+    )
 
 
 def _beginning(name: str) -> str:

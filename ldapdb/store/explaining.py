@@ -10,6 +10,7 @@ from ldapdb.dn import DN
 from ldapdb.entries import IMAGE
 from ldapdb.model import Accounting, Application, Grant, Policy, User
 from ldapdb.store.caches import Caches
+from ldapdb.store.outcomes import Listed
 from ldapdb.store.reads import Reads
 from ldapdb.wellformed import check_image
 
@@ -244,6 +245,21 @@ class Explaining(Reads):
         if not found.holders:
             self._require_schema(call)
         return found
+
+    def list_grants(self) -> list[Listed]:
+        """List all readable grants, by name, read from the directory."""
+        call = self._directory.call(self._routes.reading_applications())
+        readers = self._for(call)
+        grants = readers.grants.all(call)
+        if not grants:
+            self._require_schema(call)
+        members = readers.memberships.members_of_each(call, {grant.dn for grant in grants})
+        listed = []
+        for grant in sorted(grants, key=lambda grant: str(grant.dn)):
+            of_it = members.get(grant.dn)
+            count = len(of_it.dns) + len(of_it.names) if of_it is not None else 0
+            listed.append(Listed(grant, count))
+        return listed
 
     def review(self, seconds: float = 300) -> Review:
         """Say who may start what, and by way of what: everybody and everything at once.

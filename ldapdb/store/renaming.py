@@ -106,6 +106,17 @@ class Renaming:
             return any(self._misnamed_grants(call))
         return all(self._new in entry.values(IMAGE) for entry in left)
 
+    def widening(self, call: Call, now: float) -> list[DN]:
+        """Name the entries that would give somebody the new image who has not the old one by them.
+
+        They give nothing while it is not registered, whoever left them behind. None is ours from
+        a move that was broken off: what that lets grant the new image grants the old one too,
+        until the application's entry has the new one.
+        """
+        entries = self._grants.of_image(call, self._new)
+        alone = [entry for entry in entries if self._old not in entry.values(IMAGE)]
+        return [each.dn for each in self._grants.readable(alone) if not each.window.is_over(now)]
+
     def grant_both(self, call: Call) -> set[DN]:
         """Let what grants the old image grant the new one too; return what was changed."""
 

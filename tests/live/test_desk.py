@@ -311,6 +311,32 @@ def test_a_grant_that_is_a_member_of_another_goes_on_being_one(directory: Direct
     assert directory.exists(str(inner)) is (directory.server.vendor != "ad")
 
 
+def test_a_move_gives_nothing_to_who_is_in_a_grant_that_was_left_behind(
+    directory: Directory,
+) -> None:
+    """It gives nothing while the image is registered nowhere, and is named, planned or not."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    directory.application(OLD)
+    directory.application(OTHER)
+    left = directory.granted("left", images=[NEW, OTHER], members=[bob])
+    directory.granted("of both", images=[OLD, NEW], members=[alice])
+    directory.granted("over", images=[NEW], members=[bob], not_after=format_time(NOW - 1))
+    before = directory.entries()
+    planned = PlannedStore(directory.settings(), clock=lambda: NOW)
+    with closing(planned), opened(directory) as store:
+        for each in (planned, store):
+            with pytest.raises(errors.Exists, match="is granted already, though") as met:
+                each.rename_application(OLD, NEW, settle_seconds=0)
+            assert DN.parse(met.value.dn or "") == DN.parse(left)
+            assert "cn=of both" not in str(met.value).lower()
+            assert "cn=over" not in str(met.value).lower()
+        assert directory.entries() == before
+        store.remove_application(NEW)  # as it advises
+        store.rename_application(OLD, NEW, settle_seconds=0)
+    assert images_of(directory, "alice") == {NEW}
+    assert images_of(directory, "bob") == {OTHER}
+
+
 @on_openldap
 @pytest.mark.parametrize("what", ["renames", "removes"])
 def test_a_move_that_another_overtakes_says_so_and_takes_back_what_it_granted(
