@@ -9,7 +9,13 @@ import click
 from ldapdb.cli.completion import complete_images
 from ldapdb.cli.grants import grant, print_grants, rename, revoke
 from ldapdb.cli.lazily import SuggestingGroup
-from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.options import (
+    example,
+    opened_store,
+    with_forms,
+    with_json,
+    with_timeout,
+)
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
@@ -78,15 +84,16 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 @app.command("list", epilog=example("ldapdb app list --json"))
 @click.option("--images", is_flag=True, help="Show what the labels of the local images say.")
 @click.option("--grants", is_flag=True, help="List the entries that grant them instead.")
+@with_timeout
 @with_forms
-def list_applications(*, images: bool, grants: bool, form: Form) -> None:
+def list_applications(*, images: bool, grants: bool, timeout: int, form: Form) -> None:
     """List the applications, or the grants."""
     if grants:
         if images:
             raise click.UsageError("--images and --grants are two lists; choose one")
-        print_grants(form)
+        print_grants(form, timeout)
         return
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         applications = store.list_applications()
     fields: list[dict[str, Any]] = [
         {"image": each.image, "id": each.id, "dn": str(each.dn)} for each in applications

@@ -44,7 +44,7 @@ def compare(*, source: str, timeout: float, form: Form) -> None:
     from ldapdb.migrate.sources import open_source  # noqa: PLC0415 -- as above
 
     opened = open_source(source)
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         found = compared(store, opened, timeout)
     rows = [[escaped(cell) for cell in row] for row in _rows(found)]
     if form.as_json:

@@ -5,6 +5,7 @@ Whatever goes wrong while somebody types, there is no completion and no word on 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -20,10 +21,11 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from ldapdb.cli.options import example, opened_store
+from ldapdb.cli.options import example, loaded_settings
 from ldapdb.errors import LDAPDBError
 from ldapdb.settings import Settings
 from ldapdb.settings.sources import list_profiles
+from ldapdb.store import Store
 
 __all__ = [
     "complete_images",
@@ -77,12 +79,12 @@ def _silently(complete: Callable[[str], list[str]]) -> _Completer:
 
 def _images(incomplete: str) -> list[str]:
     del incomplete
-    with opened_store(**_SETTINGS) as store:
+    with contextlib.closing(Store(loaded_settings(**_SETTINGS))) as store:
         return sorted(each.image for each in store.list_applications())
 
 
 def _users(incomplete: str) -> list[str]:
-    with opened_store(**_SETTINGS) as store:
+    with contextlib.closing(Store(loaded_settings(**_SETTINGS))) as store:
         found = store.list_users_starting_with(incomplete, _MOST_USERS)
     # As it is typed, where the directory spells it otherwise. Who was found by a name that he
     # has besides, such as his address, is not called so.

@@ -56,7 +56,7 @@ def export(
 def _write_rights(form: str, output: Optional[Path], timeout: int, *, before_2_2: bool) -> None:
     from ldapdb.migrate import exporting  # noqa: PLC0415 -- no other command needs it
 
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         review = store.review(timeout)
     header = None
     with writing_to(output) as out:

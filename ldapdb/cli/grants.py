@@ -118,6 +118,13 @@ def grant(
     metavar="ID",
     help="What a mapping id stands for, without IMAGE and USER; may be repeated.",
 )
+@click.option(
+    "--timeout",
+    type=click.IntRange(1, 86_400),
+    default=300,
+    show_default=True,
+    help="How long the grants may be searched for an --id, in seconds.",
+)
 @with_policy
 @with_json
 @with_plan
@@ -129,6 +136,7 @@ def revoke(
     policy: Policy,
     revoke_all: bool,
     identifiers: tuple[str, ...],
+    timeout: int,
     plan: Plan,
     as_json: bool,
 ) -> None:
@@ -143,7 +151,7 @@ def revoke(
     if identifiers:
         if images or users or groups or revoke_all or policy != Policy():
             raise click.UsageError("--id says all; drop the images, members and policy")
-        _revoke_ids(identifiers, plan, as_json=as_json)
+        _revoke_ids(identifiers, timeout, plan, as_json=as_json)
         return
     _require(images, users, groups)
     wanted = None if revoke_all else policy
@@ -166,13 +174,13 @@ def revoke(
         )
 
 
-def _revoke_ids(identifiers: Sequence[str], plan: Plan, *, as_json: bool) -> None:
+def _revoke_ids(identifiers: Sequence[str], timeout: float, plan: Plan, *, as_json: bool) -> None:
     for each in identifiers:
         if len(each) != len(mapping_id("", Policy(), 0)) or not set(each) <= set(
             "0123456789abcdef"
         ):
             raise click.UsageError(f"{each!r} is no mapping id, which has 32 digits 0-9a-f")
-    with writing(plan) as store:
+    with writing(plan, operation_timeout_seconds=timeout) as store:
         found = [(each, store.revoke_by_id(each)) for each in identifiers]
         _tell_left(each for _, revoked in found for each in revoked)
     if as_json:
@@ -229,9 +237,9 @@ def rename(
         click.echo(dn)
 
 
-def print_grants(form: Form) -> None:
+def print_grants(form: Form, timeout: float) -> None:
     """Print the grants as entries: what each says, and how many it names."""
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         listed = store.list_grants()
     if form.as_json:
         print_json(list(map(_listed_fields, listed)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ldapdb.cli.options import FAILED, example, loaded_settings, with_forms
+from ldapdb.cli.options import FAILED, example, loaded_settings, telling_slowness, with_forms
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.wellformed import escaped
 
@@ -62,7 +62,8 @@ def lint(
         raise click.UsageError("--ldif, --json and --csv are forms; choose one")
     store = Linting(loaded_settings())
     try:
-        found = store.lint(dangling=dangling)
+        with telling_slowness(store.settings):
+            found = store.lint(dangling=dangling)
         if images:
             found += _absent(store)
         left = list(found)

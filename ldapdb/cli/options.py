@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
 import click
 
 from ldapdb.cli.output import Form
+from ldapdb.connection.probing import answers
+from ldapdb.errors import DeadlineExceeded, LDAPDBError
 from ldapdb.model import Policy
 from ldapdb.settings import Settings, load
 from ldapdb.store import Store
@@ -22,10 +24,12 @@ __all__ = [
     "example",
     "loaded_settings",
     "opened_store",
+    "telling_slowness",
     "with_forms",
     "with_json",
     "with_output",
     "with_policy",
+    "with_timeout",
 ]
 
 # Exit codes; 0 is done.
@@ -63,23 +67,24 @@ def with_forms(command: Callable[..., Any]) -> Callable[..., Any]:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_form)
 
 
+def with_timeout(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--timeout``, for what is read of everybody; a host's calls have less time."""
+    return click.option(
+        "--timeout",
+        type=click.IntRange(1, 86_400),
+        default=300,
+        show_default=True,
+        help="How long the reading may take, in seconds.",
+    )(command)
+
+
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--output`` and ``--timeout``, for what is read of everybody and written to a file."""
-    options = (
-        click.option(
-            "--output",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Write to this file, which only its owner may read; whole or not at all.",
-        ),
-        click.option(
-            "--timeout",
-            type=click.IntRange(1, 86_400),
-            default=300,
-            show_default=True,
-            help="How long the reading may take, in seconds.",
-        ),
-    )
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+    return click.option(
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write to this file, which only its owner may read; whole or not at all.",
+    )(with_timeout(command))
 
 
 def loaded_settings(**settings: Any) -> Settings:
@@ -95,9 +100,38 @@ def opened_store(**settings: Any) -> Iterator[Store]:
     """Open the store that the settings name, for one command; what is given goes first."""
     store = Store(loaded_settings(**settings))
     try:
-        yield store
+        with telling_slowness(store.settings, settings):
+            yield store
     finally:
         store.close()
+
+
+@contextlib.contextmanager
+def telling_slowness(settings: Settings, given: Collection[str] = ()) -> Iterator[None]:
+    """Tell a directory that answers too slowly from one that does not, by asking once more.
+
+    A script may try again when no server answered; here it would be as slow once more.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whom to ask.
+    given : collection of str
+        The names of those that the command's own options gave.
+    """
+    try:
+        yield
+    except DeadlineExceeded as error:
+        if not answers(settings):
+            raise
+        setting = "operation_timeout_seconds"
+        more = "--timeout" if setting in given else setting
+        what = str(error).partition(";")[0]
+        raise LDAPDBError(
+            f"the directory answers, and not within the time that this may take ({what}): give it "
+            f"more by {more}, or see by `ldapdb check` whether an index is missing",
+            server=error.server,
+        ) from error
 
 
 def with_policy(command: Callable[..., Any]) -> Callable[..., Any]:

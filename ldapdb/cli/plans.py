@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import click
 
-from ldapdb.cli.options import loaded_settings, opened_store
+from ldapdb.cli.options import loaded_settings, opened_store, telling_slowness
 from ldapdb.cli.output import print_json
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
@@ -64,24 +64,24 @@ def with_plan(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def writing(plan: Plan) -> Iterator[Store]:
-    """Open the store for a command that writes.
+def writing(plan: Plan, **settings: Any) -> Iterator[Store]:
+    """Open the store for a command that writes; what is given of settings goes first.
 
     Where a plan is asked for, nothing is written; at the end of the block the plan is printed
     and the command is over, so that what it would say of changes made is not said.
     """
     if plan is Plan.NONE:
-        with opened_store() as store:
+        with opened_store(**settings) as store:
             yield store
         return
     from ldapdb.store.planning import PlannedStore  # noqa: PLC0415 -- few commands plan
 
-    settings = loaded_settings()
     if plan is Plan.LDIF:  # whoever applies it may write
-        settings = settings.model_copy(update={"read_only": False})
-    planned = PlannedStore(settings)
+        settings = {**settings, "read_only": False}
+    planned = PlannedStore(loaded_settings(**settings))
     try:
-        yield planned
+        with telling_slowness(planned.settings, settings):
+            yield planned
         print_plan(planned, plan)
     finally:
         planned.close()

@@ -47,7 +47,7 @@ def report(
         raise click.UsageError(f"--json and --format {form} are two forms; choose one")
     form = "json" if as_json else form or _form_of(output)
     before = None if since is None else _read(since)  # before the directory is asked at all
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         found = store.review(timeout)
     document = reports.write(found)
     if before is not None:

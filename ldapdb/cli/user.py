@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ldapdb.cli.completion import complete_users
 from ldapdb.cli.lazily import SuggestingGroup
-from ldapdb.cli.options import FAILED, example, opened_store, with_forms
+from ldapdb.cli.options import (
+    FAILED,
+    example,
+    opened_store,
+    with_forms,
+    with_timeout,
+)
 from ldapdb.cli.output import Form, accounting_fields, in_words, print_json, print_table
+from ldapdb.store.reading import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ldapdb.model import Accounting, User
+    from ldapdb.store.reviewing import Review
 
 __all__ = ["user"]
 
@@ -19,12 +34,13 @@ def user() -> None:
 
 @user.command("list", epilog=example("ldapdb user list --show-apps"))
 @click.option("--show-apps", is_flag=True, help="Print what each user may start.")
+@with_timeout
 @with_forms
-def list_users(*, show_apps: bool, form: Form) -> None:
+def list_users(*, show_apps: bool, timeout: int, form: Form) -> None:
     """List the users."""
-    with opened_store() as store:
+    with opened_store(operation_timeout_seconds=timeout) as store:
         users = sorted(store.list_users(), key=lambda each: each.name)
-        apps = {each.id: store.list_accountings(each) if show_apps else [] for each in users}
+        apps = _apps(store.review(timeout), users) if show_apps else {}
     if form.as_json:
         print_json(
             [
@@ -35,7 +51,11 @@ def list_users(*, show_apps: bool, form: Form) -> None:
         )
     elif show_apps:
         rows = [
-            (each.name, accounting.application.image, in_words(accounting.application_policy))
+            (
+                each.name,
+                accounting.application.image,
+                in_words(accounting.application_policy),
+            )
             for each in users
             for accounting in apps[each.id]
         ]
@@ -44,6 +64,16 @@ def list_users(*, show_apps: bool, form: Form) -> None:
     else:
         rows_of_users = [(each.name, str(each.id)) for each in users]
         print_table(("USER", "ID"), rows_of_users, form=form)
+
+
+def _apps(review: Review, users: Iterable[User]) -> dict[int, list[Accounting]]:
+    """Find what each user may start, and say what cannot be read."""
+    for reason in review.reasons:
+        if reason.kind == "unreadable":
+            click.echo(one_line(reason.text), err=True)
+    apps: dict[int, list[Accounting]] = {each.id: [] for each in users}
+    apps.update({who.user.id: review.accountings(who) for who in review.people})
+    return apps
 
 
 @user.command("show", epilog=example("ldapdb user show alice"))

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ldapdb.cli.options import FAILED, MISUSED, example, loaded_settings, with_forms
+from ldapdb.cli.options import (
+    FAILED,
+    MISUSED,
+    example,
+    loaded_settings,
+    telling_slowness,
+    with_forms,
+    with_timeout,
+)
 from ldapdb.cli.output import Form, policy_fields, print_json, print_table
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.syntaxes import said_time
@@ -23,8 +31,9 @@ _NOBODY, _UNTOLD = FAILED, MISUSED
 
 @click.command(epilog=example("ldapdb whatif change.ldif"))
 @click.argument("file", type=click.File("rb"))
+@with_timeout
 @with_forms
-def whatif(*, file: BinaryIO, form: Form) -> None:
+def whatif(*, file: BinaryIO, timeout: int, form: Form) -> None:
     """Say who would gain and who would lose what if an LDIF were applied.
 
     FILE has change records as ldapmodify takes them, or entries; - is the standard input. It is
@@ -37,8 +46,11 @@ def whatif(*, file: BinaryIO, form: Form) -> None:
     from ldapdb.ldif_text import parse  # noqa: PLC0415 -- few commands read LDIF
     from ldapdb.store.effects import effects_of  # noqa: PLC0415 -- as above
 
+    given = {"operation_timeout_seconds": timeout}
+    settings = loaded_settings(**given)
     try:
-        found = effects_of(loaded_settings(), parse(file.read()))
+        with telling_slowness(settings, given):
+            found = effects_of(settings, parse(file.read()))
     except DirectoryUnavailable:
         raise
     except LDAPDBError as error:

@@ -9,7 +9,13 @@ from typing import Any, Optional
 import click
 
 from ldapdb.cli.completion import complete_images, complete_users
-from ldapdb.cli.options import example, opened_store, with_forms, with_json
+from ldapdb.cli.options import (
+    example,
+    opened_store,
+    with_forms,
+    with_json,
+    with_timeout,
+)
 from ldapdb.cli.output import (
     Form,
     Node,
@@ -32,10 +38,10 @@ _NO, _FAILED = 1, 2
 
 
 @contextlib.contextmanager
-def _telling() -> Iterator[Store]:
+def _telling(**settings: Any) -> Iterator[Store]:
     """Open the store; whatever fails there is no "no", and has no code in common with it."""
     try:
-        with opened_store() as store:
+        with opened_store(**settings) as store:
             yield store
     except DirectoryUnavailable:
         raise
@@ -70,8 +76,9 @@ def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
 
 @click.command(epilog=example("ldapdb who simphony/mayavi:0.5"))
 @click.argument("image", shell_complete=complete_images)
+@with_timeout
 @with_forms
-def who(*, image: str, form: Form) -> None:
+def who(*, image: str, timeout: int, form: Form) -> None:
     """Say who may start an image, under which policy, and through what.
 
     Groups in groups are followed. Who may at another time is listed too, and so is what gives
@@ -79,13 +86,17 @@ def who(*, image: str, form: Form) -> None:
 
     Exit code: 0 somebody, 1 nobody, 2 it cannot be told, 3 no server answered.
     """
-    with _telling() as store:
+    with _telling(operation_timeout_seconds=timeout) as store:
         found = store.who(image)
     if form.as_json:
         print_json(_who_fields(found))
     else:
         columns = ("USER", "MAY", "POLICY", "TIME", "THROUGH")
-        rows = [tuple(map(escaped, row)) for each in found.holders for row in _rows(each, found.at)]
+        rows = [
+            tuple(map(escaped, row))
+            for each in found.holders
+            for row in _rows(each, found.at, in_words(each.policy))
+        ]
         print_table(columns, rows, form=form)
         for reason in found.reasons:
             click.echo(escaped(reason.text), err=True)
@@ -110,7 +121,8 @@ def _explanation_nodes(found: Explanation) -> Iterator[Node]:
         when = "now" if right.holds else "not now"
         image, policy = right.accounting.application.image, right.accounting.application_policy
         ways = [_way_node(way, found) for way in right.ways]
-        yield Node(f"{image}, {when}, policy: {in_words(policy)}", ways)
+        said = in_words(policy)
+        yield Node(f"{image}, {when}, policy: {said}", ways)
     if found.reasons:
         title = "besides" if found.is_allowed else "why not"
         yield Node(title, [Node(reason.text) for reason in found.reasons])
@@ -136,14 +148,14 @@ def _source_nodes(found: Explanation, ttl: float) -> Iterator[Node]:
     )
 
 
-def _rows(holder: Holder, at: float) -> Iterator[tuple[str, ...]]:
+def _rows(holder: Holder, at: float, policy: str) -> Iterator[tuple[str, ...]]:
     """Write a row for each way."""
     for way in holder.ways:
         holds = holder.holds and way.grant.window.contains(at)
         may = "yes" if holds else f"no: {holder.obstacle}" if holder.obstacle else "no"
         time = _time(way.grant.window, at) or "-"
         through = " > ".join(str(link.dn) for link in way.links)
-        yield holder.user.name, may, in_words(holder.policy), time, through
+        yield holder.user.name, may, policy, time, through
 
 
 def _time(window: Window, at: float) -> str:

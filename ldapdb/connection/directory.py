@@ -256,4 +256,6 @@ class _Operation(Generic[T]):
             )
         refused = all(isinstance(failure, CertificateRefused) for failure in failures)
         kind = CertificateRefused if failures and refused else DirectoryUnavailable
+        if any(isinstance(failure, DeadlineExceeded) for failure in failures):
+            kind = DeadlineExceeded  # more time, or less to do, may help
         return kind(f"no server could be used: {said}")

@@ -12,12 +12,16 @@ from typing import Any, Optional
 
 from ldapdb import ber
 from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.directory import Directory
 from ldapdb.connection.session import Answer, Session
+from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.searching import Search
+from ldapdb.settings import Settings
 
 __all__ = [
     "EFFECTIVE_RIGHTS",
     "Security",
+    "answers",
     "rights_of",
     "search_once",
     "security",
@@ -25,6 +29,7 @@ __all__ = [
 
 EFFECTIVE_RIGHTS = "1.3.6.1.4.1.42.2.27.9.5.2"  # draft-ietf-ldapext-acl-model
 _BOOLEAN, _TRUE = 0x01, b"\xff"
+_SHORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -85,3 +90,18 @@ def _critical(oid: str, value: Optional[bytes] = None) -> bytes:
     """Write a control that a server must not pass over."""
     parts = [ber.element(oid.encode()), ber.element(_TRUE, _BOOLEAN)]
     return ber.sequence(*parts, *([] if value is None else [ber.element(value)]))
+
+
+def answers(settings: Settings) -> bool:
+    """Tell whether a server answers a short question, with whatever it says."""
+    seconds = min(settings.operation_timeout_seconds, _SHORT_SECONDS)
+    directory = Directory(settings.model_copy(update={"operation_timeout_seconds": seconds}))
+    try:
+        directory.root_dse(directory.call(settings.uri))
+    except DirectoryUnavailable:
+        return False
+    except LDAPDBError:
+        return True
+    finally:
+        directory.close(wait=False)
+    return True

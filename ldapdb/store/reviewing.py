@@ -12,7 +12,7 @@ from typing import Optional
 from ldapdb.connection import Call
 from ldapdb.dn import DN
 from ldapdb.errors import LDAPDBError
-from ldapdb.model import Application, User
+from ldapdb.model import Accounting, Application, User, mapping_id
 from ldapdb.store.explaining import Reason
 from ldapdb.store.holders import Holders, Reached
 from ldapdb.store.sources import Sources, servers_of
@@ -75,10 +75,28 @@ class Review:
         """Tell whether the host lets him start it, at the time of the review."""
         return right.image in self.images and not who.obstacle and right.holds(self.at)
 
+    def accountings(self, who: Reviewed) -> list[Accounting]:
+        """List what the host would be told of him, in its order."""
+        found = [
+            Accounting(
+                mapping_id(right.image, right.policy, who.user.id),
+                who.user,
+                self._registered[right.image],
+                right.policy,
+            )
+            for right in who.rights
+            if self.holds(who, right)
+        ]
+        return sorted(found, key=lambda each: (each.application.image, each.id))
+
     @cached_property
     def images(self) -> frozenset[str]:
         """The images that are registered."""
-        return frozenset(each.image for each in self.applications)
+        return frozenset(self._registered)
+
+    @cached_property
+    def _registered(self) -> dict[str, Application]:
+        return {each.image: each for each in self.applications}
 
 
 def review(sources: Sources, call: Call, now: float, account: Optional[str] = None) -> Review:

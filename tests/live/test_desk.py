@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from proxy import Cut
+from proxy import Cut, Hang, Proxy
 
 from ldapdb import errors
 from ldapdb.dn import DN
-from ldapdb.model import Policy, Window
+from ldapdb.model import Policy, Window, mapping_id
 from ldapdb.naming import application_cn
 from ldapdb.store import Store
 from ldapdb.store.outcomes import Left
@@ -816,3 +817,122 @@ def test_what_is_so_already_is_believed_of_no_server_that_may_not_know(
             proxy.cut()
             with pytest.raises(errors.DirectoryUnavailable, match="nothing was done"):
                 store.grant_several([OLD], HOME, **named)
+
+
+def test_the_list_of_what_users_may_start_is_what_the_host_is_told(
+    directory: Directory, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For however many users, in as many round trips."""
+    for image in (OLD, OTHER):
+        directory.application(image)
+    alice, bob = directory.person("alice"), directory.person("bob")
+    inner = directory.group("inner", *(directory.person(f"user{n:02}") for n in range(20)), bob)
+    directory.granted("nested", images=[OLD, NEW], members=[directory.group("outer", inner)])
+    directory.granted("home", images=[OTHER, OLD], members=[alice, bob, inner], home="TRUE")
+    directory.granted("over", images=[OTHER], members=[bob], not_after=format_time(1))
+    directory.granted("volume", images=[OTHER], members=[alice], volume="data")
+    directory.person("carol")
+    monkeypatch.setenv("LDAPDB_URI", directory.proxy().uri)
+    with directory.operations() as seen:
+        code, out, err = run("user", "list", "--show-apps", "--json")
+    assert len(seen) < 20
+    assert (code, "cn=volume," in err.lower()) == (0, True), err
+    with opened(directory, time.time()) as store:
+        users = store.list_users()
+        told = {
+            each.name: [accounting.id for accounting in store.list_accountings(each)]
+            for each in users
+        }
+    listed = {each["name"]: [held["id"] for held in each["accounting"]] for each in json.loads(out)}
+    assert listed == told
+    assert {name: len(told[name]) for name in ("alice", "bob", "carol")} == {
+        "alice": 2,
+        "bob": 3,
+        "carol": 0,
+    }
+
+
+# --- many users
+
+
+@pytest.fixture
+def crowd(
+    directory: Directory, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Run, Proxy]]:
+    """Grant to some thousand users, in a directory where each page of them takes its time."""
+    names = [f"user{number:04}" for number in range(2_000)]
+    people = (
+        f"dn: uid={name},{directory.users_base}\nobjectClass: inetOrgPerson\n"
+        f"uid: {name}\ncn: {name}\nsn: {name}\n"
+        for name in names
+    )
+    directory.add("\n".join(people))
+    directory.application(OLD)
+    directory.granted("all", images=[OLD], members=[directory.dn_of(name) for name in names])
+    proxy = directory.proxy()
+    monkeypatch.setenv("LDAPDB_URI", proxy.uri)
+    monkeypatch.setenv("LDAPDB_OPERATION_TIMEOUT_SECONDS", "0.5")
+
+    def slow(operation: str, data: bytes) -> None:
+        if operation == "SRCH" and len(data) > 5_000:
+            time.sleep(0.12)
+
+    proxy.answered = slow
+    yield run, proxy
+    proxy.behave()
+
+
+@on_openldap
+@pytest.mark.slow
+def test_what_is_read_of_everybody_has_more_time_than_a_host_has(
+    crowd: tuple[Run, Proxy], directory: Directory, tmp_path: Path
+) -> None:
+    run, _ = crowd
+    grant = f"dn: cn=all,ou=grants,{directory.base_dn}"
+    change = tmp_path / "change.ldif"
+    change.write_text(
+        f"{grant}\nchangetype: modify\ndelete: member\nmember: {directory.dn_of('user0001')}\n"
+    )
+    slowly: dict[str, Any] = {"counted": True, "operation_timeout_seconds": 0.5}
+    with opened(directory, **slowly) as store, pytest.raises(errors.DeadlineExceeded):
+        store.who(OLD)
+    code, out, err = run("who", OLD)
+    assert (code, len(out.splitlines())) == (0, 2_001), err
+    code, out, err = run("app", "list", "--grants", "--json")
+    assert [each["members"] for each in json.loads(out)] == [2_000], err
+    code, out, err = run("user", "list", "--show-apps", "--csv", "--no-decoration")
+    assert out.count(f",{OLD},") == 2_000, err
+    code, out, err = run("whatif", str(change), "--csv", "--no-decoration")
+    assert (code, out.count("user0001")) == (0, 1), err
+    code, out, err = run("app", "revoke", "--id", _in_the_middle(directory), "--dry-run")
+    assert (code, out.count("user1000")) == (0, 1), err
+
+
+def _in_the_middle(directory: Directory) -> str:
+    with opened(directory) as store:
+        user = store.get_user("user1000")
+        assert user is not None
+        return mapping_id(OLD, Policy(), user.id)
+
+
+@on_openldap
+@pytest.mark.slow
+def test_a_directory_that_is_slow_is_told_from_one_that_does_not_answer(
+    crowd: tuple[Run, Proxy],
+) -> None:
+    """To try again helps with the one, and more time with the other."""
+    run, proxy = crowd
+    for code, command in ((2, ("who", OLD)), (1, ("user", "list", "--show-apps"))):
+        found, out, err = run(*command, "--timeout", "1")
+        assert (found, out) == (code, ""), err
+        assert "the directory answers, and not within the time" in err
+        assert "--timeout" in err
+
+    def say_nothing(*_: object) -> None:
+        raise Hang
+
+    proxy.answered = say_nothing
+    proxy.cut()
+    found, out, err = run("who", OLD, "--timeout", "1")
+    assert (found, out) == (3, ""), err
+    assert "the directory answers" not in err

@@ -161,6 +161,10 @@ def test_a_server_that_is_only_slow_is_not_given_up(pair: Pair) -> None:
     seconds, bob = timed(lambda: database.get_user(user_name="bob"))
     assert bob.name == "bob"
     assert seconds < 0.09  # no wait for a second try
+    both = pair.open(uri=f"{pair.first.uri} {pair.second.uri}", operation_timeout_seconds=0.6)
+    pair.first.seconds_a_byte = pair.second.seconds_a_byte = 0.001
+    _, error = timed(both.list_users)
+    assert isinstance(error, errors.DeadlineExceeded)  # more time would help, another try not
 
 
 def test_an_untrusted_server_is_passed_over(
