@@ -14,6 +14,7 @@ from ldapdb.cli.options import (
     opened_store,
     with_forms,
     with_json,
+    with_licences,
     with_timeout,
 )
 from ldapdb.cli.output import Form, print_json, print_table
@@ -84,14 +85,17 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 @app.command("list", epilog=example("ldapdb app list --json"))
 @click.option("--images", is_flag=True, help="Show what the labels of the local images say.")
 @click.option("--grants", is_flag=True, help="List the entries that grant them instead.")
+@with_licences
 @with_timeout
 @with_forms
-def list_applications(*, images: bool, grants: bool, timeout: int, form: Form) -> None:
+def list_applications(
+    *, images: bool, grants: bool, licences: bool, timeout: int, form: Form
+) -> None:
     """List the applications, or the grants."""
     if grants:
         if images:
             raise click.UsageError("--images and --grants are two lists; choose one")
-        print_grants(form, timeout)
+        print_grants(form, timeout, licences=licences)
         return
     with opened_store(operation_timeout_seconds=timeout) as store:
         applications = store.list_applications()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ldapdb.migrate.comparing import Comparison, Right
-    from ldapdb.model import Policy
 
 __all__ = ["compare"]
 
@@ -75,12 +73,7 @@ def _rows(found: Comparison) -> Iterator[Sequence[str]]:
     for each in found.differences:
         for which, rights in ((_LACKS, each.missing), (_HAS, each.added)):
             for image, policy in rights:
-                yield each.user_name, which, image, _in_words(policy), each.reason
-
-
-def _in_words(policy: Policy) -> str:
-    # A licence would end up in logs.
-    return in_words(replace(policy, app_license=policy.app_license and "(not shown)"))
+                yield each.user_name, which, image, in_words(policy), each.reason
 
 
 def _fields(found: Comparison) -> dict[str, Any]:

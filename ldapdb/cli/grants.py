@@ -237,18 +237,18 @@ def rename(
         click.echo(dn)
 
 
-def print_grants(form: Form, timeout: float) -> None:
+def print_grants(form: Form, timeout: float, *, licences: bool) -> None:
     """Print the grants as entries: what each says, and how many it names."""
     with opened_store(operation_timeout_seconds=timeout) as store:
         listed = store.list_grants()
     if form.as_json:
-        print_json(list(map(_listed_fields, listed)))
+        print_json([_listed_fields(each, licences=licences) for each in listed])
         return
     rows = [
         (
             str(each.grant.dn),
             " ".join(each.grant.images),
-            in_words(each.grant.policy),
+            in_words(each.grant.policy, licences=licences),
             "-" if each.grant.window == Window() else when(each.grant.window),
             str(each.members),
         )
@@ -333,12 +333,12 @@ def _granted_fields(granted: Granted) -> dict[str, Any]:
     }
 
 
-def _listed_fields(listed: Listed) -> dict[str, Any]:
+def _listed_fields(listed: Listed, *, licences: bool) -> dict[str, Any]:
     grant = listed.grant
     return {
         "dn": str(grant.dn),
         "images": list(grant.images),
-        "policy": policy_fields(grant.policy),
+        "policy": policy_fields(grant.policy, licences=licences),
         **window_fields(grant.window),
         "members": listed.members,
     }

@@ -27,6 +27,7 @@ __all__ = [
     "telling_slowness",
     "with_forms",
     "with_json",
+    "with_licences",
     "with_output",
     "with_policy",
     "with_timeout",
@@ -65,6 +66,16 @@ def with_forms(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(form=Form(as_json, as_csv, not no_decoration), **rest)
 
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_form)
+
+
+def with_licences(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--show-licences``; the command gets it as `licences`."""
+    return click.option(
+        "--show-licences",
+        "licences",
+        is_flag=True,
+        help="Print licence keys, in the place of which it is said that there is one.",
+    )(command)
 
 
 def with_timeout(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 __all__ = [
+    "HIDDEN",
     "Form",
     "Node",
     "accounting_fields",
@@ -31,6 +32,9 @@ __all__ = [
     "when",
     "window_fields",
 ]
+
+# What is printed in the place of a secret.
+HIDDEN = "(not shown)"
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,10 @@ def _drawn(node: Node, style: str = "") -> Tree:
     return tree
 
 
-def policy_fields(policy: Policy) -> dict[str, Any]:
-    """Give a policy the form that JSON output has."""
+def policy_fields(policy: Policy, *, licences: bool = False) -> dict[str, Any]:
+    """Give a policy the form that JSON output has; its licence only where that is asked for."""
     return {
-        "app_license": policy.app_license,
+        "app_license": _licence(policy, shown=licences),
         "allow_home": policy.allow_home,
         "allow_view": policy.allow_view,
         "allow_common": policy.allow_common,
@@ -171,8 +175,8 @@ def policy_fields(policy: Policy) -> dict[str, Any]:
     }
 
 
-def in_words(policy: Policy) -> str:
-    """Give a policy the form that tables have."""
+def in_words(policy: Policy, *, licences: bool = False) -> str:
+    """Give a policy the form that tables have; its licence only where that is asked for."""
     parts = [
         word
         for word, said in (
@@ -180,20 +184,27 @@ def in_words(policy: Policy) -> str:
             ("view", policy.allow_view),
             ("startup data", policy.allow_startup_data),
             (f"volume {policy.volume}", policy.volume),
-            (f"licence {policy.app_license}", policy.app_license),
+            (f"licence {_licence(policy, shown=licences)}", policy.app_license),
         )
         if said
     ]
     return ", ".join(parts) or "-"
 
 
-def accounting_fields(accountings: Sequence[Accounting]) -> list[dict[str, Any]]:
+def _licence(policy: Policy, *, shown: bool) -> Optional[str]:
+    """Say that there is a licence, or which: it would end up in logs and on screens."""
+    return policy.app_license if shown or not policy.app_license else HIDDEN
+
+
+def accounting_fields(
+    accountings: Sequence[Accounting], *, licences: bool = False
+) -> list[dict[str, Any]]:
     """Give what a user may start the form that JSON output has."""
     return [
         {
             "id": each.id,
             "image": each.application.image,
-            "policy": policy_fields(each.application_policy),
+            "policy": policy_fields(each.application_policy, licences=licences),
         }
         for each in accountings
     ]

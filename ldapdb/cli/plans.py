@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 import click
 
 from ldapdb.cli.options import loaded_settings, opened_store, telling_slowness
-from ldapdb.cli.output import print_json
+from ldapdb.cli.output import HIDDEN, print_json
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
 from ldapdb.wellformed import escaped, one_line
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "print_plan", "with_plan", "writing"]
 
 _SECRET = frozenset({LICENSE.lower(), "unicodepwd", "userpassword"})
-_HIDDEN = "(not shown)"
 
 
 class Plan(Enum):
@@ -172,7 +171,7 @@ def _shown(name: str, values: Iterable[bytes]) -> list[Union[str, dict[str, str]
     """Give values the form in which they are printed: without licences and passwords."""
     attribute = name.lower().partition(";")[0]
     if attribute in _SECRET:
-        return [_HIDDEN for _ in values]
+        return [HIDDEN for _ in values]
     return [_text(attribute, value) for value in values]
 
 
@@ -187,9 +186,9 @@ def _text(attribute: str, value: bytes) -> Union[str, dict[str, str]]:
     try:
         words = shlex.split(text)
     except ValueError:
-        return _HIDDEN
+        return HIDDEN
     shown = (
-        f"{word.partition('=')[0]}={_HIDDEN}" if word.lower().startswith("license=") else word
+        f"{word.partition('=')[0]}={HIDDEN}" if word.lower().startswith("license=") else word
         for word in words
     )
     return " ".join(shown)

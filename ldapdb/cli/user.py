@@ -13,6 +13,7 @@ from ldapdb.cli.options import (
     example,
     opened_store,
     with_forms,
+    with_licences,
     with_timeout,
 )
 from ldapdb.cli.output import Form, accounting_fields, in_words, print_json, print_table
@@ -34,9 +35,10 @@ def user() -> None:
 
 @user.command("list", epilog=example("ldapdb user list --show-apps"))
 @click.option("--show-apps", is_flag=True, help="Print what each user may start.")
+@with_licences
 @with_timeout
 @with_forms
-def list_users(*, show_apps: bool, timeout: int, form: Form) -> None:
+def list_users(*, show_apps: bool, licences: bool, timeout: int, form: Form) -> None:
     """List the users."""
     with opened_store(operation_timeout_seconds=timeout) as store:
         users = sorted(store.list_users(), key=lambda each: each.name)
@@ -45,7 +47,11 @@ def list_users(*, show_apps: bool, timeout: int, form: Form) -> None:
         print_json(
             [
                 {"name": each.name, "id": each.id, "dn": str(each.dn)}
-                | ({"accounting": accounting_fields(apps[each.id])} if show_apps else {})
+                | (
+                    {"accounting": accounting_fields(apps[each.id], licences=licences)}
+                    if show_apps
+                    else {}
+                )
                 for each in users
             ]
         )
@@ -54,7 +60,7 @@ def list_users(*, show_apps: bool, timeout: int, form: Form) -> None:
             (
                 each.name,
                 accounting.application.image,
-                in_words(accounting.application_policy),
+                in_words(accounting.application_policy, licences=licences),
             )
             for each in users
             for accounting in apps[each.id]
@@ -80,7 +86,7 @@ def _apps(review: Review, users: Iterable[User]) -> dict[int, list[Accounting]]:
 @click.argument("name", shell_complete=complete_users)
 @click.option("--json", "as_json", is_flag=True, default=True, hidden=True)
 def show_user(*, name: str, as_json: bool) -> None:
-    """Show what the host would be told of a user, as JSON."""
+    """Show what the host would be told of a user, as JSON; with licences."""
     del as_json  # this command has no other form
     with opened_store() as store:
         store.verify()  # as the host does: a base that is not there is not "no applications"
@@ -94,6 +100,6 @@ def show_user(*, name: str, as_json: bool) -> None:
             "name": found.name,
             "id": found.id,
             "dn": str(found.dn),
-            "accounting": accounting_fields(accountings),
+            "accounting": accounting_fields(accountings, licences=True),
         }
     )

@@ -14,6 +14,7 @@ from ldapdb.cli.options import (
     opened_store,
     with_forms,
     with_json,
+    with_licences,
     with_timeout,
 )
 from ldapdb.cli.output import (
@@ -53,8 +54,9 @@ def _telling(**settings: Any) -> Iterator[Store]:
 @click.command(epilog=example("ldapdb explain alice simphony/mayavi:0.5"))
 @click.argument("user_name", metavar="USER", shell_complete=complete_users)
 @click.argument("image", required=False, shell_complete=complete_images)
+@with_licences
 @with_json
-def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
+def explain(*, user_name: str, image: Optional[str], licences: bool, as_json: bool) -> None:
     """Say whether a user may start an image, under which policy, and why.
 
     Without an image: all that he may start. It is read from the directory, not from memory,
@@ -66,9 +68,9 @@ def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
         found = store.explain(user_name, image)
         ttl = store.settings.cache_ttl_seconds
     if as_json:
-        print_json(_explanation_fields(found, ttl))
+        print_json(_explanation_fields(found, ttl, licences=licences))
     else:
-        nodes = [*_explanation_nodes(found), *_source_nodes(found, ttl)]
+        nodes = [*_explanation_nodes(found, licences=licences), *_source_nodes(found, ttl)]
         print_tree(_verdict(found), nodes, style="green" if found.is_allowed else "red")
     if not found.is_allowed:
         raise click.exceptions.Exit(_NO)
@@ -76,9 +78,10 @@ def explain(*, user_name: str, image: Optional[str], as_json: bool) -> None:
 
 @click.command(epilog=example("ldapdb who simphony/mayavi:0.5"))
 @click.argument("image", shell_complete=complete_images)
+@with_licences
 @with_timeout
 @with_forms
-def who(*, image: str, timeout: int, form: Form) -> None:
+def who(*, image: str, licences: bool, timeout: int, form: Form) -> None:
     """Say who may start an image, under which policy, and through what.
 
     Groups in groups are followed. Who may at another time is listed too, and so is what gives
@@ -89,13 +92,13 @@ def who(*, image: str, timeout: int, form: Form) -> None:
     with _telling(operation_timeout_seconds=timeout) as store:
         found = store.who(image)
     if form.as_json:
-        print_json(_who_fields(found))
+        print_json(_who_fields(found, licences=licences))
     else:
         columns = ("USER", "MAY", "POLICY", "TIME", "THROUGH")
         rows = [
             tuple(map(escaped, row))
             for each in found.holders
-            for row in _rows(each, found.at, in_words(each.policy))
+            for row in _rows(each, found.at, in_words(each.policy, licences=licences))
         ]
         print_table(columns, rows, form=form)
         for reason in found.reasons:
@@ -116,12 +119,12 @@ def _verdict(found: Explanation) -> str:
     return f"no: {found.user.name} may not start {found.image or 'anything'}"
 
 
-def _explanation_nodes(found: Explanation) -> Iterator[Node]:
+def _explanation_nodes(found: Explanation, *, licences: bool) -> Iterator[Node]:
     for right in found.rights:
         when = "now" if right.holds else "not now"
         image, policy = right.accounting.application.image, right.accounting.application_policy
         ways = [_way_node(way, found) for way in right.ways]
-        said = in_words(policy)
+        said = in_words(policy, licences=licences)
         yield Node(f"{image}, {when}, policy: {said}", ways)
     if found.reasons:
         title = "besides" if found.is_allowed else "why not"
@@ -173,13 +176,13 @@ def _time(window: Window, at: float) -> str:
 # --- for programs
 
 
-def _explanation_fields(found: Explanation, ttl: float) -> dict[str, Any]:
+def _explanation_fields(found: Explanation, ttl: float, *, licences: bool) -> dict[str, Any]:
     user = found.user
     return {
         "asked": {"user": found.user_name, "image": found.image},
         "user": user and {"name": user.name, "id": user.id, "dn": str(user.dn)},
         "allowed": found.is_allowed,
-        "rights": [_right_fields(right) for right in found.rights],
+        "rights": [_right_fields(right, licences=licences) for right in found.rights],
         "reasons": _reason_fields(found.reasons),
         "groups": [str(dn) for dn in found.groups],
         "servers": list(found.servers),
@@ -188,12 +191,12 @@ def _explanation_fields(found: Explanation, ttl: float) -> dict[str, Any]:
     }
 
 
-def _right_fields(right: Right) -> dict[str, Any]:
+def _right_fields(right: Right, *, licences: bool) -> dict[str, Any]:
     accounting = right.accounting
     return {
         "id": accounting.id,
         "image": accounting.application.image,
-        "policy": policy_fields(accounting.application_policy),
+        "policy": policy_fields(accounting.application_policy, licences=licences),
         "holds": right.holds,
         "ways": _way_fields(right.ways),
     }
@@ -211,7 +214,7 @@ def _way_fields(ways: Iterable[Way]) -> list[dict[str, Any]]:
     ]
 
 
-def _who_fields(found: Who) -> dict[str, Any]:
+def _who_fields(found: Who, *, licences: bool) -> dict[str, Any]:
     return {
         "image": found.image,
         "registered": found.application is not None,
@@ -221,7 +224,7 @@ def _who_fields(found: Who) -> dict[str, Any]:
                 "name": each.user.name,
                 "id": each.user.id,
                 "dn": str(each.user.dn),
-                "policy": policy_fields(each.policy),
+                "policy": policy_fields(each.policy, licences=licences),
                 "holds": each.holds,
                 "obstacle": each.obstacle or None,
                 "ways": _way_fields(each.ways),

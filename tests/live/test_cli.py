@@ -66,7 +66,8 @@ def test_an_administrators_day(directory: Directory) -> None:
             },
         }
     ]
-    listed = json.loads(ldapdb(directory, "user", "list", "--show-apps", "--json").stdout)
+    told = ldapdb(directory, "user", "list", "--show-apps", "--json", "--show-licences")
+    listed = json.loads(told.stdout)
     assert listed == [shown]
     assert ldapdb(directory, "app", "list", "--no-decoration").stdout.split("\t")[0] == IMAGE
     revoked = ldapdb(directory, "app", "revoke", IMAGE, "alice", "--revoke-all", "--json")

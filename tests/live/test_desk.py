@@ -819,6 +819,28 @@ def test_what_is_so_already_is_believed_of_no_server_that_may_not_know(
                 store.grant_several([OLD], HOME, **named)
 
 
+@on_openldap
+def test_licences_are_printed_where_they_are_asked_for_alone(
+    directory: Directory, run: Run
+) -> None:
+    """Whatever the form, since screens are shared and output is kept; the host is told."""
+    directory.person("alice")
+    directory.application(OLD)
+    key = "27000@licences"
+    code, out, err = run("app", "grant", OLD, "alice", "--app-license", key, "--json")
+    assert (code, json.loads(out)["policy"]["app_license"]) == (0, "(not shown)"), err
+    tables = [("who", OLD), ("app", "list", "--grants"), ("user", "list", "--show-apps")]
+    commands = [(*table, *form) for table in tables for form in ((), ("--csv",), ("--json",))]
+    for command in (*commands, ("explain", "alice", OLD), ("explain", "alice", "--json")):
+        code, out, err = run(*command)
+        assert (code, key in out, out.count("(not shown)")) == (0, False, 1), (command, err)
+        code, out, err = run(*command, "--show-licences")
+        assert (code, out.count(key), "(not shown)" in out) == (0, 1, False), (command, err)
+    assert key in run("user", "show", "alice")[1]
+    code, out, err = run("app", "revoke", OLD, "alice", "--all", "--json")
+    assert (code, key in out, "(not shown)" in out) == (0, False, True), err
+
+
 def test_the_list_of_what_users_may_start_is_what_the_host_is_told(
     directory: Directory, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
