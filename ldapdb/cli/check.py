@@ -15,7 +15,7 @@ from rich.text import Text
 from ldapdb.cli.options import FAILED, NO_SERVER, example, loaded_settings, with_forms
 from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.embedded import ldif_folder
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
     from ldapdb.store.checking import Finding
@@ -100,17 +100,17 @@ def _fields(finding: Finding) -> dict[str, str]:
 
 def _print(finding: Finding) -> None:
     level = finding.level.value
-    text = one_line(f"{finding.subject}: {finding.text}")
+    text, remedy = one_line(f"{finding.subject}: {finding.text}"), escaped(finding.remedy)
     if not sys.stdout.isatty():
         click.echo(f"{level}\t{finding.check}\t{text}")
         if finding.remedy:
-            click.echo(f"\tremedy\t{finding.remedy}")
+            click.echo(f"\tremedy\t{remedy}")
         return
     line = Text.assemble((f"{level:<12}", _COLOURS[level]), (f"{finding.check}: ", "bold"), text)
     console = Console()
     console.print(line, soft_wrap=True)
     if finding.remedy:
-        console.print(Text(f"{'':12}  {finding.remedy}", "dim"), soft_wrap=True)
+        console.print(Text(f"{'':12}  {remedy}", "dim"), soft_wrap=True)
 
 
 def _sum_up(found: Sequence[Finding]) -> None:

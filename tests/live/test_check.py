@@ -242,6 +242,31 @@ def test_a_server_that_falls_silent_in_the_middle_is_told_once(private: Private)
     assert "stopped answering" in found[-1].text
 
 
+@pytest.mark.parametrize("last", ["watch", "replication"])
+def test_a_server_that_dies_while_several_are_compared_is_told_and_the_others_are_looked_at(
+    private: Private, last: str
+) -> None:
+    """It is the one that is told, not the one that takes writes, which is still written to."""
+    private.person("alice")
+    proxy = private.proxy()
+    uris: dict[str, Any] = {
+        "uri": f"{proxy.uri},{private.server.uri}",
+        "write_uri": private.server.uri,
+    }
+    found = []
+    for line in check(private.settings(**uris), ldif_folder(), write=True):
+        found.append(line)
+        if (line.check, line.subject) == (last, private.server.uri):
+            proxy.hangs_up = True
+            proxy.cut()
+    [told] = [each for each in of(found, "server") if each.level is Level.PROBLEM]
+    assert told.subject == proxy.uri
+    assert only(found, "write", Level.OK).subject == private.server.uri
+    assert {each.check for each in found if each.level is Level.PROBLEM} == {"server"}
+    compared = [] if last == "watch" else [proxy.uri, private.server.uri]
+    assert [each.subject for each in of(found, "replication")] == compared
+
+
 def test_a_directory_of_another_kind_and_a_base_elsewhere_are_settings(private: Private) -> None:
     found = look(private, base_dn="dc=elsewhere", users_base=None, groups_base=None)
     [_, line] = of(found, "settings")
@@ -377,6 +402,17 @@ def test_what_is_seen_without_logging_in_is_told_and_the_remedy_hides_it(
         assert "27000" not in line.text
         apply(directory, line)
         assert only(look(directory), "anonymous", Level.OK)
+
+
+def test_an_entry_whose_name_cannot_be_read_is_looked_at_all_the_same(private: Private) -> None:
+    """Its password is one that is read, and another user is let into the grant for a trial."""
+    for name in ("strange", "zoe"):
+        private.person(name, attributes={"userPassword": ["secret"]})
+    private.granted("strange", images=["simphony/mayavi:1"])
+    private.proxy().tamper = lambda data: data.replace(b"=strange,", b"~strange,")
+    found = look(private, write=True, counted=True)
+    assert "uid~strange," in only(found, "passwords", Level.WARNING).text
+    assert only(found, "write", Level.OK)
 
 
 def test_an_account_that_is_told_of_by_no_dn_reads_its_own_password(

@@ -16,6 +16,7 @@ click = pytest.importorskip("click", reason="the command line's libraries are an
 
 from ldapdb.cli import main, run  # noqa: E402 -- needs click
 from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 -- as above
+from ldapdb.store.checking.findings import problem  # noqa: E402 -- as above
 
 
 def visited(
@@ -136,6 +137,15 @@ def test_settings_are_completed() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_remedy_is_printed_whole_and_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's own words are in it, such as whom it takes us for."""
+    from ldapdb.cli.check import _print
+
+    _print(problem("account", "ldap://x", "refused", f"ldapwhoami -D '\x1b[2Jx\n{'y' * 2_000}'"))
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == [f"\tremedy\tldapwhoami -D '\\x1b[2Jx\\n{'y' * 2_000}'"]
+
+
 def test_output_that_cannot_be_written_is_one_line() -> None:
     """And a reader that has read enough is no error to speak of."""
     program = [sys.executable, "-m", "ldapdb", "settings"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from ldapdb.errors import DirectoryUnavailable, LDAPDBError
+from ldapdb.errors import LDAPDBError
 from ldapdb.settings import Settings
 from ldapdb.store.checking.advice import check_settings
 from ldapdb.store.checking.arriving import arrive
@@ -17,9 +17,9 @@ from ldapdb.store.checking.contents import check_bases, check_contents
 from ldapdb.store.checking.findings import Finding, problem
 from ldapdb.store.checking.indexes import check_indexes
 from ldapdb.store.checking.leaks import check_anonymous, check_passwords
-from ldapdb.store.checking.replicas import check_providers, check_replicas
+from ldapdb.store.checking.replicas import check_replicas
 from ldapdb.store.checking.schema import check_schema
-from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.checking.visiting import Visit, guarded
 from ldapdb.store.checking.watches import check_watch
 from ldapdb.store.checking.writing import check_writing, write_and_remove
 
@@ -58,8 +58,8 @@ def check(
         for visit in visits:
             yield from _arrived(visit, clock())
         for visit in visits:
-            for each in _checks(visit, settings, write=write, clock=clock):
-                yield from _guarded(each, visit)
+            for name, each in _checks(visit, settings, write=write, clock=clock):
+                yield from guarded(name, visit, each)
         yield from _together(visits, settings, write=write, clock=clock)
     finally:
         for visit in visits:
@@ -76,42 +76,29 @@ def _arrived(visit: Visit, now: float) -> Iterator[Finding]:
 
 def _checks(
     visit: Visit, settings: Settings, *, write: bool, clock: Callable[[], float]
-) -> Iterator[Check]:
-    yield from (check_schema, check_bases, check_contents, check_passwords, check_anonymous)
-    yield from (check_indexes, partial(check_clock, clock=clock), check_watch)
+) -> Iterator[tuple[str, Check]]:
+    yield "schema", check_schema
+    yield "bases", check_bases
+    yield "contents", check_contents
+    yield "passwords", check_passwords
+    yield "anonymous", check_anonymous
+    yield "indexes", check_indexes
+    yield "clock", partial(check_clock, clock=clock)
+    yield "watch", check_watch
     if visit.uri in settings.write_uris:
-        yield partial(check_writing, is_needed=write)
-
-
-def _guarded(each: Check, visit: Visit) -> Iterator[Finding]:
-    """Make one check on a server that is up; what keeps it from its end is a finding."""
-    if not visit.is_up:
-        return
-    try:
-        yield from each(visit)
-    except DirectoryUnavailable as error:
-        visit.is_up = False
-        yield problem("server", visit.uri, f"it stopped answering: {error}", ping(visit.uri))
-    except LDAPDBError as error:
-        name = getattr(each, "__name__", "") or getattr(each, "func", each).__name__
-        remedy = visit.kind.search(visit.settings.base_dn, "(objectClass=*)", "dn")
-        yield problem(name.removeprefix("check_"), visit.uri, str(error), remedy)
+        yield "writing", partial(check_writing, is_needed=write)
 
 
 def _together(
     visits: Sequence[Visit], settings: Settings, *, write: bool, clock: Callable[[], float]
 ) -> Iterator[Finding]:
-    """Make the checks that concern several servers."""
-    up = [each for each in visits if each.is_up]
-    writers = [each for uri in settings.write_uris for each in up if each.uri == uri]
-    if not up:
-        return
-    several: list[Check] = [
-        lambda _: check_replicas(up, clock),
-        lambda _: check_providers(up, settings.write_uris),
-    ]
-    if write and writers and not settings.read_only:
-        others = [each for each in up if each is not writers[0]]
-        several.append(lambda first: write_and_remove(first, others, clock))
-    for each in several:
-        yield from _guarded(each, (writers or up)[0])
+    """Make the checks that concern several servers; one that dies meanwhile ends for itself."""
+    yield from check_replicas([each for each in visits if each.is_up], clock)
+    writers = [each for uri in settings.write_uris for each in visits if each.uri == uri]
+    if sum(each.is_up for each in writers) > 1:
+        for each in writers:
+            yield from guarded("two providers", each, lambda visit: visit.kind.providers())
+    first = next((each for each in writers if each.is_up), None)
+    if write and first is not None and not settings.read_only:
+        others = [each for each in visits if each is not first]
+        yield from guarded("write", first, lambda visit: write_and_remove(visit, others, clock))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection.probing import search_once
 from ldapdb.connection.session import Answer
 from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, Entry
+from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, Entry, read_dn
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import SUBTREE, Page, Search
@@ -32,13 +32,13 @@ def check_passwords(visit: Visit) -> Iterator[Finding]:
         others = [
             each
             for each in _some(visit.run, base.dn, wanted, PASSWORD)
-            if each.values and each.entry_dn not in own
+            if each.values and not each.is_of(own)
         ]
         if others:
             yield warning(
                 check,
                 visit.uri,
-                f"this account reads what {others[0].entry_dn} and others log in with "
+                f"this account reads what {others[0].entry.dn} and others log in with "
                 f"({PASSWORD}), which ldapdb never needs; take that right away, or use an "
                 "account without it",
                 visit.kind.hide_passwords(),
@@ -77,8 +77,13 @@ class _Seen:
 
     def __init__(self, entry: Entry, attributes: tuple[str, ...]) -> None:
         self.entry = entry
-        self.entry_dn = DN.parse(entry.dn)
         self.values = any(entry.attributes.get(name.lower()) for name in attributes)
+
+    def is_of(self, names: Collection[DN]) -> bool:
+        """Tell whether it is the entry of one of some names; none has one that cannot be read."""
+        with contextlib.suppress(InvalidValue):
+            return read_dn(self.entry) in names
+        return False
 
 
 def _names(visit: Visit) -> list[DN]:

@@ -1,32 +1,42 @@
-"""Whether several servers say the same, and take changes from each other without loss."""
+"""Whether several servers say the same."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.kinds import State
-from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.checking.visiting import Visit, guarded
 from ldapdb.syntaxes import said_time
 
-__all__ = ["behind", "check_providers", "check_replicas"]
+__all__ = ["behind", "check_replicas"]
 
 _CHECK = "replication"
 _TRIALS, _PAUSE_SECONDS = 10, 0.3
 _PROBLEM_SECONDS = 60.0
+_SEVERAL = 2  # one is never behind itself
 
 
 def check_replicas(visits: Sequence[Visit], clock: Callable[[], float]) -> Iterator[Finding]:
-    """Compare how far the servers are; give one that is behind some time to follow."""
-    if len(visits) < 2:  # noqa: PLR2004 -- one is never behind itself
+    """Compare how far the servers are; give one that is behind some time to follow.
+
+    One that dies meanwhile is told as that, and the others are compared.
+    """
+    if len(visits) < _SEVERAL:
         return
     if visits[0].kind.state_attribute is None:
         text = "domain controllers do not say how far they are in a way that can be compared"
         yield unchecked(_CHECK, "all servers", text, visits[0].kind.show_state())
         return
     for trial in range(_TRIALS):
-        states = {visit.uri: visit.kind.state() for visit in visits}
+        states: dict[str, State] = {}
+        for visit in visits:
+            yield from guarded(_CHECK, visit, partial(_note, states=states))
+        visits = [each for each in visits if each.uri in states]
+        if len(visits) < _SEVERAL:
+            return
         silent = [uri for uri, state in states.items() if not state]
         late = {} if silent else behind(states)
         if silent or not late:
@@ -35,6 +45,11 @@ def check_replicas(visits: Sequence[Visit], clock: Callable[[], float]) -> Itera
             time.sleep(_PAUSE_SECONDS)
     for visit in visits:
         yield _judge(visit, silent, late, clock())
+
+
+def _note(visit: Visit, *, states: dict[str, State]) -> Iterable[Finding]:
+    states[visit.uri] = visit.kind.state()
+    return ()
 
 
 def _judge(visit: Visit, silent: Sequence[str], late: Mapping[str, float], now: float) -> Finding:
@@ -73,15 +88,3 @@ def behind(states: Mapping[str, State]) -> dict[str, float]:
         if lacking:
             found[uri] = max(lacking)
     return found
-
-
-# --- two providers
-
-
-def check_providers(visits: Sequence[Visit], write_uris: Sequence[str]) -> Iterator[Finding]:
-    """See that of several servers that take writes none loses what another has taken."""
-    writers = [each for each in visits if each.uri in write_uris]
-    if len(writers) < 2:  # noqa: PLR2004 -- all writes go to one
-        return
-    for visit in writers:
-        yield from visit.kind.providers()

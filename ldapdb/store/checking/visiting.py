@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from ldapdb.connection import Call, Deadline, Directory
+from ldapdb.connection.probing import search_once
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN
+from ldapdb.entries import read_dn
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
+from ldapdb.filters import Filter
+from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
 from ldapdb.settings import Settings
+from ldapdb.store.checking.commands import ping
+from ldapdb.store.checking.findings import Finding, problem
 from ldapdb.store.checking.kinds import Kind, kind_of
 from ldapdb.store.profile import Profile
+from ldapdb.store.sources import Noted
 
-__all__ = ["Use", "Visit"]
+__all__ = ["Use", "Visit", "guarded"]
 
 T = TypeVar("T")
 Use = Callable[[Session, Deadline], T]
+
+_SOME = 10
 
 _NOBODY: dict[str, Any] = {
     "bind": "anonymous",
@@ -87,6 +96,12 @@ class Visit:
         """Visit the same server by an anonymous bind."""
         return Visit(self.settings.model_copy(update=_NOBODY), self.uri, self._ldif)
 
+    def first(self, base: DN, wanted: Filter) -> Optional[DN]:
+        """Name the first entry below a base that has a name which can be read."""
+        search = Search(str(base), SUBTREE, wanted, NO_ATTRIBUTES, Page(_SOME))
+        entries = self.run(partial(search_once, search=search))[0]
+        return next(iter(Noted().readable(entries, read_dn)), None)
+
     def close(self) -> None:
         """Close all connections."""
         self._directory.close()
@@ -135,3 +150,25 @@ class Visit:
     def ldif(self) -> Path:
         """The folder of files for directories."""
         return self._ldif
+
+
+def guarded(
+    check: str, visit: Visit, look: Callable[[Visit], Iterable[Finding]]
+) -> Iterator[Finding]:
+    """Look at one thing on a server that is up; what keeps that from its end is a finding.
+
+    Parameters
+    ----------
+    check : str
+        What is looked at, for an error of the server.
+    """
+    if not visit.is_up:
+        return
+    try:
+        yield from look(visit)
+    except DirectoryUnavailable as error:
+        visit.is_up = False
+        yield problem("server", visit.uri, f"it stopped answering: {error}", ping(visit.uri))
+    except LDAPDBError as error:
+        remedy = visit.kind.search(visit.settings.base_dn, "(objectClass=*)", "dn")
+        yield problem(check, visit.uri, str(error), remedy)

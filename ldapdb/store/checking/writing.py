@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb.connection.probing import search_once
 from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
@@ -21,10 +20,10 @@ from ldapdb.entries import (
     Operation,
 )
 from ldapdb.errors import LDAPDBError, NoSuchEntry
-from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
-from ldapdb.store.checking.visiting import Visit
+from ldapdb.store.checking.visiting import Visit, guarded
 from ldapdb.store.profile import Base
 from ldapdb.syntaxes import parse_time
 
@@ -109,7 +108,7 @@ def write_and_remove(
         found += _time_of(visit, dn, before, clock())
         _change(visit, dn)
         for other in others:
-            found.append(_seen(other, dn))
+            found += guarded("replication", other, partial(_seen, dn=dn))
     except LDAPDBError as error:
         found.append(problem("write", visit.uri, str(error), visit.kind.let_write(base.dn)))
     finally:
@@ -126,13 +125,11 @@ def write_and_remove(
 def _change(visit: Visit, dn: DN) -> None:
     """Let a user in and out again, as a grant and its revocation do."""
     for base in visit.profile.users:
-        search = Search(str(base.dn), SUBTREE, visit.profile.users_filter, NO_ATTRIBUTES, Page(1))
-        entries = visit.run(partial(search_once, search=search))[0]
-        if entries:
-            member = str(DN.parse(entries[0].dn))
+        member = visit.first(base.dn, visit.profile.users_filter)
+        if member is not None:
             call = visit.call()
-            call.modify(dn, [Modification(Operation.ADD, MEMBER, (member,))])
-            call.modify(dn, [Modification(Operation.DELETE, MEMBER, (member,))])
+            call.modify(dn, [Modification(Operation.ADD, MEMBER, (str(member),))])
+            call.modify(dn, [Modification(Operation.DELETE, MEMBER, (str(member),))])
             return
 
 
@@ -142,17 +139,18 @@ def _time_of(visit: Visit, dn: DN, before: float, after: float) -> list[Finding]
     return [judge_clock(visit.uri, float(parse_time(each)), before, after) for each in told]
 
 
-def _seen(other: Visit, dn: DN) -> Finding:
+def _seen(other: Visit, dn: DN) -> Iterator[Finding]:
     check = "replication"
     began = time.monotonic()
     while time.monotonic() - began < _SEEN_SECONDS:
         with contextlib.suppress(NoSuchEntry):
             if other.call().read(dn, NO_ATTRIBUTES)[1]:
                 milliseconds = (time.monotonic() - began) * 1000
-                return ok(check, other.uri, f"had what was written {milliseconds:.0f} ms later")
+                yield ok(check, other.uri, f"had what was written {milliseconds:.0f} ms later")
+                return
         time.sleep(_LOOK_SECONDS)
     text = f"had not got what was written {_SEEN_SECONDS:g} s before; see why it does not follow"
-    return problem(check, other.uri, text, "journalctl -u slapd --since -1h | grep -i syncrepl")
+    yield problem(check, other.uri, text, other.kind.show_following())
 
 
 def _remove(visit: Visit, dn: DN) -> Optional[Finding]:

@@ -12,7 +12,7 @@ from ldapdb import filters
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, GRANT_CLASS, MEMBER, Modification, Operation
 from ldapdb.errors import AccessDenied, NoSuchValue
-from ldapdb.searching import BASE, NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.searching import BASE, SUBTREE, Search
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind, State
 from ldapdb.store.profile import Base
@@ -51,10 +51,9 @@ class OpenLDAP(Kind):
         have made known to the database, and writes later entries that it cannot read any more.
         """
         wanted = self.visit.profile.notation.carrying(object_class)
-        entries = self._found(Search(str(base.dn), SUBTREE, wanted, NO_ATTRIBUTES, Page(1)))
-        if not entries:
+        dn = self.visit.first(base.dn, wanted)
+        if dn is None:
             return None
-        dn = DN.parse(entries[0].dn)
         nobody = str(base.dn.child("cn", f"ldapdb-check-{secrets.token_hex(6)}"))
         attribute = MEMBER if object_class == GRANT_CLASS else DESCRIPTION
         try:
