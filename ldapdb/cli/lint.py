@@ -54,7 +54,8 @@ def lint(
     empty grants that ldapdb has made, so that nobody is lost who is let in meanwhile; with
     --dangling, members that are no entry, too.
 
-    Exit code: 0 nothing is wrong, or all is mended, 1 something is, 2 misused, 3 no server.
+    Exit code: 0 nothing is wrong, or all is mended, 1 something is, or stays, 2 misused, 3 no
+    server.
     """
     from ldapdb.store.linting import Linting  # noqa: PLC0415 -- no other command needs it
 
@@ -142,5 +143,7 @@ def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Com
     if not sure:
         click.confirm(f"Make {len(changes)} changes?", abort=True, err=True)
     for change in changes:
-        click.echo(store.mend(change), err=True)
+        done = store.mend(change)
+        click.echo(one_line(done.text), err=True)
+        left += [] if done.is_done else [each for each in found if each.change == change]
     return left

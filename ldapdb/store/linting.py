@@ -33,7 +33,7 @@ from ldapdb.store.grants import NAMES
 from ldapdb.store.holders import Holders
 from ldapdb.store.linting_doubt import held_by, surely_empty
 from ldapdb.store.linting_members import Complaint, Members, Row
-from ldapdb.store.linting_mend import SCRATCH, mend
+from ldapdb.store.linting_mend import SCRATCH, Mended, mend
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import require_base, search_in_pages
 from ldapdb.store.reads import Reads
@@ -79,14 +79,8 @@ class Linting(Reads):
         found += members.overlaps(self._call(), Holders(sources))
         return found
 
-    def mend(self, change: Change) -> str:
-        """Make a change that a complaint has; see :mod:`~ldapdb.store.linting_mend`.
-
-        Returns
-        -------
-        str
-            What was done, or why it was not.
-        """
+    def mend(self, change: Change) -> Mended:
+        """Make a change that a complaint has; see :mod:`~ldapdb.store.linting_mend`."""
         call = self._write_call()
         profile = self._for(call).profile
         try:

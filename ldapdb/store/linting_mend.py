@@ -11,6 +11,7 @@ An assertion (RFC 4528) would do the same in one request, and OpenLDAP alone has
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb.connection import Call
@@ -28,24 +29,35 @@ from ldapdb.store.linting_doubt import held_by, surely_empty
 from ldapdb.store.linting_members import shows
 from ldapdb.store.profile import Profile
 
-__all__ = ["SCRATCH", "mend"]
+__all__ = ["SCRATCH", "Mended", "mend"]
 
 # How an entry is called that is about to go; one that is left behind is looked at again.
 SCRATCH = "ldapdb-lint-"
 
 
-def mend(call: Call, profile: Profile, change: Change, now: float) -> str:
+@dataclass(frozen=True)
+class Mended:
+    """What came of a change that a complaint has.
+
+    Parameters
+    ----------
+    text : str
+        What was done, or why it was not.
+    is_done : bool
+        Whether it is so now, by us or by somebody else.
+    """
+
+    text: str
+    is_done: bool = True
+
+
+def mend(call: Call, profile: Profile, change: Change, now: float) -> Mended:
     """Make a change that a complaint has.
 
     Parameters
     ----------
     now : float
         Seconds since the epoch.
-
-    Returns
-    -------
-    str
-        What was done, or why it was not.
     """
     if isinstance(change, Modify):
         return _modify(call, change)
@@ -53,13 +65,13 @@ def mend(call: Call, profile: Profile, change: Change, now: float) -> str:
     return _remove(call, profile, change.dn, now)
 
 
-def _modify(call: Call, change: Modify) -> str:
+def _modify(call: Call, change: Modify) -> Mended:
     steps = [
         Modification(step.operation, step.attribute, tuple(each.decode() for each in step.values))
         for step in change.steps
     ]
     if any(shows(call, DN.parse(value)) for step in steps for value in step.values):
-        return f"'{change.dn}': the member has come back, and stays"
+        return Mended(f"'{change.dn}': the member has come back, and stays", is_done=False)
     try:
         try:
             call.modify(change.dn, steps)
@@ -68,19 +80,19 @@ def _modify(call: Call, change: Modify) -> str:
             placeholder = Modification(Operation.ADD, steps[0].attribute, ("",))
             call.modify(change.dn, [placeholder, *steps])
     except (NoSuchEntry, NoSuchValue):
-        return f"'{change.dn}': somebody else has done it"
-    return f"'{change.dn}': the member is out"
+        return Mended(f"'{change.dn}': somebody else has done it")
+    return Mended(f"'{change.dn}': the member is out")
 
 
-def _remove(call: Call, profile: Profile, dn: DN, now: float) -> str:
+def _remove(call: Call, profile: Profile, dn: DN, now: float) -> Mended:
     holder = held_by(call, profile, dn)
     if holder is not None:
-        return f"'{dn}': stays, '{holder}' has it as a member"
+        return Mended(f"'{dn}': stays, '{holder}' has it as a member", is_done=False)
     aside = dn.parent.child("cn", f"{SCRATCH}{secrets.token_hex(8)}")
     try:
         call.rename(dn, aside.rdns[0])
     except NoSuchEntry:
-        return f"'{dn}': somebody else has removed it"
+        return Mended(f"'{dn}': somebody else has removed it")
     try:
         why = _why_it_stays(call, profile, aside, dn, now)
     except BaseException:
@@ -88,9 +100,9 @@ def _remove(call: Call, profile: Profile, dn: DN, now: float) -> str:
         raise
     if why is not None:
         name = _give_back(call, aside, dn)
-        return f"'{name}': stays, {why}"
+        return Mended(f"'{name}': stays, {why}", is_done=False)
     call.delete(aside)
-    return f"'{dn}': removed"
+    return Mended(f"'{dn}': removed")
 
 
 def _give_back(call: Call, aside: DN, dn: DN) -> DN:

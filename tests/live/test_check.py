@@ -163,7 +163,7 @@ def test_the_files_of_ldif_make_a_sound_directory_that_the_writer_can_mend(
     linting = Linting(writer)
     [empty] = linting.lint()
     assert empty.change is not None
-    assert linting.mend(empty.change).endswith(": removed")
+    assert linting.mend(empty.change).text.endswith(": removed")
     assert linting.lint() == []
     linting.close()
 
