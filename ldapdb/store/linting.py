@@ -71,11 +71,12 @@ class Linting(Reads):
         found = [*look.users(self._call()), *look.applications(self._call())]
         found += look.grants(self._call())
         look.groups(self._call())
-        members = Members(profile, look.rows, look.knows, self._clock())
+        members = Members(profile, look.rows, look.knows, look.knows_name, self._clock())
         found += members.read(self._call())
         found = [_settled(self._call(), profile, each, members) for each in found]
         found += members.gone(self._call(), take_out=dangling)
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
+        found += members.nameless(self._call(), sources.users)
         found += members.overlaps(self._call(), Holders(sources))
         return found
 
@@ -128,7 +129,7 @@ class _Look:
         self._now = now
         # Hashes of names: a hundred thousand names to compare by would take 50 MB.
         self._known: set[int] = set()
-        self._user_names: set[int] = set()
+        self._user_names: frozenset[str] = frozenset()
         self._registered: dict[str, str] = {}
         self.rows: dict[DN, Row] = {}
 
@@ -138,27 +139,34 @@ class _Look:
         """Read all users; complain of names that are not one user's."""
         profile = self._profile
         attributes = profile.user_name_attributes
-        named: dict[str, list[str]] = {}
+        # By each attribute; the first that an entry has, which names it, is as the first of all.
+        named: list[dict[str, list[str]]] = [{} for _ in attributes]
 
         def take(page: list[Entry]) -> list[None]:
             for entry in page:
                 self._note(entry.dn)
-                names = next(filter(None, map(entry.values, attributes)), [])
-                for name in names[:1]:
-                    same = named.setdefault(name.lower(), [])
-                    same += [] if entry.dn in same else [entry.dn]
-                    self._user_names.add(hash(name.lower()))
+                having = {
+                    n: names for n, names in enumerate(map(entry.values, attributes)) if names
+                }
+                for place, (number, names) in enumerate(having.items()):
+                    same = named[number if place else 0]
+                    for name in names:
+                        dns = same.setdefault(name.lower(), [])
+                        dns += [] if entry.dn in dns else [entry.dn]
             return [None] * len(page)
 
         for base in profile.users:
             self._pages(call, base, profile.users_filter, attributes, take)
-        for name, dns in named.items():
-            if len(dns) > 1:
-                text = (
-                    f"the name {name!r} belongs to {' and '.join(map(repr, dns))}, so that none of "
-                    "them is found by it; change it in all but one"
-                )
-                yield Complaint("ambiguous-user", dns[0], text)
+        if profile.member_names:
+            self._user_names = frozenset(named[0])
+        for number, same in enumerate(named):
+            for name, dns in same.items():
+                if len(dns) > 1 and not any(name in before for before in named[:number]):
+                    text = (
+                        f"the name {name!r} belongs to {' and '.join(map(repr, dns))}, so that "
+                        "none of them is found by it; change it in all but one"
+                    )
+                    yield Complaint("ambiguous-user", dns[0], text)
 
     def groups(self, call: Call) -> None:
         """Note all groups."""
@@ -174,6 +182,10 @@ class _Look:
     def knows(self, dn: DN) -> bool:
         """Tell whether an entry is a user or a group."""
         return hash(dn) in self._known or dn in self.rows
+
+    def knows_name(self, name: str) -> bool:
+        """Tell whether a user is called so; case is the directory's matter."""
+        return name.lower() in self._user_names
 
     def _note(self, dn: str) -> None:
         try:

@@ -10,14 +10,15 @@ from typing import Optional
 from ldapdb.connection import EVERYTHING, Call
 from ldapdb.connection.answers import part_of
 from ldapdb.dn import DN
-from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, Operation
-from ldapdb.errors import NoSuchEntry
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, Operation, read_dn
+from ldapdb.errors import InvalidValue, NoSuchEntry
 from ldapdb.ldif_text import Change, Delete, Modify, Step
 from ldapdb.model import Grant, policy_half
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.store.holders import Holders
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import search_in_pages
+from ldapdb.store.users import Users
 
 __all__ = ["Complaint", "Members", "Row", "shows"]
 
@@ -85,6 +86,8 @@ class Members:
         The grants; each is told how many members it has.
     knows : callable
         Tells whether an entry is a user or a group.
+    knows_name : callable
+        Tells whether a user is called so, for those whom ``memberUid`` names.
     now : float
         Seconds since the epoch.
 
@@ -95,14 +98,21 @@ class Members:
     """
 
     def __init__(
-        self, profile: Profile, rows: Mapping[DN, Row], knows: Callable[[DN], bool], now: float
+        self,
+        profile: Profile,
+        rows: Mapping[DN, Row],
+        knows: Callable[[DN], bool],
+        knows_name: Callable[[str], bool],
+        now: float,
     ) -> None:
         self._profile = profile
         self._rows = rows
         self._knows = knows
+        self._knows_name = knows_name
         self._now = now
         # Members who are neither a user nor a group, and the grants that they are in.
         self._strangers: dict[DN, list[tuple[Row, str, str]]] = defaultdict(list)
+        self._nameless: dict[str, list[Row]] = defaultdict(list)
         self._long: list[tuple[Row, str]] = []
         # Whether any value was shown, the empty DN, too: a directory does not say what it hides.
         self.are_shown = False
@@ -127,9 +137,9 @@ class Members:
 
     def _take(self, page: list[Entry]) -> list[None]:
         for entry in page:
-            row = self._rows.get(DN.parse(entry.dn))
+            row = self._row(entry)
             if row is None:
-                continue  # it has come meanwhile
+                continue  # it has come meanwhile, or has no name that can be read
             for attribute in self._attributes:
                 values, following = part_of([entry], attribute)
                 if following is None:
@@ -137,6 +147,12 @@ class Members:
                 else:  # Active Directory sends a part at a time
                     self._long.append((row, attribute))
         return [None] * len(page)
+
+    def _row(self, entry: Entry) -> Optional[Row]:
+        try:
+            return self._rows.get(read_dn(entry))
+        except InvalidValue:
+            return None
 
     def _note(self, row: Row, attribute: str, values: Sequence[bytes]) -> None:
         for value in values:
@@ -147,6 +163,8 @@ class Members:
             row.members += 1
             if attribute != MEMBER_UID:
                 self._look_at(row, attribute, member)
+            elif not self._knows_name(member):
+                self._nameless[member].append(row)
 
     def _look_at(self, row: Row, attribute: str, member: str) -> None:
         """Note a member who is no user and no group."""
@@ -192,6 +210,17 @@ class Members:
             for dn in some:
                 if not shows(call, dn):
                     yield from self._dangling(dn, _shows_beside(call, dn), take_out=take_out)
+
+    def nameless(self, call: Call, users: Users) -> Iterator[Complaint]:
+        """Complain of login names that are nobody's, whether or not he may log in."""
+        known = {user.name.lower() for user in users.by_names(call, self._nameless)}
+        for name, rows in self._nameless.items():
+            for row in rows if name.lower() not in known else ():
+                text = (
+                    f"its {MEMBER_UID} {name!r} is no user's name, or that of one whom this "
+                    "account may not see; take it out, or whoever gets the name gets the grant"
+                )
+                yield Complaint("dangling", str(row.dn), text)
 
     def _dangling(self, dn: DN, is_likely: bool, *, take_out: bool) -> Iterator[Complaint]:
         for row, attribute, member in self._strangers[dn]:

@@ -232,6 +232,19 @@ def test_who_is_taken_out_of_a_group_of_the_company_for_a_grant_is_told_what_els
     assert [images_of(directory, name) for name in ("alice", "bob", "carol")] == [set()] * 3
 
 
+@on_openldap
+def test_a_group_whose_name_cannot_be_read_hinders_no_revocation(directory: Directory) -> None:
+    inner = directory.group("inner", directory.person("alice"))
+    directory.group("strange", inner)
+    directory.application(OLD)
+    directory.proxy().tamper = lambda data: data.replace(b"=strange,", b"~strange,")
+    with opened(directory, counted=True) as store:
+        store.grant_several([OLD], HOME, groups=[inner])
+        assert store.revoke_several([OLD], Policy(), groups=[inner])
+        [revoked] = store.revoke_several([OLD], HOME, groups=[inner])
+    assert revoked.policies == (HOME,)
+
+
 def test_an_application_moves_and_its_grants_follow(directory: Directory) -> None:
     """Members, policies, times, other images; on our entries and on those made by hand."""
     alice, bob = directory.person("alice"), directory.person("bob")

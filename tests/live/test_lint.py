@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ldapdb import errors
 from ldapdb.dn import DN
 from ldapdb.ldif_text import Delete
 from ldapdb.model import Policy, Window
@@ -150,6 +151,64 @@ def test_users_of_one_name_are_complained_of(directory: Directory, linting: Open
     [told] = linting().lint()
     assert told.kind == "ambiguous-user"
     assert "alice two" in told.text
+
+
+@by_schema
+def test_users_of_one_name_among_several_are_complained_of(
+    directory: Directory, linting: Open
+) -> None:
+    """By each of the names that somebody has; of several attributes the first that finds counts."""
+    of_two = ["otherMailbox"] if directory.vendor == "ad" else ["employeeType"]
+    of_all = [*of_two, "carLicense" if directory.vendor != "ad" else "otherHomePhone"]
+    directory.person("alice", attributes={of_all[0]: ["al", "alice"], of_all[1]: ["bo", "spare"]})
+    directory.person("alan", attributes={of_all[0]: ["alan", "AL"], of_all[1]: ["spare"]})
+    directory.person("bob", attributes={of_all[0]: ["bob", "bo"], of_all[1]: ["bob"]})
+    for attributes, names in ((of_two, {"al"}), (of_all, {"al", "spare"})):
+        one = linting(user_name_attribute=",".join(attributes))
+        told = [each for each in one.lint() if each.kind == "ambiguous-user"]
+        assert {each.text.split("'")[1] for each in told} == names
+        with contextlib.closing(Store(directory.settings(user_name_attribute=attributes))) as store:
+            for name in ("al", "spare", "alice", "alan", "bo", "bob"):
+                if name in names:
+                    with pytest.raises(errors.AmbiguousName):
+                        store.get_user(name)
+                else:
+                    store.get_user(name)
+
+
+@pytest.mark.live(
+    "openldap", "389ds", stock=True, reason="Active Directory's groups are of one class"
+)
+def test_a_login_name_that_is_nobodys_is_complained_of(directory: Directory, linting: Open) -> None:
+    """Whoever gets the name has the grant; one who may not log in at present has it still."""
+    for name in ("alice", "bob"):
+        directory.person(name)
+    directory.application(IMAGE)
+    posix = f"cn=posix,ou=grants,{directory.base_dn}"
+    directory.add(
+        f"dn: {posix}\nobjectClass: posixGroup\ncn: posix\ngidNumber: 5000\n"
+        "memberUid: alice\nmemberUid: bob\nmemberUid: carol\n"
+    )
+    directory.carry(posix, "grant", images=[IMAGE])
+    one = linting(group_member_attribute="memberUid", users_filter="(!(uid=bob))")
+    [told] = one.lint()
+    assert (told.kind, told.change) == ("dangling", None)
+    assert "'carol'" in told.text
+    directory.person("carol")
+    assert one.lint() == []
+
+
+def test_an_entry_whose_name_cannot_be_read_breaks_no_other(
+    directory: Directory, linting: Open
+) -> None:
+    """As our parser and the server's may not agree on what a name is."""
+    alice, strange = directory.person("alice"), directory.person("strange")
+    directory.application(IMAGE)
+    directory.granted("strange", images=[IMAGE], members=[alice, strange])
+    directory.granted("typo", images=[OTHER], members=[alice])
+    directory.proxy().tamper = lambda data: data.replace(b"=strange,", b"~strange,")
+    found = linting(counted=True).lint()
+    assert [kind for kind, _ in kinds(found)] == ["unreadable", "unregistered"]
 
 
 @kept
