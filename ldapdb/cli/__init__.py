@@ -61,8 +61,11 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
     except click.ClickException as error:
         click.echo(_misuse(error), err=True)
         return MISUSED
-    except click.Abort:
-        click.echo("ldapdb: interrupted", err=True)
+    except click.Abort as error:
+        # What it was made of may say how far the work came.
+        how_far = error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else ""
+        said = "; ".join(filter(None, ("interrupted", str(how_far))))
+        click.echo(f"ldapdb: {escaped(said)}", err=True)
         return FAILED
     except LDAPDBError as error:
         click.echo(f"ldapdb: {escaped(str(error))}", err=True)

@@ -149,22 +149,31 @@ def carry_out(
     write: Callable[[str, Union[User, Group]], T],
     done: str,
 ) -> list[T]:
-    """Make a write for each image and member; say how far it came if one fails."""
+    """Make a write for each image and member; say how far it came if one fails.
+
+    So it says, in the exception's words, when somebody breaks it off (KeyboardInterrupt).
+    """
     work = [(image, member) for image in dict.fromkeys(images) for member in members]
     written: list[T] = []
     for image, member in work:
         try:
             written.append(write(image, member))
-        except LDAPDBError as error:
+        except (LDAPDBError, KeyboardInterrupt) as error:
             if len(work) == 1:
                 raise
+            warn_of(*(each for each in written if isinstance(each, Revoked)))
             left = [f"{what!r} of {whom.name!r}" for what, whom in work[len(written) :]]
             text = (
-                f"{error}; {done} before that: {len(written)} of {len(work)}; not {done}: "
-                f"{some(left)}; repeat the command to go on"
+                f"{done} before that: {len(written)} of {len(work)}; not {done}: {some(left)}; "
+                "repeat the command to go on"
             )
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(f"{text}; the first of them may be {done}") from error
             raise type(error)(
-                text, server=error.server, dn=error.dn, result_code=error.result_code
+                f"{error}; {text}",
+                server=error.server,
+                dn=error.dn,
+                result_code=error.result_code,
             ) from error
     return written
 

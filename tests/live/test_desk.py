@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -810,6 +811,33 @@ def test_a_write_that_fails_midway_says_what_was_done(directory: Directory) -> N
     with opened(directory) as store:
         assert len(store.grant_several([OLD], HOME, users=names)) == 3
     assert [images_of(directory, name) for name in names] == [{OLD}] * 3
+
+
+@on_openldap
+def test_what_is_broken_off_says_how_far_it_came(
+    directory: Directory, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ctrl-C: the same command goes on."""
+    names = ["alice", "bob", "carol"]
+    for name in names:
+        directory.person(name)
+    directory.application(OLD)
+    proxy = directory.proxy()
+    monkeypatch.setenv("LDAPDB_URI", proxy.uri)
+
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise Cut
+
+    said = "before that: 1 of 3; not {}: 'simphony/mayavi:0.5' of 'bob', 'simphony/mayavi:0.5'"
+    for command, done in ((("app", "grant", OLD), "granted"), (("app", "revoke", OLD), "revoked")):
+        proxy.at_write(2, interrupt, done=False)
+        code, out, err = run(*command, *names)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"\nldapdb: interrupted; {done} {said.format(done)}")
+        proxy.behave()
+        assert run(*command, *names)[0] == 0
+    assert [images_of(directory, name) for name in names] == [set()] * 3
 
 
 @on_openldap
