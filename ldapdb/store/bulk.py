@@ -154,8 +154,10 @@ class Bulk(Desk):
             grants = self._for(call).grants
             grants.add_member(call, image, policy, _ALWAYS, *(user.dn for user in users))
         finally:
+            # As of everybody: to note each of thousands takes longer than to write them.
+            self._routes.note(call)
             for user in users:
-                self._forget_grants_of(call, user)
+                self._caches.forget_grants_of(user)
 
 
 def _may_be_for_many(error: LDAPDBError) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import pytest
 
+from ldapdb.dn import DN
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError, NotFound
-from ldapdb.model import Policy
+from ldapdb.model import Policy, User
 from ldapdb.store import Store
 from support import Directory
 from support.alone import alone
@@ -141,3 +143,18 @@ def test_a_server_that_is_slow_by_each_member_gets_fewer_at_a_time() -> None:
         finally:
             hurried.close()
             patient.close()
+
+
+def test_where_many_were_granted_is_noted_once_and_not_for_each(directory: Directory) -> None:
+    """What is asked about any of them is read there; a note for each cost more than the write."""
+    directory.application(IMAGE)
+    names = [f"user{number:04}" for number in range(300)]
+    users = [User(n, name, DN.parse(directory.dn_of(name))) for n, name in enumerate(names)]
+    with closing(
+        Store(directory.settings(uri=["ldap://127.0.0.1:9"], write_uri=[directory.server.uri]))
+    ) as store:
+        assert list(store.grant_many(IMAGE, Policy(), users)) == [100, 200, 300]
+        assert {store._routes.reading_grants(user.id)[0] for user in users} == {
+            directory.server.uri
+        }
+        assert len(store._routes._written) == 1
