@@ -144,6 +144,6 @@ def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Com
         click.confirm(f"Make {len(changes)} changes?", abort=True, err=True)
     for change in changes:
         done = store.mend(change)
-        click.echo(one_line(done.text), err=True)
+        click.echo(escaped(done.text), err=True)
         left += [] if done.is_done else [each for each in found if each.change == change]
     return left

@@ -17,7 +17,7 @@ from ldapdb.cli.options import (
     with_timeout,
 )
 from ldapdb.cli.output import Form, accounting_fields, in_words, print_json, print_table
-from ldapdb.store.reading import one_line
+from ldapdb.wellformed import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
