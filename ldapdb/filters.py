@@ -22,6 +22,7 @@ __all__ = [
     "attributes_of",
     "equal",
     "matches",
+    "none_of",
     "parse",
     "present",
     "starts_with",
@@ -184,6 +185,17 @@ def any_of(*filters: Filter) -> Filter:
         If there is none.
     """
     return _join("|", filters)
+
+
+def none_of(*filters: Filter) -> Filter:
+    """Match what no filter matches, as far as that can be told of all of them.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return Filter(f"(!{any_of(*filters)})")
 
 
 def parse(text: str) -> Filter:

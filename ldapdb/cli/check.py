@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Optional
 
 import click
@@ -46,7 +49,7 @@ def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> N
     settings = loaded_settings()
     found = []
     with _silent(context.find_root().params.get("verbose")):
-        for each in look(settings, ldif_folder(), write=write):
+        for each in map(_with_options, look(settings, ldif_folder(), write=write)):
             found.append(each)
             if not (form.as_json or form.as_csv):
                 _print(each)
@@ -61,6 +64,19 @@ def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> N
     code = exit_code(found, strict=strict)
     if code:
         raise click.exceptions.Exit(code)
+
+
+def _with_options(finding: Finding) -> Finding:
+    """Let a remedy that is a command of ours go to the directory that was looked at."""
+    given = click.get_current_context().find_root().params
+    named = {"--config-file": given.get("config_file"), "--profile": given.get("profile")}
+    words = [word for name, value in named.items() if value for word in (name, str(value))]
+    if not words:
+        return finding
+    ours = re.compile(r"(^| )ldapdb (?=check|init|settings)")
+    options = shlex.join(words)
+    remedy = ours.sub(lambda found: f"{found.group(1)}ldapdb {options} ", finding.remedy)
+    return replace(finding, remedy=remedy)
 
 
 @contextlib.contextmanager
@@ -108,8 +124,8 @@ def _print(finding: Finding) -> None:
         return
     line = Text.assemble((f"{level:<12}", _COLOURS[level]), (f"{finding.check}: ", "bold"), text)
     console = Console()
-    console.print(line, soft_wrap=True)
-    if finding.remedy:
+    console.print(line)  # between words
+    if finding.remedy:  # whole, to be copied
         console.print(Text(f"{'':12}  {remedy}", "dim"), soft_wrap=True)
 
 

@@ -352,6 +352,26 @@ def test_what_may_not_be_read_is_told_and_the_remedy_opens_it(another_directory:
         assert bad(found) == ["settings", "writing"]
 
 
+@everywhere
+def test_a_name_that_no_user_has_and_a_member_that_no_group_has_are_told(
+    directory: Directory,
+) -> None:
+    """Users are counted as they are listed; our own entries are no groups of the company's."""
+    directory.application("simphony/mayavi:1")
+    directory.granted("one", images=["simphony/mayavi:1"], members=[directory.person("alice")])
+    wrong: dict[str, Any] = {"user_name_attribute": "telexNumber"}
+    found = look(directory, **wrong, group_member_attribute="uniqueMember")
+    assert "telexNumber (user_name_attribute)" in only(found, "reading users", Level.PROBLEM).text
+    only(found, "reading groups", Level.OK)
+    directory.group("team", directory.dn_of("alice"))
+    found = look(directory, group_member_attribute="seeAlso")
+    assert only(found, "reading users", Level.OK).text.startswith("1 below")
+    [problem] = [each for each in of(found, "reading groups") if each.level is Level.PROBLEM]
+    assert "seeAlso (group_member_attribute)" in problem.text
+    found = look(directory, user_name_attribute=["telexNumber", "cn"])
+    only(found, "reading users", Level.OK)
+
+
 def test_what_may_not_be_written_is_told_and_the_remedies_open_it(
     another_directory: Another,
 ) -> None:
@@ -607,6 +627,19 @@ def test_a_base_that_is_missing_is_told(private: Private) -> None:
     line = next(each for each in of(look(private), "tree") if each.level is Level.PROBLEM)
     assert "grants_base" in line.text
     assert line.remedy == "ldapdb init"
+    assert "look at grants_base first" in line.text
+
+
+def test_a_base_that_is_mistyped_is_not_to_be_made(private: Private) -> None:
+    """Where applications are elsewhere, the command shows them."""
+    private.application("simphony/mayavi:1")
+    base = f"ou=remoteap,{private.suffix}"
+    found = look(private, base_dn=base, users_base=f"ou=peopel,{private.suffix}")
+    lines = [each for each in of(found, "tree") if each.level is Level.PROBLEM]
+    assert len(lines) == 4
+    assert not any(each.remedy.startswith("ldapdb") for each in lines)
+    assert "correct base_dn" in lines[0].text
+    assert "does not make users_base" in lines[3].text
 
 
 def test_a_directory_without_users_is_told(private: Private) -> None:
@@ -634,6 +667,34 @@ def test_a_clock_that_is_wrong_is_told_by_what_is_written(
     assert (hidden.level, hidden.remedy) == (Level.NOT_CHECKED, "ldapdb check --write")
     assert told.level is level
     assert f"{abs(apart) - 1} s apart" in told.text or f"{abs(apart)} s apart" in told.text
+
+
+def test_whom_the_reader_is_to_ask_for_the_time_is_told(another_directory: Another) -> None:
+    """No remedy leads to a right to write for an account that only reads."""
+    with another_directory(access=_ALL_READ) as directory:
+        reader = as_reader(directory)
+        for settings in (reader, {**reader, "read_only": True}):
+            line = only(look(directory, **settings), "clock", Level.NOT_CHECKED)
+            assert "LDAPDB_BIND_DN=WRITER" in line.remedy
+        line = only(look(directory, write=True, **reader), "write", Level.PROBLEM)
+        assert "look as that one" in line.text
+
+
+def test_a_remedy_of_ours_names_the_file_and_the_profile(
+    private: Private, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ldapdb.cli import run as run_command
+
+    config = tmp_path / "ldap db.toml"
+    config.write_text(
+        "[profiles.prod]\n"
+        + "".join(f'{name} = "{value}"\n' for name, value in private.database_kwargs().items())
+    )
+    config.chmod(0o600)
+    private.person("alice")
+    run_command(["--config-file", str(config), "--profile", "prod", "check"])
+    options = f"--config-file '{config}' --profile prod"
+    assert f"\tremedy\tldapdb {options} check --write\n" in capsys.readouterr().out
 
 
 def test_an_interrupt_leaves_nothing_of_the_entry_that_was_written(private: Private) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any, Optional, cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from ldapdb.connection import Call, Deadline
 from ldapdb.settings import load
+from ldapdb.store.checking.advice import check_settings
 from ldapdb.store.checking.arriving import _plain
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.definitions import differences, read_definitions
@@ -107,6 +109,40 @@ def test_plain_text_to_another_machine_is_a_problem(uri: str, level: Level) -> N
         uri=uri, base_dn="dc=x", bind_dn="cn=x", bind_password="x", allow_plaintext=True
     )
     assert _plain(Visit(settings, uri, Path())).level is level
+
+
+@pytest.mark.parametrize("profiles", [None, 0, 2])
+def test_the_remedy_for_a_password_in_the_settings_takes_it_out_of_them(
+    profiles: Optional[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of the environment or the file, into one that its owner alone reads; then all is well."""
+    config, kept = tmp_path / "ldapdb.toml", tmp_path / "password"
+    lines = ['uri = "ldap://localhost"', 'base_dn = "dc=x"', 'bind_dn = "cn=x"']
+    if profiles is None:
+        monkeypatch.setenv("LDAPDB_BIND_PASSWORD", "secret")
+    else:
+        lines += ['bind_password = "secret"'] + ["[profiles.a]", 'bind_password = "b"'] * (
+            profiles // 2
+        )
+    config.write_text("\n".join(lines))
+    config.chmod(0o600)
+    [finding] = check_settings(load(config_file=config))
+    remedy = finding.remedy.replace("/etc/ldapdb.password", str(kept))
+    if profiles == 2:  # of other accounts, perhaps
+        assert remedy.endswith(f"&& ${{EDITOR:-vi}} {config}")
+        return
+    command = f"{remedy} && env"
+    done = subprocess.run(
+        ["bash", "-c", command], input="s p\n", capture_output=True, text=True, check=True
+    )
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.read_text() == "s p"
+    now = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    monkeypatch.delenv("LDAPDB_BIND_PASSWORD", raising=False)
+    assert "LDAPDB_BIND_PASSWORD" not in now
+    given = now.get("LDAPDB_BIND_PASSWORD_FILE")
+    settings = load(config_file=config, bind_password_file=given)
+    assert [each.level for each in check_settings(settings)] == [Level.OK]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,8 @@ def test_builders_write_the_operators() -> None:
     one, two = filters.equal("a", "1"), filters.present("b")
     assert str(filters.all_of(one, two)) == "(&(a=1)(b=*))"
     assert str(filters.any_of(one, two)) == "(|(a=1)(b=*))"
+    assert str(filters.none_of(one, two)) == "(!(|(a=1)(b=*)))"
+    assert str(filters.none_of(one)) == "(!(a=1))"
     assert str(filters.matches("member", RULE, "cn=x")) == f"(member:{RULE}:=cn=x)"
     assert str(filters.starts_with("cn", "a")) == "(cn=a*)"
     assert str(filters.starts_with("cn", "a", "b")) == "(cn=a*b*)"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
 
 from ldapdb.errors import SettingsError
 from ldapdb.settings import Settings
@@ -57,10 +60,23 @@ def _of_password(settings: Settings) -> Iterator[Finding]:
         _SETTINGS,
         "bind_password",
         "is in the settings, where more programs see it than in a file of its own: set "
-        "bind_password_file",
-        "install -m 600 /dev/null /etc/ldapdb.password && "
-        "export LDAPDB_BIND_PASSWORD_FILE=/etc/ldapdb.password",
+        "bind_password_file in its place",
+        _in_a_file(file),
     )
+
+
+def _in_a_file(config: Optional[Path]) -> str:
+    """Write how the password gets into a file of its own, and out of where it is."""
+    path = "/etc/ldapdb.password"
+    write = f"read -rsp 'Password: ' word && (umask 077 && printf %s \"$word\" >{path})"
+    line = r"^ *bind_password *=.*"
+    said = [] if config is None else re.findall(line, config.read_text("utf-8"), re.MULTILINE)
+    if config is None or not said:
+        return f"{write} && unset LDAPDB_BIND_PASSWORD && export LDAPDB_BIND_PASSWORD_FILE={path}"
+    if len(said) > 1:  # of several profiles, which have several accounts
+        return f"{write} && ${{EDITOR:-vi}} {shlex.quote(str(config))}"
+    script = f's|{line}|bind_password_file = "{path}"|'
+    return f"{write} && sed -i {shlex.quote(script)} {shlex.quote(str(config))}"
 
 
 def _of_caches(settings: Settings) -> Iterator[Finding]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Optional
 
 from ldapdb.connection.probing import search_once
-from ldapdb.errors import InvalidValue
+from ldapdb.entries import GRANT_CLASS
+from ldapdb.errors import InvalidValue, NoSuchEntry
 from ldapdb.filters import present
 from ldapdb.searching import BASE, Search
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
@@ -36,12 +38,27 @@ def check_clock(visit: Visit, clock: Callable[[], float] = time.time) -> Iterato
         if told is not None:
             yield judge_clock(visit.uri, told, before, clock())
             return
+    text = "the server does not tell this account its time; a write round trip does"
+    if not _is_refused(visit):
+        yield unchecked(_CHECK, visit.uri, text, "ldapdb check --write")
+        return
     yield unchecked(
         _CHECK,
         visit.uri,
-        "the server does not tell this account its time; a write round trip does",
-        "ldapdb check --write",
+        f"{text}, by the account that grants and not by this one: put its DN in the place of "
+        "WRITER, and the file with its password in that of FILE",
+        "env -u LDAPDB_BIND_PASSWORD LDAPDB_READ_ONLY=false LDAPDB_BIND_DN=WRITER "
+        "LDAPDB_BIND_PASSWORD_FILE=FILE ldapdb check --write",
     )
+
+
+def _is_refused(visit: Visit) -> bool:
+    """Tell whether it is known already that this account will not write."""
+    if visit.settings.read_only:
+        return True
+    with suppress(NoSuchEntry):  # there is nothing to write below
+        return bool(visit.kind.refuses_writing(visit.profile.grants, GRANT_CLASS))
+    return False
 
 
 def _asked(visit: Visit, base: str, attribute: str) -> Optional[float]:

@@ -19,7 +19,7 @@ from ldapdb.entries import (
     Modification,
     Operation,
 )
-from ldapdb.errors import LDAPDBError, NoSuchEntry
+from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry
 from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
@@ -33,6 +33,10 @@ _CHECK = "writing"
 _SUCCESS = 0
 _SEEN_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 _CREATED = "createTimestamp"
+_OTHER = (
+    "if another account is the one that grants, look as that one: the command would give this one "
+    "the right"
+)
 
 
 def check_writing(visit: Visit, *, is_needed: bool) -> Iterator[Finding]:
@@ -58,7 +62,8 @@ def check_writing(visit: Visit, *, is_needed: bool) -> Iterator[Finding]:
         elif not refusal:
             yield ok(_CHECK, visit.uri, f"the server says that we may, below '{base.dn}'")
         elif is_needed:
-            yield problem(_CHECK, visit.uri, refusal, visit.kind.let_write(base.dn))
+            text = f"{refusal}; {_OTHER}"
+            yield problem(_CHECK, visit.uri, text, visit.kind.let_write(base.dn))
         else:
             text = (
                 f"{refusal}; a host that only reads is well so, and says so by read_only = true; "
@@ -110,7 +115,8 @@ def write_and_remove(
         for other in others:
             found += guarded("replication", other, partial(_seen, dn=dn))
     except LDAPDBError as error:
-        found.append(problem("write", visit.uri, str(error), visit.kind.let_write(base.dn)))
+        text = f"{error}; {_OTHER}" if isinstance(error, AccessDenied) else str(error)
+        found.append(problem("write", visit.uri, text, visit.kind.let_write(base.dn)))
     finally:
         left = _remove(visit, dn)
     if left is not None:
