@@ -88,8 +88,10 @@ def check_image(image: str) -> str:
     """
     match = _IMAGE.fullmatch(image)
     if match is None:
+        capitals = _IMAGE.fullmatch(image.lower()) is not None
+        why = "; its name must not have capitals, its tag may" if capitals else ""
         raise InvalidValue(
-            f"the image {image!r} is not a Docker reference such as 'registry/name:tag'"
+            f"the image {image!r} is not a Docker reference such as 'registry/name:tag'{why}"
         )
     if len(match["name"]) > _LONGEST_IMAGE_NAME:
         raise InvalidValue(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,9 @@ from ldapdb.cli.output import Form, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
 from ldapdb.wellformed import check_image, escaped
+
+if TYPE_CHECKING:
+    from ldapdb.store.outcomes import Listed
 
 __all__ = ["app"]
 
@@ -72,14 +76,33 @@ def _verify_image(image: str) -> None:
 @with_json
 @with_plan
 def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
-    """Remove an application and all its grants."""
+    """Remove an application and all its grants, and say how many these are.
+
+    What is not there is nothing to do, and no error.
+    """
     with writing(plan) as store:
         known = any(each.image == image for each in store.list_applications())
+        grants = store.list_grants_of(image)
+        near = "" if known or grants else store.like_image(image)
         store.remove_application(image)
+        if grants:  # said before a plan is printed, too
+            click.echo(_along(image, grants), err=True)
     if as_json:
         print_json({"image": image, "removed": known})
     elif not known:
-        click.echo(f"{image} was not registered", err=True)
+        click.echo(f"{image} was not registered{near}", err=True)
+
+
+def _along(image: str, grants: Sequence[Listed]) -> str:
+    members = sum(each.members for each in grants)
+    return (
+        f"with {image} {_count(len(grants), 'grant goes', 'grants go')} along, to "
+        f"{_count(members, 'user or group', 'users and groups')}"
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 @app.command("list", epilog=example("ldapdb app list --json"))

@@ -162,16 +162,24 @@ def revoke(
     if as_json:
         _print_fields(list(map(_revoked_fields, revoked)))
     else:
-        how = "" if revoke_all else " under that policy"
         for each in revoked:
             if not each.policies:
-                click.echo(f"{_name(each)} did not have {each.image}{how}", err=True)
+                click.echo(_not_had(each, revoke_all=revoke_all), err=True)
     for each in still:
         click.echo(
             f"{_name(each)} still has {each.image} through a group; see `ldapdb explain "
             f"{_name(each)} {each.image}`",
             err=True,
         )
+
+
+def _not_had(revoked: Revoked, *, revoke_all: bool) -> str:
+    how = "" if revoke_all else " under that policy"
+    text = f"{_name(revoked)} did not have {revoked.image}{how}"
+    if not revoked.others:
+        return text
+    others = "; ".join(map(in_words, revoked.others))
+    return f"{text}, and nothing was revoked; has it under: {others} (--all takes it under any)"
 
 
 def _revoke_ids(identifiers: Sequence[str], timeout: float, plan: Plan, *, as_json: bool) -> None:
@@ -357,6 +365,8 @@ def _revoked_fields(revoked: Revoked) -> dict[str, Any]:
         fields["left"] = [
             {"dn": str(each.dn), "grants": list(map(str, each.grants))} for each in revoked.left
         ]
+    if revoked.others:
+        fields["others"] = list(map(policy_fields, revoked.others))
     return fields
 
 

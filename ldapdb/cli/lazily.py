@@ -52,9 +52,19 @@ class SuggestingGroup(click.Group):
         name = args[0]
         unknown = self.get_command(ctx, name) is None and not name.startswith("-")
         if unknown and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, self.list_commands(ctx))
+            near = self._further_down(ctx, name)
+            near = near or difflib.get_close_matches(name, self.list_commands(ctx))
             raise NoSuchCommand(name, near, ctx)
         return super().resolve_command(ctx, args)
+
+    def _further_down(self, ctx: click.Context, name: str) -> list[str]:
+        """List the commands of the same name in the groups in this one."""
+        groups = ((each, self.get_command(ctx, each)) for each in self.list_commands(ctx))
+        return [
+            f"{each} {name}"
+            for each, group in groups
+            if isinstance(group, click.Group) and group.get_command(ctx, name) is not None
+        ]
 
 
 class LazyGroup(SuggestingGroup):

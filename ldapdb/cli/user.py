@@ -92,7 +92,8 @@ def show_user(*, name: str, as_json: bool) -> None:
         store.verify()  # as the host does: a base that is not there is not "no applications"
         found = store.get_user(name)
         if found is None:
-            click.echo(f"ldapdb: the user {name!r} is not in the directory", err=True)
+            near = store.like_user(name)
+            click.echo(f"ldapdb: the user {name!r} is not in the directory{near}", err=True)
             raise click.exceptions.Exit(FAILED)
         accountings = store.list_accountings(found)
     print_json(

@@ -66,12 +66,15 @@ def explain(*, user_name: str, image: Optional[str], licences: bool, as_json: bo
     """
     with _telling() as store:
         found = store.explain(user_name, image)
+        near = "" if found.user is not None else store.like_user(user_name)
         ttl = store.settings.cache_ttl_seconds
     if as_json:
         print_json(_explanation_fields(found, ttl, licences=licences))
     else:
         nodes = [*_explanation_nodes(found, licences=licences), *_source_nodes(found, ttl)]
         print_tree(_verdict(found), nodes, style="green" if found.is_allowed else "red")
+    if near:
+        click.echo(f"ldapdb: there is no user {user_name!r}{near}", err=True)
     if not found.is_allowed:
         raise click.exceptions.Exit(_NO)
 

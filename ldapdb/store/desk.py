@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Optional, Union
 
 from ldapdb.connection import Call
@@ -22,8 +22,6 @@ __all__ = ["Desk"]
 
 # Between two looks for calls of others that were under way.
 _PAUSE_SECONDS = 0.2
-# Names that are looked through for one that was meant.
-_MOST_LIKE = 50
 _ALWAYS = Window()
 
 
@@ -112,7 +110,8 @@ class Desk(Explaining):
                     left += self._revoke(call, image, member, each)
                 else:
                     left += self._revoke_group(call, image, member.dn, each)
-            return Revoked(image, member, taken, tuple(left))
+            others = () if taken else tuple(held)
+            return Revoked(image, member, taken, tuple(left), others)
 
         return carry_out(images, members, revoke, "revoked")
 
@@ -180,7 +179,7 @@ class Desk(Explaining):
         if old not in registered and not is_rest:
             self._routes.require_known(call)
             raise NotFound(
-                f"the application {old!r} is not registered{self._image_like(old)}"
+                f"the application {old!r} is not registered{self.like_image(old)}"
                 if new not in registered
                 else f"the application {old!r} is not registered, and nothing says that {new!r} is "
                 f"what it was renamed to; grant {new!r} to those who are to have it"
@@ -209,7 +208,7 @@ class Desk(Explaining):
         call = self._write_call()
         registered = self._for(call).applications.by_images(call, images)
         absent = [
-            f"the application {image!r} is not registered{self._image_like(image)}"
+            f"the application {image!r} is not registered{self.like_image(image)}"
             for image in images
             if image not in registered
         ]
@@ -233,26 +232,35 @@ class Desk(Explaining):
     def _user(self, name: str) -> User:
         check_text(name, "user name")
         call = self._write_call()
-        users = self._for(call).users
-        user = users.by_name(call, name)
+        user = self._for(call).users.by_name(call, name)
         if user is None:
-            near = [each.name for each in users.starting_with(call, _beginning(name), _MOST_LIKE)]
-            raise NotFound(f"the user {name!r} is not in the directory{_like(name, near)}")
+            raise NotFound(f"the user {name!r} is not in the directory{self.like_user(name)}")
         return user
 
     def _group(self, name: str) -> Group:
         from ldapdb.store.groups import Groups  # noqa: PLC0415 -- the host grants to users
+        from ldapdb.store.nearest import like_group  # noqa: PLC0415 -- for errors alone
 
         call = self._write_call()
         groups = Groups(self._for(call).profile, self._warned)
         try:
             return groups.find(call, name)
         except NotFound as error:
-            near = groups.starting_with(call, _beginning(name), _MOST_LIKE)
-            raise NotFound(f"{error}{_like(name, near)}") from error
+            raise NotFound(f"{error}{like_group(call, groups, name)}") from error
 
-    def _image_like(self, image: str) -> str:
-        return _like(image, [each.image for each in self.list_applications()])
+    def like_user(self, name: str) -> str:
+        """Ask whether another user was meant, or a group, to go on after an error's text."""
+        from ldapdb.store.groups import Groups  # noqa: PLC0415 -- as above
+        from ldapdb.store.nearest import like_user  # noqa: PLC0415 -- as above
+
+        readers, call = self.reading()
+        return like_user(call, readers.users, Groups(readers.profile, self._warned), name)
+
+    def like_image(self, image: str) -> str:
+        """Ask whether another image was meant, to go on after an error's text."""
+        from ldapdb.store.nearest import like_image  # noqa: PLC0415 -- as above
+
+        return like_image(image, [each.image for each in self.list_applications()])
 
     # --- writes about one member
 
@@ -380,16 +388,3 @@ def _widened(image: str, dns: Sequence[DN]) -> Exists:
         "granted to those who are to have it",
         dn=str(dns[0]),
     )
-
-
-def _beginning(name: str) -> str:
-    """Return the part of a name in which a slip is less likely."""
-    return name[: max(1, len(name) // 2)]
-
-
-def _like(name: str, names: Iterable[str]) -> str:
-    """Ask whether one of some names was meant, if one is near."""
-    import difflib  # noqa: PLC0415 -- for errors alone
-
-    near = difflib.get_close_matches(name, sorted(set(names)), 3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

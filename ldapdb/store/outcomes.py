@@ -89,12 +89,16 @@ class Revoked:
         How he had it; empty if he did not.
     left : tuple of Left
         The entries of somebody else that he was taken out of for it.
+    others : tuple of Policy
+        How the member has it besides, where it was to be taken under one policy and was not had
+        so.
     """
 
     image: str
     member: Union[User, Group]
     policies: tuple[Policy, ...]
     left: tuple[Left, ...] = ()
+    others: tuple[Policy, ...] = ()
 
     @property
     def notes(self) -> list[str]:

@@ -11,7 +11,7 @@ from ldapdb.errors import AccessDenied, NoSuchEntry, NotFound, ReadOnly
 from ldapdb.model import Application, Policy, User, Window, mapping_id
 from ldapdb.store.bulk import Bulk
 from ldapdb.store.core import READ_ONLY
-from ldapdb.store.outcomes import Revoked
+from ldapdb.store.outcomes import Listed, Revoked
 from ldapdb.store.tree import create_tree
 from ldapdb.wellformed import check_image, check_text
 
@@ -67,6 +67,22 @@ class Store(Bulk):
         is to finish.
         """
         self._remove_application(self._write_call(), image)
+
+    def list_grants_of(self, image: str) -> list[Listed]:
+        """List the readable grants of an image, and how many each names, as removing it finds them.
+
+        It is what :meth:`remove_application` takes along.
+        """
+        call = self._write_call()
+        readers = self._for(call)
+        found = readers.grants.readable(readers.grants.of_image(call, image))
+        grants = [each for each in found if image in each.images]
+        members = readers.memberships.members_of_each(call, {each.dn for each in grants})
+        counts = (members.get(each.dn) for each in grants)
+        return [
+            Listed(grant, 0 if of_it is None else len(of_it.dns) + len(of_it.names))
+            for grant, of_it in zip(grants, counts)
+        ]
 
     def remove_application_by_id(self, application_id: int) -> None:
         """Remove the application of an id; see :meth:`remove_application`."""

@@ -38,6 +38,8 @@ COMMANDS = list(visited())
     [
         ("explian", "no such command 'explian'; did you mean 'explain'? See `ldapdb --help`"),
         ("app grnat x y", "no such command 'grnat'; did you mean 'grant'? See `ldapdb app --help`"),
+        ("grant a b", "no such command 'grant'; did you mean 'app grant'? See `ldapdb --help`"),
+        ("list", "no such command 'list'; did you mean 'app list' or 'user list'? See `ldapdb -"),
         ("zzz", "no such command 'zzz'; see `ldapdb --help`"),
         ("app grant", "missing argument 'IMAGE'; see `ldapdb app grant --help`"),
         ("app rename a b --settle nan", "invalid value for '--settle': 'nan' is no"),
