@@ -11,17 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ldapdb.dn import DN
 from ldapdb.entries import (
+    ALLOW_HOME,
+    ALLOW_STARTUP_DATA,
+    ALLOW_VIEW,
     APPLICATION_CLASS,
     DISPLAY_NAME,
     GRANT_CLASS,
     IMAGE,
     MEMBER,
+    NOT_AFTER,
+    NOT_BEFORE,
     OBJECT_CLASS,
     POLICY_ATTRIBUTES,
     Operation,
 )
 from ldapdb.ldif_text import Step
 from ldapdb.matching import is_of_class, key, values_of
+from ldapdb.syntaxes import parse_time
 from ldapdb.vendors import Vendor
 
 __all__ = [
@@ -36,8 +42,14 @@ __all__ = [
 
 Attributes = dict[str, list[bytes]]
 
-_NO_SUCH_VALUE, _VALUE_EXISTS = 16, 20
+_NO_SUCH_VALUE, _CONSTRAINT_VIOLATION, _VALUE_EXISTS, _INVALID_SYNTAX = 16, 19, 20, 21
 _OBJECT_CLASS_VIOLATION, _NOT_ALLOWED_ON_RDN = 65, 67
+# The attributes of ldif/, in lower case. No other begins like them.
+_OURS_BEGIN = "remoteapp"
+_SINGLE = frozenset(map(str.lower, POLICY_ATTRIBUTES))
+_OURS = _SINGLE | {IMAGE.lower()}
+_BOOLEANS = frozenset(map(str.lower, (ALLOW_HOME, ALLOW_VIEW, ALLOW_STARTUP_DATA)))
+_TIMES = frozenset(map(str.lower, (NOT_BEFORE, NOT_AFTER)))
 # What a group without a member breaks, where the vendor has it so.
 _MUST_HAVE = {"groupofnames": MEMBER, "groupofuniquenames": "uniqueMember"}
 # Classes that do not allow displayName. Others may.
@@ -88,10 +100,13 @@ def modified(attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step]) -
     Raises
     ------
     RefusedError
-        If a value is added that is there, or one deleted that is not.
+        If a value is added that is there, or one deleted that is not; if our own attributes get
+        what no server takes.
     """
     after = {name: list(map(bytes, values)) for name, values in attributes.items()}
-    for step in steps:
+    made = list(steps)
+    for step in made:
+        _check_syntax(step)
         name = step.attribute.lower()
         values = after.pop(name, [])
         if step.operation is Operation.ADD:
@@ -102,7 +117,28 @@ def modified(attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step]) -
             values = _added(step, [])
         if values:
             after[name] = values
+    for name in {step.attribute.lower() for step in made}:
+        if name in _SINGLE and len(after.get(name, ())) > 1:
+            raise RefusedError(_CONSTRAINT_VIOLATION, f"{name} takes one value alone")
     return after
+
+
+def _check_syntax(step: Step) -> None:
+    """See that our schema has an attribute, and that its values are of its syntax."""
+    name = step.attribute.lower().partition(";")[0]
+    if name.startswith(_OURS_BEGIN) and name not in _OURS:
+        raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{step.attribute} is no attribute of ldif/")
+    if step.operation is Operation.DELETE:
+        return
+    for value in step.values:
+        text = value.decode(errors="replace")
+        if name in _BOOLEANS and text not in ("TRUE", "FALSE"):
+            raise RefusedError(_INVALID_SYNTAX, f"{step.attribute}: {text!r} is not TRUE or FALSE")
+        if name in _TIMES:
+            try:
+                parse_time(text)
+            except ValueError as error:
+                raise RefusedError(_INVALID_SYNTAX, f"{step.attribute}: {error}") from error
 
 
 def _added(step: Step, values: list[bytes]) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Optional
@@ -21,6 +21,7 @@ from ldapdb.errors import (
 )
 from ldapdb.ldif_text import Change
 from ldapdb.model import Entitlement, Policy, User, Window
+from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.doubts import doubts_of
@@ -89,7 +90,8 @@ class Effects:
     effects : tuple of Effect
         Losses first, by user and image.
     notes : tuple of str
-        What is to be known besides: names that would belong to several users.
+        What is to be known besides: names that would belong to several users, and new members
+        that are no entry.
     doubts : tuple of str
         What cannot be told, so that there may be more than is listed, or less.
     looked_at : int
@@ -141,7 +143,8 @@ def effects_of(
                     dn=error.dn,
                     result_code=error.result_code,
                 ) from error
-        names = _Concerned(store, planned).names()
+        concerned = _Concerned(store, planned)
+        names = concerned.names()
         now = clock()
         before, after = _Rights(store, names), _Rights(planned, names)
         found = [
@@ -152,7 +155,7 @@ def effects_of(
         different.sort(
             key=lambda each: (_ORDER[each.kind], each.user.name, each.image, str(each.grants))
         )
-        notes = dict.fromkeys((*before.notes, *after.notes))
+        notes = dict.fromkeys((*before.notes, *after.notes, *concerned.absent()))
         vendor = planned.reading()[0].profile.vendor
         doubts = (
             *planned.doubts,
@@ -185,6 +188,13 @@ class _Side:
         """A call of its own: there may be many, and each has its time."""
         return self.store.reading()[1]
 
+    def has(self, dn: DN) -> bool:
+        """Tell whether there is an entry of a name."""
+        try:
+            return bool(self.call.read(dn, NO_ATTRIBUTES)[1])
+        except NoSuchEntry:
+            return False
+
     def read(self, dns: Iterable[DN]) -> None:
         """Read the members of the groups and grants among some names, once."""
         new = {dn for dn in dns if dn.rdns} - set(self.members)
@@ -198,6 +208,7 @@ class _Concerned:
     def __init__(self, store: Store, planned: PlannedStore) -> None:
         self._touched = planned.touched
         self._sides = [_Side(each) for each in (store, planned)]
+        self._people: set[DN] = set()
 
     def names(self) -> list[str]:
         """Find them: from the entries that are changed down to the users, before and after."""
@@ -216,8 +227,21 @@ class _Concerned:
                 first.dns |= set(_names(side.sources.grants.of_image(side.call, image)))
         everybody = self._walk_down(first)
         everybody.dns |= set(self._touched)
-        found = {user.name for side in self._sides for user in _users(side, everybody)}
-        return sorted(found | names)
+        users = [user for side in self._sides for user in _users(side, everybody)]
+        self._people = {user.dn for user in users}
+        return sorted({user.name for user in users} | names)
+
+    def absent(self) -> Iterator[str]:
+        """Say of members that would come what no entry has the name of; after :meth:`names`."""
+        before, after = self._sides
+        for dn, planned in self._touched.items():
+            old = before.members.get(planned.origin or dn, Members()).dns
+            for member in sorted(after.members.get(dn, Members()).dns - old, key=str):
+                if member.rdns and member not in self._people and not after.has(member):
+                    yield (
+                        f"'{dn}' would get the member '{member}', and there is no such entry, or "
+                        "it is hidden from this account"
+                    )
 
     def _directly(self, dn: DN, planned: Planned) -> Members:
         """Return the members that a change may concern of an entry that it concerns itself."""

@@ -439,3 +439,35 @@ def test_the_command_prints_what_changes_and_ends_with_a_code(
     monkeypatch.setenv("LDAPDB_URI", "ldap://127.0.0.1:9")
     assert whatif(dave)[0] == 3
     assert run(["whatif", str(tmp_path / "absent.ldif")]) == 2
+
+
+@pytest.mark.live(
+    "openldap", "389ds", stock=True, reason="Active Directory keeps no member that is no entry"
+)
+def test_a_member_that_is_no_entry_is_told(directory: Directory) -> None:
+    """By a slip somebody is let in who is not there; who is there already is no news."""
+    dns = company(directory)
+    absent = directory.dn_of("carrol")
+    text = modify(dns["nested"], "add: member", f"member: {absent}", f"member: {dns['dave']}", "-")
+    found = told(directory, text)
+    assert [each.user.name for each in found.effects] == ["dave"]
+    [note] = found.notes
+    assert absent in note
+    assert "no such entry" in note
+
+
+@pytest.mark.live(
+    "openldap", "389ds", "ad", reason="without our schema there are no such attributes"
+)
+@pytest.mark.parametrize(
+    "line", ["remoteAppAllowView: true", "remoteAppNotAfter: tomorrow", "remoteAppAllowVieww: TRUE"]
+)
+def test_what_a_server_refuses_of_our_attributes_is_refused(
+    directory: Directory, line: str
+) -> None:
+    """As by ldapmodify, with the line: nobody loses or gains anything by it."""
+    text = modify(company(directory)["nested"], f"add: {line.partition(':')[0]}", line, "-")
+    with pytest.raises(errors.LDAPDBError, match=r"line 1: .*remoteApp"):
+        told(directory, text)
+    with pytest.raises(errors.LDAPDBError):
+        directory.server.ldapmodify(text)

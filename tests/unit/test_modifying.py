@@ -54,6 +54,41 @@ def test_what_is_so_already_is_refused(step: Step, code: int) -> None:
     assert refused.value.said
 
 
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        (Step(ADD, "remoteAppAllowView", (b"true",)), 21),
+        (Step(REPLACE, "remoteAppAllowHome", (b"1",)), 21),
+        (Step(ADD, "remoteAppNotAfter", (b"2027-01-01",)), 21),
+        (Step(ADD, "remoteAppNotBefore", (b"20271301000000Z",)), 21),
+        (Step(ADD, "remoteAppVolume", (b"/a:/b:ro", b"/c:/d:ro")), 19),
+        (Step(ADD, "RemoteAppLicense", (b"other",)), 19),
+        (Step(ADD, "remoteAppAllowVieww", (b"TRUE",)), 65),
+        (Step(DELETE, "remoteAppAllowVieww"), 65),
+    ],
+)
+def test_what_no_server_takes_of_our_attributes_is_refused(step: Step, code: int) -> None:
+    """Booleans, times, a second value, and names that the schema does not have."""
+    with pytest.raises(RefusedError) as refused:
+        modified({"remoteapplicense": [b"key"]}, [step])
+    assert refused.value.code == code
+    assert "key" not in refused.value.said
+
+
+def test_what_servers_take_of_our_attributes_is_taken() -> None:
+    """Values are counted when all steps are made."""
+    steps = (
+        Step(ADD, "remoteAppAllowView", (b"TRUE",)),
+        Step(ADD, "remoteAppNotAfter", (b"20270101000000.0Z",)),
+        Step(ADD, "remoteAppLicense", (b"new",)),
+        Step(DELETE, "remoteAppLicense", (b"old",)),
+        Step(ADD, "remoteAppImage", (b"a", b"b")),
+    )
+    after = modified({"remoteapplicense": [b"old"]}, steps)
+    assert after["remoteapplicense"] == [b"new"]
+    assert after["remoteappimage"] == [b"a", b"b"]
+
+
 def test_a_rename_changes_the_naming_values() -> None:
     new = DN.parse("cn=y,ou=z,dc=org")
     assert renamed(MEMBERS, NAME, new, deletes_old=True)["cn"] == [b"y"]
