@@ -15,7 +15,7 @@ def main() -> None:
     except ImportError as error:
         sys.exit(
             f"ldapdb: the command line needs {error.name}; install it in an environment of its "
-            "own, not in the host's: pip install 'ldapdb-remoteapp[cli]'"
+            "own, not in the host's: pip install '/path/to/ldapdb[cli]'"
         )
     from ldapdb.cli import run  # noqa: PLC0415 -- needs click
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Labels"]
 
-_INSTALL = "install: pip install 'ldapdb-remoteapp[docker]'"
+_INSTALL = "install: pip install '/path/to/ldapdb[docker]'"
 
 
 @dataclass(frozen=True)

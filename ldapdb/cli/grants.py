@@ -107,7 +107,8 @@ def grant(
 
 
 @click.command(
-    "revoke", epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice bob --group staff --all")
+    "revoke",
+    epilog=example("ldapdb app revoke simphony/mayavi:0.5 alice bob --group cfd-team --all"),
 )
 @with_members
 @click.option("--revoke-all", "--all", "revoke_all", is_flag=True, help="Whatever the policy.")

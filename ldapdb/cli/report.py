@@ -73,7 +73,7 @@ def _as(form: str, document: reports.Document) -> str:
         return reports.page(document)
     except ImportError as error:
         raise LDAPDBError(
-            f"the page needs the package {error.name}: pip install 'ldapdb-remoteapp[cli]', or "
+            f"the page needs the package {error.name}: pip install '/path/to/ldapdb[cli]', or "
             "use --format csv"
         ) from error
 

@@ -74,7 +74,8 @@ class Call(Reads):
             milliseconds = (time.perf_counter() - began) * 1000
             log.debug("%s %s: result code %d, %.1f ms", doing, dn, result.code, milliseconds)
             if result.code != SUCCESS:
-                raise result_error(result.code, session.uri, f"{doing} {dn}", str(dn), result.said)
+                what = f"{doing} {dn} as {session.account}"
+                raise result_error(result.code, session.uri, what, str(dn), result.said)
 
         try:
             self.written.append(self._directory.write(self, use))

@@ -119,7 +119,7 @@ def ticket(settings: Settings, uri: str, deadline: Deadline) -> Any:
         import gssapi  # noqa: PLC0415 -- an extra
     except ImportError as error:
         raise SettingsError(
-            "bind: gssapi needs the package gssapi; run: pip install 'ldapdb-remoteapp[gssapi]' "
+            "bind: gssapi needs the package gssapi; run: pip install '/path/to/ldapdb[gssapi]' "
             f"({error})"
         ) from None
     keytab = settings.keytab_file
@@ -207,7 +207,7 @@ class KerberosConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 is un
             return super().do_sasl_bind(controls)
         except LDAPPackageUnavailableError as error:
             raise SettingsError(
-                f"bind: gssapi: {error}; run: pip install 'ldapdb-remoteapp[gssapi]'"
+                f"bind: gssapi: {error}; run: pip install '/path/to/ldapdb[gssapi]'"
             ) from error
         except GSSError as error:
             raise CredentialsRefused(

@@ -30,7 +30,13 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     NO_SUCH_OBJECT: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
     48: (errors.CredentialsRefused, "does not allow this kind of bind; see bind and bind_dn"),
     49: (errors.CredentialsRefused, "refused the log-in; check bind_dn and its password"),
-    50: (errors.AccessDenied, "gives this account no right to do that; see ldif/ for access rules"),
+    50: (
+        errors.AccessDenied,
+        (
+            "gives this account no right to do that; to write, set bind_dn to an account that may, "
+            "such as the writer of ldif/services.ldif, with its password; ldif/ has access rules"
+        ),
+    ),
     51: (errors.DirectoryUnavailable, "is too busy"),
     52: (errors.DirectoryUnavailable, "is shutting down or not ready"),
     53: (errors.AccessDenied, "is unwilling to do that; it may be read-only"),

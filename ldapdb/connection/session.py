@@ -91,6 +91,12 @@ class Session:
         return self._socket.plain if isinstance(self._socket.plain, SSLSocket) else None
 
     @property
+    def account(self) -> str:
+        """Whom we log in as, for errors: by the settings, or how if these do not say."""
+        method = self._settings.authentication
+        return str(self._settings.bind_dn) if method == "simple" else f"whom bind = {method} is"
+
+    @property
     def heard(self) -> bool:
         """Whether the server has said anything during the present or last operation."""
         return self._socket.heard

@@ -44,7 +44,7 @@ class SQLSource:
             import sqlalchemy  # noqa: PLC0415 -- an extra, and slow to import
         except ImportError:
             raise LDAPDBError(
-                "to read the host's database, install: pip install 'ldapdb-remoteapp[sql]'"
+                "to read the host's database, install: pip install '/path/to/ldapdb[sql]'"
             ) from None
         self._sql = sqlalchemy
         try:

@@ -206,7 +206,7 @@ def test_a_keytab_that_others_can_read_is_refused(realm: Realm) -> None:
 @pytest.mark.parametrize(
     ("package", "advice"),
     [
-        ("gssapi", "pip install 'ldapdb-remoteapp[gssapi]'"),
+        ("gssapi", "pip install '/path/to/ldapdb[gssapi]'"),
         ("cryptography", "package cryptography missing"),
     ],
 )

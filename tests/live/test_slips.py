@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import Directory
+from support.openldap import Another
 
 pytestmark = pytest.mark.live(
     "openldap",
@@ -87,6 +88,19 @@ def test_a_name_that_there_is_not_is_answered_with_what_was_perhaps_meant(
     done = ldapdb(company, *line)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_the_account_that_may_not_write_is_named(another_directory: Another) -> None:
+    """The file of settings that the pages begin with has the reader's."""
+    everybody_reads = "olcAccess: to * by users read by anonymous auth by * none\n"
+    with another_directory(access=everybody_reads) as directory:
+        directory.person("reader", attributes={"userPassword": ["reads-only"]})
+        reader = directory.dn_of("reader")
+        given = {"LDAPDB_BIND_DN": reader, "LDAPDB_BIND_PASSWORD": "reads-only"}
+        done = ldapdb(directory, "app", "create", IMAGE, "--no-verify", **given)
+    assert done.returncode == 1
+    assert f" as {reader}; result code 50)" in done.stderr
+    assert "the writer of ldif/services.ldif" in done.stderr
 
 
 def test_a_tag_that_there_is_not_is_answered_with_those_of_the_same_application(

@@ -23,7 +23,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 MANUAL = _ROOT / "docs" / "ldapdb.1"
 _VERBATIM = "\b"  # click's mark for a paragraph that keeps its lines
 _EXIT_CODES = (
-    ("0", "done, also where there was nothing to do"),
+    ("0", "done, also where there was nothing to do, such as to remove what is not there"),
     ("1", "failed: not there, exists already, no right, held through a group"),
     ("2", "misused: an argument or a setting is wrong"),
     ("3", "no server answered"),

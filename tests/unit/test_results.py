@@ -49,6 +49,12 @@ def test_a_broken_answer_is_caught(kind: type[Exception]) -> None:
     assert issubclass(kind, LIBRARY_ERRORS)
 
 
+def test_who_may_not_write_is_told_whose_account_writes() -> None:
+    said = str(result_error(50, SERVER, "adding cn=a as cn=reader", "cn=a", None))
+    assert "(adding cn=a as cn=reader; result code 50)" in said
+    assert "set bind_dn to an account that may, such as the writer of ldif/services.ldif" in said
+
+
 @pytest.mark.parametrize("kind", [BrokenAnswer, OSError, TimeoutError, UnicodeDecodeError])
 def test_what_our_own_reading_raises_is_caught(kind: type[Exception]) -> None:
     assert issubclass(kind, WIRE_ERRORS)
