@@ -158,7 +158,7 @@ add_completion_class(_BashComplete)
 @click.command(epilog=example("ldapdb completion bash"))
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion(*, shell: str) -> None:
-    r"""Print the script by which a shell completes our command lines.
+    """Print the script by which a shell completes our command lines.
 
     Images and user names are completed too, from the directory that the settings name. bash must
     be 4.4 or newer. To have it in each new shell:
@@ -167,7 +167,7 @@ def completion(*, shell: str) -> None:
     bash:  ldapdb completion bash > ~/.local/share/bash-completion/completions/ldapdb
     zsh:   echo 'eval "$(ldapdb completion zsh)"' >> ~/.zshrc
     fish:  ldapdb completion fish > ~/.config/fish/completions/ldapdb.fish
-    """
+    """  # noqa: D301 -- click's mark for lines that stay is the character itself
     complete: Any = get_completion_class(shell)
     root = click.get_current_context().find_root().command
     click.echo(complete(root, {}, "ldapdb", _VARIABLE).source())

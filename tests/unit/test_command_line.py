@@ -76,6 +76,14 @@ def test_what_is_no_image_is_no_question_for_docker(capsys: pytest.CaptureFixtur
     assert printed.startswith("ldapdb: the image 'NOT AN IMAGE' is not a Docker reference")
 
 
+@pytest.mark.parametrize(("command", "path"), COMMANDS)
+def test_no_help_prints_its_marks(command: Any, path: tuple[str, ...]) -> None:
+    """What keeps a paragraph's lines is a character to click, and no text."""
+    text = command.get_help(click.Context(command, info_name=" ".join(path)))
+    assert "\\b" not in text
+    assert "\b" not in text
+
+
 def test_no_command_at_all_is_answered_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     run([])
     printed = capsys.readouterr()
