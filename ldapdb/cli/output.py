@@ -105,10 +105,11 @@ def print_table(
     # A fifth of the time that a command takes to begin; a program never needs it.
     from rich import box  # noqa: PLC0415 -- as said
     from rich.console import Console  # noqa: PLC0415 -- as said
-    from rich.table import Table  # noqa: PLC0415 -- as said
+    from rich.table import Column, Table  # noqa: PLC0415 -- as said
     from rich.text import Text  # noqa: PLC0415 -- as said
 
-    table = Table(*columns, box=box.SIMPLE)
+    # Of two that are cut off, nobody can tell which is which.
+    table = Table(*(Column(each, overflow="fold") for each in columns), box=box.SIMPLE)
     for row in rows:
         table.add_row(*map(Text, row))  # what is in brackets in a name is no style
     Console().print(table)
