@@ -16,6 +16,7 @@ import click
 
 from ldapdb import __version__
 from ldapdb.cli.completion import complete_profiles
+from ldapdb.cli.holding import HeldBack
 from ldapdb.cli.lazily import LazyGroup, did_you_mean
 from ldapdb.cli.options import FAILED, MISUSED, NO_SERVER, example
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
@@ -24,6 +25,8 @@ from ldapdb.wellformed import escaped, one_line
 
 __all__ = ["main", "run"]
 
+# Whoever looks on is told at once.
+_LASTING = ("demo", "import", "watch")
 _LOG_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 # Where each command is; it is imported when it is asked for.
 _COMMANDS = {
@@ -54,10 +57,15 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
     arguments : sequence of str, optional
         Without the program's name; those of the process by default.
     """
+    with HeldBack() as held:
+        return _run(arguments, held)
+
+
+def _run(arguments: Optional[Sequence[str]], held: HeldBack) -> int:
     try:
         given = None if arguments is None else list(arguments)
         # Without standalone mode click returns the code of an Exit instead of raising it.
-        code = main.main(args=given, prog_name="ldapdb", standalone_mode=False)
+        code = main.main(args=given, prog_name="ldapdb", standalone_mode=False, obj=held)
     except click.ClickException as error:
         click.echo(_misuse(error), err=True)
         return MISUSED
@@ -67,6 +75,11 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
         said = "; ".join(filter(None, ("interrupted", str(how_far))))
         click.echo(f"ldapdb: {escaped(said)}", err=True)
         return FAILED
+    except DirectoryUnavailable as error:
+        held.drop()  # the error says it
+        see = "see by `ldapdb check` what is wrong, and whether uri is right"
+        click.echo(f"ldapdb: {error}; {see}", err=True)
+        return NO_SERVER
     except LDAPDBError as error:
         click.echo(f"ldapdb: {escaped(str(error))}", err=True)
         return _exit_code(error)
@@ -93,8 +106,6 @@ def _misuse(error: click.ClickException) -> str:
 
 
 def _exit_code(error: LDAPDBError) -> int:
-    if isinstance(error, DirectoryUnavailable):
-        return NO_SERVER
     return MISUSED if isinstance(error, (SettingsError, InvalidValue)) else FAILED
 
 
@@ -116,9 +127,14 @@ def _exit_code(error: LDAPDBError) -> int:
 )
 @click.option("-v", "--verbose", count=True, help="Say more; twice: every operation.")
 @click.version_option(__version__, prog_name="ldapdb")
-def main(*, config_file: Optional[Path], profile: Optional[str], verbose: int) -> None:
+@click.pass_context
+def main(
+    context: click.Context, *, config_file: Optional[Path], profile: Optional[str], verbose: int
+) -> None:
     """See and change who may start which application, in the company's directory."""
     level = _LOG_LEVELS[min(verbose, len(_LOG_LEVELS) - 1)]
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    if isinstance(context.obj, HeldBack) and (verbose or context.invoked_subcommand in _LASTING):
+        context.obj.release()
     # From where loaded_settings takes them, also while a command line is completed.
     del config_file, profile
