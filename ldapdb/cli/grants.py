@@ -6,6 +6,7 @@ The host's own tool has ``app grant IMAGE USER``; what is more than that comes a
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -230,20 +231,37 @@ def rename(
     """
     if plan is not Plan.NONE:
         settle_seconds = 0
-    once = iter(["waiting for calls under way to end; --settle says for how long"])
-
-    def pause(seconds: float) -> None:
-        for words in once:
-            click.echo(words, err=True)
-        time.sleep(seconds)
-
     with writing(plan) as store:
-        renamed = store.rename_application(old, new, settle_seconds=settle_seconds, pause=pause)
+        default = store.settings.operation_timeout_seconds
+        wait = default if settle_seconds is None else settle_seconds
+        once = iter([f"waiting for calls under way to end, twice {wait:g} s (--settle {wait:g})"])
+
+        def pause(seconds: float) -> None:
+            for words in once:
+                click.echo(words, err=True)
+            time.sleep(seconds)
+
+        try:
+            renamed = store.rename_application(old, new, settle_seconds=wait, pause=pause)
+        except KeyboardInterrupt:
+            _tell_broken_off(store, old, new)
+            raise
     if as_json:
         print_json({"old": old, "new": new, "grants": list(map(str, renamed.grants))})
         return
     for dn in renamed.grants:
         click.echo(dn)
+
+
+def _tell_broken_off(store: Store, old: str, new: str) -> None:
+    """Say how far a rename has come, and how it goes on."""
+    images = {each.image for each in store.list_applications()}
+    far = f"{new} is registered, and some grants may name {old} still"
+    if old in images:
+        far = f"{old} is registered still, and some grants may name {new} too"
+    click.echo(
+        f"broken off: {far}; `ldapdb app rename {shlex.join([old, new])}` finishes it", err=True
+    )
 
 
 def print_grants(form: Form, timeout: float, *, licences: bool) -> None:

@@ -140,8 +140,10 @@ def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Com
     if not sure and not sys.stdin.isatty():
         click.echo("nothing was changed; add --yes to do it, here where nobody can ask", err=True)
         return list(found)
-    if not sure:
-        click.confirm(f"Make {len(changes)} changes?", abort=True, err=True)
+    many = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+    if not sure and not click.confirm(f"Make {many}?", err=True):
+        click.echo("nothing was changed", err=True)
+        return list(found)
     for change in changes:
         done = store.mend(change)
         click.echo(escaped(done.text), err=True)

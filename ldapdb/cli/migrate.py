@@ -88,8 +88,8 @@ def _apply(store: Store, plan: ImportPlan) -> None:
                 told(done)
     except BaseException:
         click.echo(
-            f"{done} of {plan.members} users have been put into grants, each of them whole; give "
-            "the same command again to go on",
+            f"{done} of {plan.members} rights have been granted, each of them whole; give the "
+            "same command again to go on",
             err=True,
         )
         raise

@@ -691,7 +691,7 @@ def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     assert (code, out) == (0, "")
     assert f"no grant has the id {identifier}" in err
     code, out, err = run("app", "rename", OTHER, NEW, "--settle", "1", "--json")
-    assert (code, err) == (0, "waiting for calls under way to end; --settle says for how long\n")
+    assert (code, err) == (0, "waiting for calls under way to end, twice 1 s (--settle 1)\n")
     assert json.loads(out)["new"] == NEW
     assert images_of(directory, "alice") == {NEW}
     office = directory.granted("office", images=[NEW], members=[directory.dn_of("bob")])

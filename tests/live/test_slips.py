@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -101,6 +103,53 @@ def test_the_account_that_may_not_write_is_named(another_directory: Another) -> 
     assert done.returncode == 1
     assert f" as {reader}; result code 50)" in done.stderr
     assert "the writer of ldif/services.ldif" in done.stderr
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let what a test starts hear SIGINT, which a shell ignores for what is in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_rename_that_is_broken_off_says_how_far_it_is_and_how_it_goes_on(
+    company: Directory,
+) -> None:
+    new = "simphony/mayavi:0.6"
+    kwargs = company.database_kwargs()
+    settings = {f"LDAPDB_{key.upper()}": str(value) for key, value in kwargs.items() if value}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ldapdb", "app", "rename", IMAGE, new, "--settle", "30"],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "twice 30 s (--settle 30)" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait(30) == 1
+    process.stderr.close()
+    assert f"{IMAGE} is registered still" in said
+    assert f"`ldapdb app rename {IMAGE} {new}` finishes it" in said
+    assert ldapdb(company, "app", "rename", IMAGE, new, "--settle", "0").returncode == 0
+    assert new in ldapdb(company, "app", "list").stdout
+
+
+def test_a_server_that_is_down_is_said_once(company: Directory) -> None:
+    """With what to do; what another server made good is a warning."""
+    down = "ldap://127.0.0.1:9"
+    done = ldapdb(company, "user", "show", "alice", LDAPDB_URI=down)
+    assert done.returncode == 3
+    assert done.stderr.count("127.0.0.1:9") == 1
+    assert "`ldapdb check`" in done.stderr
+    done = ldapdb(company, "user", "show", "alice", LDAPDB_URI=f"{down} {company.server.uri}")
+    assert done.returncode == 0
+    assert done.stderr.startswith("WARNING: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_tag_that_there_is_not_is_answered_with_those_of_the_same_application(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +17,10 @@ click = pytest.importorskip("click", reason="the command line's libraries are an
 
 from ldapdb.cli import main, run  # noqa: E402 -- needs click
 from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 -- as above
+from ldapdb.dn import DN  # noqa: E402 -- as above
+from ldapdb.ldif_text import Delete  # noqa: E402 -- as above
 from ldapdb.store.checking.findings import problem  # noqa: E402 -- as above
+from ldapdb.store.linting_members import Complaint  # noqa: E402 -- as above
 
 
 def visited(
@@ -171,3 +175,19 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
             program, stdout=broken, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("typed", ["\n", "n\n"])
+def test_a_no_changes_nothing_and_says_so(
+    typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no interrupt."""
+    from ldapdb.cli.lint import _mend
+
+    terminal = io.StringIO(typed)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    complaint = Complaint("expired", "cn=x", "", Delete(DN.parse("cn=x")))
+    assert _mend(cast("Any", None), [complaint], sure=False) == [complaint]
+    said = capsys.readouterr().err
+    assert "Make 1 change? [y/N]: nothing was changed\n" in said
