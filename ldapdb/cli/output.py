@@ -24,6 +24,7 @@ __all__ = [
     "Form",
     "Node",
     "accounting_fields",
+    "counted",
     "in_words",
     "policy_fields",
     "print_json",
@@ -70,6 +71,11 @@ class Node:
 
     text: str
     below: Sequence[Node] = ()
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Say how many there are of something, as in "1 user" and "2 entries"."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def print_json(value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -11,6 +12,7 @@ import click
 from ldapdb import report as reports
 from ldapdb.cli.files import writing_to
 from ldapdb.cli.options import example, opened_store, with_output
+from ldapdb.cli.output import counted
 from ldapdb.errors import InvalidValue, LDAPDBError
 
 __all__ = ["report"]
@@ -46,6 +48,11 @@ def report(
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} are two forms; choose one")
     form = "json" if as_json else form or _form_of(output)
+    if form == "html" and output is None and sys.stdout.isatty():
+        raise click.UsageError(
+            "the page is nothing for a terminal; write it by --output review.html, or choose "
+            "--format csv"
+        )
     before = None if since is None else _read(since)  # before the directory is asked at all
     with opened_store(operation_timeout_seconds=timeout) as store:
         found = store.review(timeout)
@@ -55,13 +62,19 @@ def report(
     text = _as(form, document)
     with writing_to(output) as out:
         out.write(text)
-    what = f"{len(found.people)} users, {len(found.applications)} applications"
-    click.echo(f"{what}, {len(found.reasons)} remarks on what gives nothing", err=True)
+    users, applications = counted(len(found.people), "user"), len(found.applications)
+    remarks = counted(len(found.reasons), "remark")
+    what = f"{users}, {counted(applications, 'application')}, {remarks} on what gives nothing"
+    click.echo(what, err=True)
 
 
 def _form_of(output: Optional[Path]) -> str:
     suffix = output.suffix.lower().lstrip(".") if output else ""
-    return suffix if suffix in _FORMS else "html"
+    if suffix and suffix not in _FORMS:
+        raise click.UsageError(
+            f"{output} ends like none of the forms {', '.join(_FORMS)}; name one by --format"
+        )
+    return suffix or "html"
 
 
 def _as(form: str, document: reports.Document) -> str:

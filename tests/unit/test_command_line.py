@@ -177,6 +177,22 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("", "write it by --output review.html"),
+        ("--output r.pdf", "r.pdf ends like none of the forms html, csv, json"),
+    ],
+)
+def test_a_review_is_no_page_on_a_terminal_and_no_other_file_than_its_name_says(
+    options: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the directory is asked."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(["report", *options.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("typed", ["\n", "n\n"])
 def test_a_no_changes_nothing_and_says_so(
     typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

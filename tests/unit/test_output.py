@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("click", reason="the command line's libraries are an extra")
 
 from ldapdb.cli.check import _print
-from ldapdb.cli.output import print_table
+from ldapdb.cli.output import counted, print_table
 from ldapdb.store.checking.findings import problem
 
 
@@ -28,6 +28,14 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
     return Terminal()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (1000, "1000 entries")]
+)
+def test_what_is_counted_is_one_or_many(number: int, said: str) -> None:
+    assert counted(number, "entry", "entries") == said
+    assert counted(number, "user") == f"{number} user{'' if number == 1 else 's'}"
 
 
 def test_no_cell_is_cut(terminal: Terminal) -> None:
