@@ -18,7 +18,7 @@ from ldapdb.cli.options import (
     with_licences,
     with_timeout,
 )
-from ldapdb.cli.output import Form, print_json, print_table
+from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.errors import LDAPDBError
 from ldapdb.wellformed import check_image, escaped
@@ -96,13 +96,9 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 def _along(image: str, grants: Sequence[Listed]) -> str:
     members = sum(each.members for each in grants)
     return (
-        f"with {image} {_count(len(grants), 'grant goes', 'grants go')} along, to "
-        f"{_count(members, 'user or group', 'users and groups')}"
+        f"with {image} {counted(len(grants), 'grant goes', 'grants go')} along, to "
+        f"{counted(members, 'user or group', 'users and groups')}"
     )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 @app.command("list", epilog=example("ldapdb app list --json"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ldapdb.cli.options import FAILED, example, opened_store, with_forms
-from ldapdb.cli.output import Form, in_words, policy_fields, print_json, print_table
+from ldapdb.cli.output import Form, counted, in_words, policy_fields, print_json, print_table
 from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def compare(*, source: str, timeout: float, form: Form) -> None:
             err=True,
         )
     verdict = "identical" if found.is_identical else f"differences: {len(rows)}"
-    click.echo(f"{found.users} users, {found.rights} rights compared; {verdict}", err=True)
+    what = f"{counted(found.users, 'user')}, {counted(found.rights, 'right')}"
+    click.echo(f"{what} compared; {verdict}", err=True)
     if not found.is_identical:
         raise click.exceptions.Exit(FAILED)
 

@@ -9,6 +9,7 @@ import click
 
 from ldapdb.cli.files import writing_to
 from ldapdb.cli.options import example, opened_store, with_output
+from ldapdb.cli.output import counted
 
 __all__ = ["export"]
 
@@ -67,7 +68,8 @@ def _write_rights(form: str, output: Optional[Path], timeout: int, *, before_2_2
             count = exporting.write_json(review, out)
     for loss in exporting.losses(review, header):
         click.echo(loss, err=True)
-    click.echo(f"{count} rights of {len(review.people)} users", err=True)
+    rights, users = counted(count, "right"), counted(len(review.people), "user")
+    click.echo(f"{rights} of {users}", err=True)
 
 
 def _write_entries(output: Optional[Path], timeout: int) -> None:
@@ -79,4 +81,4 @@ def _write_entries(output: Optional[Path], timeout: int) -> None:
         base = store.settings.base_dn
     with writing_to(output) as out:
         out.write(write(entries, f"ldapdb export, of {base}"))
-    click.echo(f"{len(entries)} entries", err=True)
+    click.echo(counted(len(entries), "entry", "entries"), err=True)

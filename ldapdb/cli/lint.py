@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ldapdb.cli.options import FAILED, example, loaded_settings, telling_slowness, with_forms
-from ldapdb.cli.output import Form, print_json, print_table
+from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ def _mend(store: Linting, found: Sequence[Complaint], *, sure: bool) -> list[Com
     if not sure and not sys.stdin.isatty():
         click.echo("nothing was changed; add --yes to do it, here where nobody can ask", err=True)
         return list(found)
-    many = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
-    if not sure and not click.confirm(f"Make {many}?", err=True):
+    if not sure and not click.confirm(f"Make {counted(len(changes), 'change')}?", err=True):
         click.echo("nothing was changed", err=True)
         return list(found)
     for change in changes:

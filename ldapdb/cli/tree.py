@@ -6,7 +6,7 @@ import click
 
 from ldapdb.cli.completion import complete_settings
 from ldapdb.cli.options import example, with_forms, with_json
-from ldapdb.cli.output import Form, print_json, print_table
+from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
 from ldapdb.settings import Settings
 from ldapdb.settings.sources import refuse_unknown
@@ -29,7 +29,10 @@ def init(*, plan: Plan, as_json: bool) -> None:
         return
     for dn in made:
         click.echo(dn)
-    click.echo(f"created {len(made)} entries" if made else "all is there already", err=True)
+    click.echo(
+        f"created {counted(len(made), 'entry', 'entries')}" if made else "all is there already",
+        err=True,
+    )
 
 
 @click.command("settings", epilog=example("ldapdb settings"))

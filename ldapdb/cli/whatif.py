@@ -16,7 +16,7 @@ from ldapdb.cli.options import (
     with_forms,
     with_timeout,
 )
-from ldapdb.cli.output import Form, policy_fields, print_json, print_table
+from ldapdb.cli.output import Form, counted, policy_fields, print_json, print_table
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.syntaxes import said_time
 from ldapdb.wellformed import escaped, one_line
@@ -61,7 +61,9 @@ def whatif(*, file: BinaryIO, timeout: int, form: Form) -> None:
         click.echo(f"ldapdb: {one_line(text)}", err=True)
     counts = Counter(effect.kind for effect in found.effects)
     said = ", ".join(f"{counts[kind]} {kind}" for kind in ("granted", "revoked", "changed"))
-    click.echo(f"{said}; {found.looked_at} users looked at; nothing was changed", err=True)
+    click.echo(
+        f"{said}; {counted(found.looked_at, 'user')} looked at; nothing was changed", err=True
+    )
     if found.doubts:
         raise click.exceptions.Exit(_UNTOLD)
     if not found.effects:

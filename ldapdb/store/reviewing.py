@@ -157,7 +157,7 @@ def _obstacles(people: Iterable[Reviewed]) -> Iterator[Reason]:
     for each in people:
         if each.obstacle:
             dn = str(each.user.dn)
-            text = f"the host does not find '{dn}' by his name: {each.obstacle}"
+            text = f"the host does not find '{dn}' by name: {each.obstacle}"
             yield Reason("not-found", text, dn)
 
 

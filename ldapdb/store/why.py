@@ -167,7 +167,7 @@ class Explainer:
             for grant in entitlement.grants if len(right.ways) < MOST_WAYS else ():
                 if grant.dn not in seen:
                     text = (
-                        f"'{grant.dn}' reaches him through groups that this account does not "
+                        f"'{grant.dn}' reaches this user through groups that this account does not "
                         "see, or that have changed meanwhile"
                     )
                     yield Reason("unseen", text, str(grant.dn))
@@ -216,7 +216,7 @@ class Explainer:
         ]
         reasons = [self._not_a_member(call, user, dn) for dn in dns[:_MOST]]
         if len(dns) > _MOST:
-            text = f"{len(dns) - _MOST} other grants of the image do not reach him either"
+            text = f"nor is this user in further grants of the image: {len(dns) - _MOST}"
             reasons.append(Reason("not-a-member", text))
         return reasons
 
@@ -243,7 +243,8 @@ class Explainer:
         if not self._profile.nested_groups:
             for way in self._by(call, nested, user, image, graph, now):
                 text = (
-                    f"nested_groups is false, and he is in '{way.grant.dn}' by way of {_via(way)}"
+                    "nested_groups is false, and this user is in "
+                    f"'{way.grant.dn}' by way of {_via(way)}"
                 )
                 yield Reason("not-nested", text, str(way.grant.dn))
                 return
@@ -253,8 +254,8 @@ class Explainer:
             with suppress(LDAPDBError):  # what the settings do not ask for may be forbidden
                 for way in self._by(call, everywhere, user, image, graph, now):
                     text = (
-                        f"he is in '{way.grant.dn}' by way of {_via(way)}, and not all of these "
-                        f"groups are below groups_base '{self._profile.groups.dn}'"
+                        f"this user is in '{way.grant.dn}' by way of {_via(way)}, and not all of "
+                        f"these groups are below groups_base '{self._profile.groups.dn}'"
                     )
                     yield Reason("outside", text, str(way.grant.dn))
                     return
@@ -285,7 +286,9 @@ class Explainer:
     def _nothing(self, call: Call) -> Reason:
         """Say that there is no grant, and whether any is to be seen at all."""
         base, what = self._profile.grants, "grant" if self._image is None else "grant of it"
-        reaching = "reaches him or a group that he is in" if self._image is None else "is there"
+        reaching = (
+            "reaches this user, directly or by a group" if self._image is None else "is there"
+        )
         text = f"no {what} {reaching}, below '{base.dn}' (grants_base)"
         if not self._sources.grants.all(call):
             text += "; this account sees no grant at all there: if there are any, let it read them"

@@ -170,7 +170,7 @@ def test_a_no_says_what_is_missing(directory: Directory, opened: Opened) -> None
     directory.application(IMAGE)
     nothing = only(store.explain("alice", IMAGE), "no-grant")
     assert "this account sees no grant at all" in nothing
-    assert "reaches him or a group" in only(store.explain("alice"), "no-grant")
+    assert "reaches this user, directly or by a group" in only(store.explain("alice"), "no-grant")
     foreign = directory.granted("foreign", images=[IMAGE], members=[others])
     said = only(store.explain("alice", IMAGE), "not-a-member")
     assert foreign.lower() in said

@@ -186,7 +186,7 @@ def test_the_command_writes_each_form_and_compares(
     last, page, rows = (tmp_path / name for name in ("last.json", "review.html", "review.csv"))
     done = command("--output", str(last))
     assert (done.code, done.stdout) == (0, "")
-    assert "1 users, 1 applications, 0 remarks" in done.stderr
+    assert "1 user, 1 application, 0 remarks" in done.stderr
     assert stat.S_IMODE(last.stat().st_mode) == 0o600
     directory.add_members(grant, bob)
     directory.remove_member(grant, alice)

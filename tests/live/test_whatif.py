@@ -419,7 +419,7 @@ def test_the_command_prints_what_changes_and_ends_with_a_code(
         f"granted dave {OTHER} ({dns['both']})",
         f"granted dave {OTHER} ({secret})",
     ]
-    assert "3 granted, 0 revoked, 0 changed; 1 users looked at; nothing was changed" in err
+    assert "3 granted, 0 revoked, 0 changed; 1 user looked at; nothing was changed" in err
     code, out, err = whatif(dave, "--json")
     assert "the key" not in out + err
     assert [each["change"] for each in json.loads(out)["effects"]] == ["granted"] * 3
