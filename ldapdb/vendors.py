@@ -17,6 +17,7 @@ from typing import Optional
 from ldapdb.entries import GROUP_CLASS, Entry
 from ldapdb.errors import SettingsError
 from ldapdb.syntaxes import IdentifierForm
+from ldapdb.wellformed import one_line
 
 __all__ = [
     "ACTIVE_DIRECTORY",
@@ -292,7 +293,7 @@ def recognise(root_dse: Entry, setting: str, server: str) -> Vendor:
     known = ", ".join(vendor.name for vendor in VENDORS)
     raise SettingsError(
         f"the directory at {server} is of a kind that ldapdb does not know"
-        f"{f' ({said})' if said else ''}; if it is compatible with one of {known}, "
+        f"{f' ({one_line(said)})' if said else ''}; if it is compatible with one of {known}, "
         "set `vendor` to that name",
         server=server,
     )

@@ -14,6 +14,7 @@ from ldapdb.errors import IncompleteResult, LDAPDBError
 from ldapdb.filters import present
 from ldapdb.searching import BASE, End, Search
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor
+from ldapdb.wellformed import one_line
 
 __all__ = ["EVERYTHING", "ROOT_DSE", "RootDSE", "part_of", "partial", "search_error"]
 
@@ -72,10 +73,11 @@ def partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult
 
     A referral names a host, and whoever may write one could name his own.
     """
+    where = one_line(", ".join(elsewhere))
     return IncompleteResult(
-        f"the directory at {server} has a part of '{base}' elsewhere ({', '.join(elsewhere)}), and "
-        "ldapdb does not follow referrals; use a server that holds all of it, or a base in uri's "
-        "own part (users_base, groups_base, base_dn)",
+        f"the directory at {server} has a part of '{base}' elsewhere ({where}), and ldapdb does "
+        "not follow referrals; use a server that holds all of it, or a base in uri's own part "
+        "(users_base, groups_base, base_dn)",
         server=server,
         dn=str(base),
     )

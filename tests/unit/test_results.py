@@ -9,9 +9,11 @@ from pyasn1.error import PyAsn1Error
 
 from ldapdb import errors
 from ldapdb.ber import BrokenAnswer
+from ldapdb.connection.answers import partial
 from ldapdb.connection.credentials import refusal
 from ldapdb.connection.library import LIBRARY_ERRORS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.dn import DN
 from ldapdb.messages import Result
 from ldapdb.settings import load
 
@@ -97,6 +99,11 @@ def test_what_a_server_says_stays_within_its_line(code: int) -> None:
     message = str(result_error(code, SERVER, "binding", None, said))
     assert message.endswith(r' It said: "no\nERROR forged \x1b[2J\u2028"')
     assert len(str(result_error(code, SERVER, "binding", None, "x" * 100_000))) < 1500
+
+
+def test_where_a_referral_leads_stays_within_its_line() -> None:
+    message = str(partial(SERVER, DN.parse("dc=org"), ["ldap://a", "x\nERROR forged \x1b[2J"]))
+    assert r"(ldap://a, x\nERROR forged \x1b[2J)" in message
 
 
 def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:

@@ -126,6 +126,11 @@ def test_an_unknown_directory_is_refused_by_name(setting: str) -> None:
         assert wanted in message
 
 
+def test_what_a_directory_says_of_itself_stays_within_its_line() -> None:
+    with pytest.raises(SettingsError, match=r"\(Open\\nERROR forged \\x1b\[2J\)"):
+        recognise(_root_dse(vendorName=[b"Open\nERROR forged \x1b[2J"]), "auto", SERVER)
+
+
 def test_a_directory_that_says_nothing_is_refused_too() -> None:
     """Without a vendor's name the error has no empty brackets."""
     with pytest.raises(SettingsError, match="does not know; if"):
