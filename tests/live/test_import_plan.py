@@ -15,7 +15,7 @@ from ldapdb import ldif_text
 from ldapdb.cli import run
 from ldapdb.migrate.importing import apply, make_plan
 from ldapdb.migrate.sources import open_source
-from ldapdb.model import Policy
+from ldapdb.model import Policy, Window
 from ldapdb.store import Store
 from ldapdb.store.planning import PlannedStore
 from ldapdb.syntaxes import format_time
@@ -28,6 +28,7 @@ everywhere = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
 MAYAVI, NOTEBOOK = "simphony/mayavi:0.5", "simphony/notebook:1.1"
 HOME = Policy.of(allow_home=True)
+PAST, LATER = 1_577_836_800.0, 4_200_000_000.0  # 2020-01-01, 2103
 
 
 def on_a_terminal(directory: Directory, *arguments: str) -> Any:
@@ -40,35 +41,42 @@ def on_a_terminal(directory: Directory, *arguments: str) -> Any:
 
 @everywhere
 def test_a_time_that_was_stated_is_not_undone(directory: Directory, tmp_path: Path) -> None:
-    """Nor one that is over: the plan names who has it so; others get what the source says."""
+    """Nor one that is over; who was given nothing for a time gets what the source says."""
     for name in ("alice", "bob", "carol", "dave"):
         directory.person(name)
-    names = ("alice", "bob", "carol")
-    url = database(tmp_path / "a.db", [(name, MAYAVI, {"allow_home": 1}) for name in names])
-    assert ldapdb(directory, "import", url, "--yes").returncode == 0
-    for name, end in (("alice", "30d"), ("bob", "2099-12-31")):
-        done = ldapdb(directory, "app", "grant", MAYAVI, name, "--allow-home", "--not-after", end)
-        assert "without a limit of time" in done.stderr
-    over, dave = format_time(1_577_836_800.0), directory.dn_of("dave")  # 2020-01-01
+    rows = [row(name, MAYAVI, allow_home="1") for name in ("alice", "bob", "carol")]
+    first = csv_file(tmp_path / "first.csv", rows)
+    again = csv_file(tmp_path / "a.csv", [*rows, row("alice", MAYAVI), row("dave", NOTEBOOK)])
+    over, dave = format_time(PAST), directory.dn_of("dave")
     directory.granted("over", images=[NOTEBOOK], members=[dave], not_after=over)
-    directory.application(NOTEBOOK)
-    more = [row(name, MAYAVI, allow_home="1") for name in names]
-    path = csv_file(tmp_path / "a.csv", [*more, row("alice", MAYAVI), row("dave", NOTEBOOK)])
-    before = directory.entries()
-    done = ldapdb(directory, "import", path)
-    assert "skip user 'bob' there: has it until 2100-01-01 00:00:00 UTC already" in done.stdout
-    assert "skip user 'dave' there: has it until 2020-01-01 00:00:00 UTC already" in done.stdout
-    assert directory.entries() == before
-    done = ldapdb(directory, "import", path, "--yes", "--json")
-    plain, home, notebook = json.loads(done.stdout)["granted"]
-    assert (plain["users"], plain["limited"]) == (["alice"], [])
-    assert (home["users"], home["there"], len(home["limited"])) == ([], 3, 2)
-    assert notebook["limited"] == [{"user": "dave", "not_after": "2020-01-01T00:00:00Z"}]
-    later = 4_200_000_000.0
-    with closing(Store(directory.settings(), clock=lambda: later)) as store:
+    soon, late = Window(None, PAST + 10), Window(LATER - 20, LATER - 10)
+    with closing(Store(directory.settings(), clock=lambda: PAST)) as store:
+        assert list(apply(store, make_plan(store, open_source(first)))) == [3]
+        for name, window in (("alice", soon), ("bob", late)):
+            store.grant_several([MAYAVI], HOME, window, users=[name])
+        plan = make_plan(store, open_source(again))
+        limited = {user.name: window for each in plan.grants for user, window in each.limited}
+        assert limited == {"alice": soon, "bob": late, "dave": Window(None, PAST)}
+        assert [user.name for each in plan.grants for user in each.users] == ["alice"]
+        assert [each.there for each in plan.grants] == [0, 3, 1]
+        assert list(apply(store, plan)) == [1]
+    with closing(Store(directory.settings(), clock=lambda: LATER)) as store:
         has = {user.name: store.list_accountings(user) for user in store.list_users()}
     policies = {name: [each.application_policy for each in held] for name, held in has.items()}
     assert policies == {"alice": [Policy()], "bob": [], "carol": [HOME], "dave": []}
+
+
+def test_the_plan_names_whose_time_stays(directory: Directory, tmp_path: Path) -> None:
+    alice = directory.person("alice")
+    directory.application(MAYAVI)
+    directory.granted("g", images=[MAYAVI], members=[alice], not_after=format_time(PAST))
+    path = csv_file(tmp_path / "a.csv", [row("alice", MAYAVI)])
+    done = ldapdb(directory, "import", path, "--json")
+    assert done.returncode == 0
+    said = "skip user 'alice' there: has it until 2020-01-01 00:00:00 UTC already, and that time"
+    assert said in done.stderr
+    [granted] = json.loads(done.stdout)["granted"]
+    assert granted["limited"] == [{"user": "alice", "not_after": "2020-01-01T00:00:00Z"}]
 
 
 def test_what_one_user_is_called_in_several_ways_is_told(
