@@ -8,7 +8,7 @@ from typing import Optional
 import click
 
 from ldapdb.cli.files import writing_to
-from ldapdb.cli.options import example, opened_store, with_output
+from ldapdb.cli.options import example, one_form, opened_store, with_output
 from ldapdb.cli.output import counted
 
 __all__ = ["export"]
@@ -17,11 +17,13 @@ __all__ = ["export"]
 @click.command(epilog=example("ldapdb export --to csv --output rights.csv"))
 @click.option(
     "--to",
+    "--format",
     "form",
     type=click.Choice(["csv", "json", "ldif"]),
     help="The host's CSV (the default), JSON, or the entries as LDIF.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --to json.")
+@click.option("--csv", "as_csv", is_flag=True, help="The same as --to csv.")
 @click.option(
     "--release",
     type=click.Choice(["2.0", "2.1", "2.2"]),
@@ -32,6 +34,7 @@ def export(
     *,
     form: Optional[str],
     as_json: bool,
+    as_csv: bool,
     release: Optional[str],
     output: Optional[Path],
     timeout: int,
@@ -43,9 +46,7 @@ def export(
     has the entries of applications and grants as they are, for ldapadd. Licence keys are in all
     of them.
     """
-    if as_json and form not in (None, "json"):
-        raise click.UsageError(f"--json and --to {form} are two forms; choose one")
-    form = "json" if as_json else form or "csv"
+    form = one_form(form, as_json=as_json, as_csv=as_csv) or "csv"
     if release and form != "csv":
         raise click.UsageError("--release is for --to csv")
     if form == "ldif":

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from ldapdb.cli.completion import complete_images, complete_users
-from ldapdb.cli.options import example, opened_store, with_json, with_policy
+from ldapdb.cli.options import (
+    example,
+    opened_store,
+    with_json,
+    with_json_or_csv,
+    with_policy,
+)
 from ldapdb.cli.output import (
     Form,
     in_words,
@@ -71,7 +77,7 @@ def with_members(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--not-before", metavar="TIME", help="When it begins; at once by default.")
 @click.option("--not-after", metavar="TIME", help="When it ends; never by default.")
 @with_policy
-@with_json
+@with_json_or_csv
 @with_plan
 def grant(
     *,
@@ -82,7 +88,7 @@ def grant(
     not_after: Optional[str],
     policy: Policy,
     plan: Plan,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """Give users and groups an application and print the mapping ids.
 
@@ -98,13 +104,12 @@ def grant(
         granted = store.grant_several(images, policy, window, users=users, groups=groups)
     for note in _notes(granted, window):
         click.echo(note, err=True)
-    if as_json:
+    if form.as_json:
         _print_fields(list(map(_granted_fields, granted)))
-    elif len(granted) == 1 and granted[0].id is not None:
+    elif len(granted) == 1 and granted[0].id is not None and not form.as_csv:
         click.echo(granted[0].id)
     else:
-        rows = [(each.image, _name(each), each.id or "-") for each in granted]
-        print_table(("IMAGE", "MEMBER", "ID"), rows)
+        _print_ids(((each.image, _name(each), each.id or "-") for each in granted), form)
 
 
 @click.command(
@@ -128,7 +133,7 @@ def grant(
     help="How long the grants may be searched for an --id, in seconds.",
 )
 @with_policy
-@with_json
+@with_json_or_csv
 @with_plan
 def revoke(
     *,
@@ -140,7 +145,7 @@ def revoke(
     identifiers: tuple[str, ...],
     timeout: int,
     plan: Plan,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """Take an application from users and groups: under the policy given, or under all.
 
@@ -153,7 +158,7 @@ def revoke(
     if identifiers:
         if images or users or groups or revoke_all or policy != Policy():
             raise click.UsageError("--id says all; drop the images, members and policy")
-        _revoke_ids(identifiers, timeout, plan, as_json=as_json)
+        _revoke_ids(identifiers, timeout, plan, form)
         return
     _require(images, users, groups)
     wanted = None if revoke_all else policy
@@ -161,9 +166,11 @@ def revoke(
         revoked = store.revoke_several(images, wanted, users=users, groups=groups)
         _tell_left(revoked)
         still = [each for each in revoked if each.policies and _has_still(store, each, wanted)]
-    if as_json:
+    if form.as_json:
         _print_fields(list(map(_revoked_fields, revoked)))
     else:
+        if form.as_csv:
+            _print_ids((row for each in revoked for row in _revoked_rows(each)), form)
         for each in revoked:
             if not each.policies:
                 click.echo(_not_had(each, revoke_all=revoke_all), err=True)
@@ -184,7 +191,7 @@ def _not_had(revoked: Revoked, *, revoke_all: bool) -> str:
     return f"{text}, and nothing was revoked; has it under: {others} (--all takes it under any)"
 
 
-def _revoke_ids(identifiers: Sequence[str], timeout: float, plan: Plan, *, as_json: bool) -> None:
+def _revoke_ids(identifiers: Sequence[str], timeout: float, plan: Plan, form: Form) -> None:
     for each in identifiers:
         if len(each) != len(mapping_id("", Policy(), 0)) or not set(each) <= set(
             "0123456789abcdef"
@@ -193,15 +200,29 @@ def _revoke_ids(identifiers: Sequence[str], timeout: float, plan: Plan, *, as_js
     with writing(plan, operation_timeout_seconds=timeout) as store:
         found = [(each, store.revoke_by_id(each)) for each in identifiers]
         _tell_left(each for _, revoked in found for each in revoked)
-    if as_json:
+    if form.as_json:
         _print_fields([{"id": each, **_revoked_by_id(revoked)} for each, revoked in found])
         return
     for identifier, revoked in found:
         if not revoked:
             click.echo(f"no grant has the id {identifier}; nothing was revoked", err=True)
     rows = [(each.image, _name(each), name) for name, revoked in found for each in revoked]
-    if rows:
-        print_table(("IMAGE", "MEMBER", "ID"), rows)
+    if rows or form.as_csv:
+        _print_ids(rows, form)
+
+
+def _print_ids(rows: Iterable[tuple[str, str, str]], form: Form) -> None:
+    print_table(("IMAGE", "MEMBER", "ID"), list(rows), form=form)
+
+
+def _revoked_rows(revoked: Revoked) -> Iterator[tuple[str, str, str]]:
+    """Write a row for each policy; the members of a group have an id each."""
+    member = revoked.member
+    for policy in revoked.policies:
+        identifier = "-"
+        if isinstance(member, User):
+            identifier = mapping_id(revoked.image, policy, member.id)
+        yield revoked.image, member.name, identifier
 
 
 @click.command(

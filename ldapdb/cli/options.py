@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -23,10 +24,12 @@ __all__ = [
     "NO_SERVER",
     "example",
     "loaded_settings",
+    "one_form",
     "opened_store",
     "telling_slowness",
     "with_forms",
     "with_json",
+    "with_json_or_csv",
     "with_licences",
     "with_output",
     "with_policy",
@@ -53,19 +56,40 @@ def with_forms(command: Callable[..., Any]) -> Callable[..., Any]:
 
     The command gets them as `form`.
     """
-    options = (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output."),
-        click.option("--csv", "as_csv", is_flag=True, help="Print CSV (RFC 4180)."),
-        click.option("--no-decoration", is_flag=True, help="Print rows alone, without a header."),
+    option = click.option(
+        "--no-decoration", is_flag=True, help="Print rows alone, without a header."
     )
 
     @functools.wraps(command)
-    def add_form(*, as_json: bool, as_csv: bool, no_decoration: bool, **rest: Any) -> Any:
+    def add_header(*, form: Form, no_decoration: bool, **rest: Any) -> Any:
+        return command(form=replace(form, header=not no_decoration), **rest)
+
+    return with_json_or_csv(option(add_header))
+
+
+def with_json_or_csv(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json`` and ``--csv``, where people are told otherwise; the command gets `form`."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV (RFC 4180)."),
+    )
+
+    @functools.wraps(command)
+    def add_form(*, as_json: bool, as_csv: bool, **rest: Any) -> Any:
         if as_json and as_csv:
             raise click.UsageError("--json and --csv are two forms; choose one")
-        return command(form=Form(as_json, as_csv, not no_decoration), **rest)
+        return command(form=Form(as_json, as_csv), **rest)
 
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), add_form)
+
+
+def one_form(form: Optional[str], *, as_json: bool, as_csv: bool) -> Optional[str]:
+    """Return the form that was asked for, by its name or by a flag; None if none was."""
+    flags = {"json": as_json, "csv": as_csv}
+    asked = {form} - {None} | {name for name, given in flags.items() if given}
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(sorted(map(str, asked)))} are forms; choose one")
+    return next(iter(asked), None)
 
 
 def with_licences(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 import click
 
 from ldapdb.cli.options import loaded_settings, opened_store, telling_slowness
-from ldapdb.cli.output import HIDDEN, print_json
+from ldapdb.cli.output import HIDDEN, Form, print_json
 from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
 from ldapdb.wellformed import escaped, one_line
@@ -54,8 +54,11 @@ def with_plan(command: Callable[..., Any]) -> Callable[..., Any]:
     def add_plan(*, dry_run: bool, as_ldif: bool, **rest: Any) -> Any:
         if dry_run and as_ldif:
             raise click.UsageError("--dry-run and --ldif are two forms; choose one")
-        if as_ldif and rest.get("as_json"):
-            raise click.UsageError("--ldif and --json are two forms; choose one")
+        form = rest.get("form", Form(as_json=rest.get("as_json", False)))
+        if as_ldif and (form.as_json or form.as_csv):
+            raise click.UsageError("--ldif, --json and --csv are forms; choose one")
+        if dry_run and form.as_csv:
+            raise click.UsageError("--dry-run prints words, or --json; drop --csv")
         plan = Plan.LDIF if as_ldif else Plan.WORDS if dry_run else Plan.NONE
         return command(plan=plan, **rest)
 

@@ -11,7 +11,7 @@ import click
 
 from ldapdb import report as reports
 from ldapdb.cli.files import writing_to
-from ldapdb.cli.options import example, opened_store, with_output
+from ldapdb.cli.options import example, one_form, opened_store, with_output
 from ldapdb.cli.output import counted
 from ldapdb.errors import InvalidValue, LDAPDBError
 
@@ -22,9 +22,14 @@ _FORMS = ("html", "csv", "json")
 
 @click.command(epilog=example("ldapdb report --since last.json --output review.html"))
 @click.option(
-    "--format", "form", type=click.Choice(_FORMS), help="By default that of --output, or html."
+    "--format",
+    "--to",
+    "form",
+    type=click.Choice(_FORMS),
+    help="By default that of --output, or html.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--csv", "as_csv", is_flag=True, help="The same as --format csv.")
 @click.option(
     "--since",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -35,6 +40,7 @@ def report(
     *,
     form: Optional[str],
     as_json: bool,
+    as_csv: bool,
     output: Optional[Path],
     since: Optional[Path],
     timeout: int,
@@ -45,9 +51,7 @@ def report(
     else; the CSV is for spreadsheets; the JSON is what --since reads the next time.
     Licence keys are in none of them.
     """
-    if as_json and form not in (None, "json"):
-        raise click.UsageError(f"--json and --format {form} are two forms; choose one")
-    form = "json" if as_json else form or _form_of(output)
+    form = one_form(form, as_json=as_json, as_csv=as_csv) or _form_of(output)
     if form == "html" and output is None and sys.stdout.isatty():
         raise click.UsageError(
             "the page is nothing for a terminal; write it by --output review.html, or choose "

@@ -13,7 +13,7 @@ from ldapdb.cli.options import (
     example,
     opened_store,
     with_forms,
-    with_json,
+    with_json_or_csv,
     with_licences,
     with_timeout,
 )
@@ -55,8 +55,8 @@ def _telling(**settings: Any) -> Iterator[Store]:
 @click.argument("user_name", metavar="USER", shell_complete=complete_users)
 @click.argument("image", required=False, shell_complete=complete_images)
 @with_licences
-@with_json
-def explain(*, user_name: str, image: Optional[str], licences: bool, as_json: bool) -> None:
+@with_json_or_csv
+def explain(*, user_name: str, image: Optional[str], licences: bool, form: Form) -> None:
     """Say whether a user may start an image, under which policy, and why.
 
     Without an image: all that he may start. It is read from the directory, not from memory,
@@ -68,8 +68,10 @@ def explain(*, user_name: str, image: Optional[str], licences: bool, as_json: bo
         found = store.explain(user_name, image)
         near = "" if found.user is not None else store.like_user(user_name)
         ttl = store.settings.cache_ttl_seconds
-    if as_json:
+    if form.as_json:
         print_json(_explanation_fields(found, ttl, licences=licences))
+    elif form.as_csv:
+        _print_rights(found, form, licences=licences)
     else:
         nodes = [*_explanation_nodes(found, licences=licences), *_source_nodes(found, ttl)]
         print_tree(_verdict(found), nodes, style="green" if found.is_allowed else "red")
@@ -99,15 +101,30 @@ def who(*, image: str, licences: bool, timeout: int, form: Form) -> None:
     else:
         columns = ("USER", "MAY", "POLICY", "TIME", "THROUGH")
         rows = [
-            tuple(map(escaped, row))
+            row
             for each in found.holders
-            for row in _rows(each, found.at, in_words(each.policy, licences=licences))
+            for policy in [in_words(each.policy, licences=licences)]
+            for row in _rows(each, found.at, each.user.name, policy, obstacle=each.obstacle)
         ]
         print_table(columns, rows, form=form)
         for reason in found.reasons:
             click.echo(escaped(reason.text), err=True)
     if not found.is_anybody:
         raise click.exceptions.Exit(_NO)
+
+
+def _print_rights(found: Explanation, form: Form, *, licences: bool) -> None:
+    """Print a row for each way, and the reasons in words, as ``who`` does."""
+    rows = [
+        row
+        for right in found.rights
+        for accounting in [right.accounting]
+        for policy in [in_words(accounting.application_policy, licences=licences)]
+        for row in _rows(right, found.at, accounting.application.image, policy)
+    ]
+    print_table(("IMAGE", "MAY", "POLICY", "TIME", "THROUGH"), rows, form=form)
+    for reason in found.reasons:
+        click.echo(escaped(reason.text), err=True)
 
 
 # --- for people
@@ -154,14 +171,15 @@ def _source_nodes(found: Explanation, ttl: float) -> Iterator[Node]:
     )
 
 
-def _rows(holder: Holder, at: float, policy: str) -> Iterator[tuple[str, ...]]:
-    """Write a row for each way."""
-    for way in holder.ways:
-        holds = holder.holds and way.grant.window.contains(at)
-        may = "yes" if holds else f"no: {holder.obstacle}" if holder.obstacle else "no"
+def _rows(of: Holder | Right, at: float, *first: str, obstacle: str = "") -> Iterator[list[str]]:
+    """Write a row for each way, which begins with the same cells."""
+    *names, policy = first
+    for way in of.ways:
+        holds = of.holds and way.grant.window.contains(at)
+        may = "yes" if holds else f"no: {obstacle}" if obstacle else "no"
         time = _time(way.grant.window, at) or "-"
         through = " > ".join(str(link.dn) for link in way.links)
-        yield holder.user.name, may, policy, time, through
+        yield list(map(escaped, (*names, may, policy, time, through)))
 
 
 def _time(window: Window, at: float) -> str:

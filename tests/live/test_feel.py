@@ -289,6 +289,24 @@ def test_csv_is_what_json_is(company: Directory) -> None:
     assert len(rows) == 4
 
 
+def test_grants_and_what_explains_them_have_csv_too(company: Directory) -> None:
+    """What was revoked has the rows of what was granted, and a "no" has none."""
+    grant = ("app", "grant", IMAGE, "alice", "bob", "--csv")
+    granted = ldapdb(company, *grant).stdout
+    assert granted.splitlines()[0] == "IMAGE,MEMBER,ID"
+    told = json.loads(ldapdb(company, "explain", "alice", IMAGE, "--json").stdout)
+    assert granted.splitlines()[1] == f"{IMAGE},alice,{told['rights'][0]['id']}"
+    [row] = csv.DictReader(io.StringIO(ldapdb(company, "explain", "alice", IMAGE, "--csv").stdout))
+    [way] = told["rights"][0]["ways"]
+    assert (row["IMAGE"], row["MAY"], row["THROUGH"]) == (IMAGE, "yes", way["grant"])
+    assert ldapdb(company, "app", "revoke", IMAGE, "alice", "bob", "--csv").stdout == granted
+    no = ldapdb(company, "explain", "alice", IMAGE, "--csv")
+    assert (no.returncode, no.stdout) == (1, "IMAGE,MAY,POLICY,TIME,THROUGH\n")
+    assert "is not a member" in no.stderr
+    refused = ldapdb(company, *grant, "--ldif")
+    assert (refused.returncode, "choose one" in refused.stderr) == (2, True)
+
+
 def test_csv_has_a_header_unless_it_is_not_wanted(company: Directory) -> None:
     company.granted("g", images=[IMAGE], members=[company.dn_of("alice")])
     for arguments, header in (

@@ -222,7 +222,7 @@ def test_what_is_wrong_is_one_line_and_leaves_no_file(
         (2, "broken.json is no review: not JSON", ["--since", str(broken)]),
         (2, "cannot read", ["--since", str(binary)]),
         (2, "does not exist", ["--since", str(tmp_path / "absent.json")]),
-        (2, "two forms", ["--json", "--format", "csv"]),
+        (2, "are forms; choose one", ["--json", "--format", "csv"]),
         (1, "cannot write", ["--output", str(tmp_path / "absent" / "x.html")]),
     ):
         done = command(*arguments)

@@ -122,6 +122,42 @@ def test_every_command_completes_images_and_users(command: Any, path: tuple[str,
             assert parameter._custom_shell_complete is wanted, (path, parameter.name)
 
 
+# What is printed for no program, and in no table.
+WITHOUT_JSON = {"completion"}  # a script for a shell
+WITHOUT_CSV = {
+    *WITHOUT_JSON,
+    *("app create", "app remove", "app rename", "init", "demo"),  # a value, or a list of one
+    "import",  # what is read in the form of a CSV file; its plan is words
+    "user show",  # what the host is told, as JSON alone
+    "watch",  # an object a line, as it happens
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "without"),
+    [("--json", WITHOUT_JSON), ("--csv", WITHOUT_CSV)],
+    ids=["JSON", "CSV"],
+)
+def test_what_is_printed_is_there_for_programs(option: str, without: set[str]) -> None:
+    """JSON from every command that prints data, CSV from every one that prints a table."""
+    lacking = {
+        " ".join(path)
+        for command, path in COMMANDS
+        if not isinstance(command, click.Group)
+        and not any(option in each.opts for each in command.params)
+    }
+    assert lacking == without
+
+
+@pytest.mark.parametrize("command", ["export", "report"])
+def test_a_form_is_chosen_once(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the same words in both commands."""
+    for option in ("--to", "--format"):
+        assert run([command, option, "csv", "--json"]) == 2
+        assert "csv and json are forms; choose one" in capsys.readouterr().err
+    assert run([command, "--csv", "--json"]) == 2
+
+
 def test_tables_of_settings_have_all_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["settings", "--csv"]) == 0
     table = capsys.readouterr().out
