@@ -9,12 +9,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from servers import DS389
 
 from ldapdb.embedded import ldif_folder
 from ldapdb.model import Policy
@@ -27,7 +30,10 @@ from ldapdb.store.linting import Linting
 from support import Directory
 from support.benches import ALICE, READER, WRITER, Bench, fresh, on
 from support.cluster import Cluster
+from support.contents import Contents
+from support.ds389 import DS389Directory
 from support.openldap import Another, Private
+from support.waiting import eventually
 
 pytestmark = pytest.mark.live(
     "openldap", reason="the faults of others are the same findings; slapd is set up in a moment"
@@ -35,6 +41,7 @@ pytestmark = pytest.mark.live(
 
 everywhere = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
+_STEP_SECONDS = 30.0
 _FINE = (Level.OK, Level.NOT_CHECKED)
 _READER = "uid=reader,ou=people,dc=example,dc=org"
 _ALL_READ = (
@@ -758,6 +765,61 @@ def test_replicas_that_lag_and_providers_that_lose_grants_are_told() -> None:
         )
         states = {each.subject: each.level for each in of(list(later), "replication")}
         assert states[uris[2]] is Level.PROBLEM
+
+
+@pytest.mark.slow
+@pytest.mark.live("389ds", reason="OpenLDAP's are above; Active Directory's do not say")
+def test_a_389ds_that_does_not_follow_another_is_told() -> None:
+    """By the replica update vectors of both, and by what was written and has not arrived."""
+    with DS389() as first, DS389() as second, closing(Contents(first)) as contents:
+        directory = DS389Directory(first, contents)
+        directory.add_tree()
+        directory.person("alice")
+        _replicate(first, second)
+        uris: dict[str, Any] = {"uri": [first.uri, second.uri], "write_uri": [first.uri]}
+
+        def levels(**given: Any) -> list[Level]:
+            settings = directory.settings(**uris)
+            return [
+                each.level
+                for each in check(settings, ldif_folder(), **given)
+                if each.check == "replication"
+            ]
+
+        # What a replica began with counts once a change has come after it.
+        directory.person("bob")
+        assert eventually(lambda: levels() == [Level.OK, Level.OK], _STEP_SECONDS)
+        assert levels(write=True) == [Level.OK, Level.OK, Level.OK]
+        _agreement(first, "disable", "other")
+        directory.person("carol")
+        assert levels() == [Level.OK, Level.WARNING]
+        assert levels(clock=lambda: time.time() + 90) == [Level.OK, Level.PROBLEM]
+        _agreement(first, "enable", "other")
+        assert eventually(lambda: levels() == [Level.OK, Level.OK], _STEP_SECONDS)
+
+
+def _replicate(*servers: DS389) -> None:
+    """Let each of two servers take the changes of the other one, from what the first has on."""
+    manager = "cn=replication manager,cn=config"
+    for number, server in enumerate(servers, 1):
+        server.tool(
+            "dsconf", "localhost", "replication", "enable", "--suffix", server.suffix,
+            "--role", "supplier", "--replica-id", str(number),
+            "--bind-dn", manager, "--bind-passwd", server.password,
+        )  # fmt: skip
+    for server, other in (servers, servers[::-1]):
+        _agreement(
+            server, "create", "--host", "127.0.0.1", "--port", str(other.port),
+            "--conn-protocol", "LDAP", "--bind-method", "SIMPLE",
+            "--bind-dn", manager, "--bind-passwd", other.password, "other",
+        )  # fmt: skip
+    _agreement(servers[0], "init", "other")
+    is_begun = partial(_agreement, servers[0], "init-status", "other")
+    assert eventually(lambda: "successfully" in is_begun(), _STEP_SECONDS)
+
+
+def _agreement(server: DS389, what: str, *words: str) -> str:
+    return server.tool("dsconf", "localhost", "repl-agmt", what, "--suffix", server.suffix, *words)
 
 
 def _of(cluster: Cluster) -> Any:
