@@ -84,29 +84,33 @@ class Rights:
         """
         users = self._store.list_users()
         gone = self._held.keys() - {user.id for user in users}
-        changes = [change for each in gone for change in self._note_gone(each)]
+        yield sorted((change for each in gone for change in self._note_gone(each)), key=_order)
+        changes: list[RightChange] = []
         began = time.monotonic()
-        for user in users:
-            changes += self._look_at(self._known(user))
-            if time.monotonic() >= began + _PART_SECONDS:
-                yield sorted(changes, key=_order)
-                changes, began = [], time.monotonic()
+        try:
+            for user in users:
+                changes += self._look_at(self._known(user))
+                if time.monotonic() >= began + _PART_SECONDS:
+                    yield sorted(changes, key=_order)
+                    changes, began = [], time.monotonic()
+        except LDAPDBError:
+            yield sorted(changes, key=_order)  # they are noted, and would not be told any more
+            raise
         yield sorted(changes, key=_order)
 
-    def look_at(self, user_ids: Iterable[int]) -> list[RightChange]:
-        """Look at some users, as far as they are known; return what is different, losses first.
+    def look_at(self, user_ids: Iterable[int]) -> Iterator[list[RightChange]]:
+        """Look at some users, as far as they are known; yield what is different of each.
 
         Raises
         ------
         LDAPDBError
             As :meth:`look`.
         """
-        changes: list[RightChange] = []
-        for each in self._held.keys() & user_ids:
+        for each in sorted(self._held.keys() & user_ids):
             with contextlib.suppress(AmbiguousName):  # whether he is listed, the next look tells
                 user = self._store.get_user_by_id(each)
-                changes += self._note_gone(each) if user is None else self._look_at(user)
-        return sorted(changes, key=_order)
+                changes = self._note_gone(each) if user is None else self._look_at(user)
+                yield sorted(changes, key=_order)
 
     def _look_at(self, user: User) -> list[RightChange]:
         now = {each.accounting.id: each for each in self._store.list_entitlements(user)}
@@ -172,7 +176,7 @@ def follow(store: Reads) -> Iterator[list[RightChange]]:
         is_due = (now != seen or began >= ended + _TIME_SECONDS) and began >= ready
         try:
             if info.state is State.LIVE:
-                yield rights.look_at(concerned.take())
+                yield from rights.look_at(concerned.take())
             if info.state is not State.LIVE or not is_due:
                 time.sleep(_LOOK_SECONDS)
                 continue
@@ -180,7 +184,7 @@ def follow(store: Reads) -> Iterator[list[RightChange]]:
                 told = time.monotonic()
                 yield changes
                 began += time.monotonic() - told  # what is done about it is no looking
-                yield rights.look_at(concerned.take())
+                yield from rights.look_at(concerned.take())
         except DirectoryUnavailable:
             pass  # it is down, which the watch will see
         except LDAPDBError as error:
