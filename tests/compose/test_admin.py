@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -11,6 +12,9 @@ import pytest
 
 from compose.stack import Stack
 from ldapdb import LDAPDatabase
+from ldapdb.model import Grant, Policy, Window
+from ldapdb.settings import load
+from ldapdb.store import Store
 from support.browser import Browser
 from support.waiting import eventually
 
@@ -23,6 +27,7 @@ IMAGE = "simphony/notebook:1.0"
 BASE = "ou=remoteapp,dc=example,dc=org"
 WRITER = "cn=remoteapp-writer,ou=services,dc=example,dc=org"
 PEOPLE = "ou=people,dc=example,dc=org"
+_WIDTH = 1100
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +37,14 @@ def stack(site: Path, composer_of: dict[str, list[str]]) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def database(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def settings(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ca_file = stack.save_ca(tmp_path_factory.mktemp("ca") / "ca.pem")
-    with LDAPDatabase(**stack.database_kwargs("OPENLDAP_PORT", ca_file)) as opened:
+    return stack.database_kwargs("OPENLDAP_PORT", ca_file)
+
+
+@pytest.fixture(scope="module")
+def database(settings: dict[str, Any]) -> Iterator[Any]:
+    with LDAPDatabase(**settings) as opened:
         yield opened
 
 
@@ -71,8 +81,12 @@ class Pages:
         return eventually(lambda: text in self._driver.find_element("css selector", "body").text)
 
     def picture(self, name: str) -> None:
-        """Keep a picture for the documentation, if they are asked for."""
+        """Keep a picture of the whole page for the documentation, if they are asked for."""
         if self._pictures:
+            self._driver.set_window_size(_WIDTH, 100)  # the page is as high as the window at least
+            height = self._driver.execute_script("return document.documentElement.scrollHeight")
+            self._driver.set_window_size(_WIDTH, height)
+            self._driver.execute_script("window.scrollTo(0, 0)")
             self._driver.save_screenshot(str(self._pictures / f"{name}.png"))
 
     def log_in(self, name: str, password: str) -> None:
@@ -94,8 +108,15 @@ def images(database: Any, user: str) -> list[str]:
     return [each.application.image for each in found]
 
 
+def granted(settings: dict[str, Any]) -> Grant:
+    """Return the grant of the image, with what only the newer releases of the host ask for."""
+    with contextlib.closing(Store(load(**settings))) as store:
+        (found,) = [each.grant for each in store.list_grants() if IMAGE in each.grant.images]
+    return found
+
+
 def test_an_application_and_a_grant_are_made_and_revoked_by_clicking(
-    pages: Pages, stack: Stack, database: Any
+    pages: Pages, stack: Stack, settings: dict[str, Any], database: Any
 ) -> None:
     """What the page says is done is seen through LDAPDatabase at once."""
     pages.log_in(WRITER, stack.read("client", "/secrets/writer.pw"))
@@ -116,21 +137,21 @@ def test_an_application_and_a_grant_are_made_and_revoked_by_clicking(
     pages.click('input[value^="remoteAppGrant:"]')
     pages.fill('[name="new_values[cn][0]"]', "notebook-home")
     pages.choose("remoteappimage", IMAGE)
-    pages.choose("remoteappallowhome", "TRUE")
+    for attribute in ("remoteappallowhome", "remoteappallowstartupdata"):
+        pages.choose(attribute, "TRUE")
+    limits = {"remoteappnotbefore": "20200101000000.0Z", "remoteappnotafter": "20991231180000.0Z"}
+    for attribute, text in {"remoteapplicense": "KEY-1", **limits}.items():
+        pages.fill(f'[name="new_values[{attribute}][0]"]', text)
     for name in ("alice", "bob"):
         pages.click(f'input[type=checkbox][value="uid={name},{PEOPLE}"]')
     pages.picture("admin-grant")
     pages.click("#create_button")
     pages.click("input[value=Commit]")
     assert pages.says("Creation successful")
-    alice = database.get_user(user_name="alice")
-    (found,) = [
-        each for each in database.get_accounting_for_user(alice) if each.application.image == IMAGE
-    ]
-    assert (found.application_policy.allow_home, found.application_policy.allow_view) == (
-        True,
-        False,
-    )
+    assert IMAGE in images(database, "alice")
+    grant = granted(settings)
+    assert grant.policy == Policy(allow_home=True, allow_startup_data=True, app_license="KEY-1")
+    assert grant.window == Window(1577836800, 4102423200)
     assert IMAGE in images(database, "bob")
 
     pages.open("template_engine", dn=f"cn=notebook-home,ou=grants,{BASE}")
