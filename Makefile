@@ -13,6 +13,7 @@ PYTEST_WORKERS ?= 2
 export PYTHON PYTEST_ARGS
 
 READY = bash .ci/prepare && . ./.cache/env.sh
+comma := ,
 # Which test holds on which server; docs/directories.md has a copy.
 MATRIX = .cache/matrix.md
 
@@ -37,11 +38,11 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
 	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' --vendors openldap $(PYTEST_ARGS)
 
-# Which profiles of compose/compose.yaml are tested; "make compose-test PROFILES=all" for all.
-PROFILES ?= openldap,ha
+# Which profiles of compose/compose.yaml are tested, such as: make compose-test PROFILES=openldap,ha
+PROFILES ?= all
 
 compose-test: ## Build the images of compose/, start them in a Docker engine and test them
-	@$(READY) && bash .ci/docker python -m pytest tests/compose --profiles $(PROFILES) $(PYTEST_ARGS)
+	@bash .ci/prepare $(if $(filter all admin,$(subst $(comma), ,$(PROFILES))),browser) && . ./.cache/env.sh && bash .ci/docker python -m pytest tests/compose --profiles $(PROFILES) $(PYTEST_ARGS)
 
 # Servers are killed, frozen and restarted for so many seconds, and so many inputs are random.
 SOAK_SECONDS ?= 900

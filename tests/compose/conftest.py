@@ -13,17 +13,17 @@ import pytest
 from compose.replicated import COMPANY
 from compose.stack import Stack, composers, make_site
 
-# Without --profiles. The others take minutes to build.
-_QUICK = "openldap,ha"
 _ALL = "openldap,ha,389ds,ad,admin"
+# Services with an image of their own, by profile.
+_OTHERS = {"389ds": "ds389", "ad": "ad", "admin": "admin"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the profiles be chosen."""
     parser.addoption(
         "--profiles",
-        default=_QUICK,
-        help=f"test these profiles of compose/compose.yaml, or all (default: {_QUICK})",
+        default="all",
+        help=f"test these profiles of compose/compose.yaml (default: all, {_ALL})",
     )
     parser.addoption("--pictures", metavar="FOLDER", help="keep pictures of the web tool there")
 
@@ -76,13 +76,16 @@ def site(
     folder = tmp_path_factory.mktemp("site")
     make_site(folder)
     profiles = sorted(_profiles(request.config))
-    stack = Stack(folder, composer_of["v1"], *profiles, "client")
-    stack.compose("build")
+    stack = Stack(folder, composer_of["v2"], *profiles, "client")
+    # The second generation builds them side by side. "secrets" has the image of all of OpenLDAP.
+    stack.compose(
+        "build", "secrets", "client", *(_OTHERS[each] for each in profiles if each in _OTHERS)
+    )
     stack.engine.close()
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def openldap(site: Path, composer_of: dict[str, list[str]]) -> Iterator[Stack]:
     """The profile that starts by default."""
     with Stack(site, composer_of["v2"], "openldap", "client") as stack:
@@ -102,7 +105,7 @@ def cluster(
         yield stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ca_file(openldap: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The authority's certificate, on the host's side."""
     return openldap.save_ca(tmp_path_factory.mktemp("ca") / "ca.pem")
