@@ -70,7 +70,7 @@ def secrets(site: Path) -> Iterator[Secrets]:  # noqa: ARG001 -- the image is bu
         detach=True,
     )
     yield Secrets(container)
-    container.remove(force=True)
+    container.remove(force=True, v=True)
     with_engine.close()
 
 
