@@ -93,6 +93,25 @@ def test_a_lost_provider_waits_for_another_rather_than_begin_anew(
     assert in_step(at, before)
 
 
+def test_both_providers_come_back_from_the_consumer(
+    cluster: Stack, at: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = "simphony/only-at-the-consumer:1.0"
+    at["provider1"].create_application(image)
+    at["provider1"].grant_access(image, "bob", True, False, None)
+    assert everywhere(at, image, {"bob"})
+    before = images(at["consumer"])
+    for lost in ("provider1", "provider2"):
+        cluster.lose(lost)
+    monkeypatch.setitem(cluster.environment, "PROVIDER1_JOINS", "consumer.replication")
+    cluster.compose("up", "--detach", "--no-build")
+    cluster.wait_healthy()
+    assert in_step(at, before)
+    at["provider1"].grant_access(image, "alice", True, False, None)
+    at["provider2"].grant_access(image, "ines", True, False, None)
+    assert everywhere(at, image, {"alice", "bob", "ines"})
+
+
 def test_a_copy_is_put_back_as_the_page_says(cluster: Stack, at: dict[str, Any]) -> None:
     """Grants that came after the copy are gone at all three, and new ones reach all three."""
     image = "simphony/in-the-copy:1.0"
