@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.errors import Exists, InvalidValue, NotFound
+from ldapdb.errors import InvalidValue, NotFound
 from ldapdb.model import Grant, Policy, User, Window, mapping_id
 from ldapdb.store.explaining import Explaining
-from ldapdb.store.outcomes import Granted, Left, Renamed, Revoked, carry_out, some
+from ldapdb.store.outcomes import Granted, Left, Renamed, Revoked, carry_out
 from ldapdb.wellformed import check_image, check_text
 
 if TYPE_CHECKING:
@@ -166,15 +166,7 @@ class Desk(Explaining):
             old,
             new,
         )
-        # Looked for before it is seen whether a move is at this point: one may be under way.
-        widening = work.widening(call, self._clock())
-        registered = readers.applications.by_images(call, [old, new])
-        if old in registered and new in registered:
-            raise Exists(
-                f"{new!r} is registered already, as '{registered[new].dn}'; remove one of the two, "
-                f"or grant {new!r} to those who are to have it",
-                dn=str(registered[new].dn),
-            )
+        registered = work.registered(call, self._clock())
         is_rest = new in registered and work.is_begun(call)
         if old not in registered and not is_rest:
             self._routes.require_known(call)
@@ -186,8 +178,6 @@ class Desk(Explaining):
             )
         changed: set[DN] = set()
         if old in registered:
-            if widening:
-                raise _widened(new, widening)
             changed |= self._repeat(work.grant_both, wait, pause)
             self._repeat(work.register, 0, pause)
         changed |= self._repeat(work.grant_new, wait, pause)
@@ -378,13 +368,3 @@ class Desk(Explaining):
         """Forget what anybody may start: a group's members are not known here."""
         self._routes.note(call)
         self._caches.entitlements.clear()
-
-
-def _widened(image: str, dns: Sequence[DN]) -> Exists:
-    by = some(f"'{dn}'" for dn in dns)
-    return Exists(
-        f"{image!r} is granted already, though it is not registered, by {by}: whoever is in there "
-        f"would be given it; `ldapdb app remove {image}` takes that away, and afterwards it can be "
-        "granted to those who are to have it",
-        dn=str(dns[0]),
-    )

@@ -30,6 +30,7 @@ from ldapdb.entries import (
 from ldapdb.errors import (
     AccessDenied,
     EntryExists,
+    Exists,
     InvalidValue,
     LDAPDBError,
     NoSuchEntry,
@@ -48,6 +49,7 @@ from ldapdb.store.applications import (
 )
 from ldapdb.store.grants import NAMES, Grants
 from ldapdb.store.memberships import Memberships
+from ldapdb.store.outcomes import some
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned
 
@@ -106,7 +108,35 @@ class Renaming:
             return any(self._misnamed_grants(call))
         return all(self._new in entry.values(IMAGE) for entry in left)
 
-    def widening(self, call: Call, now: float) -> list[DN]:
+    def registered(self, call: Call, now: float) -> set[str]:
+        """Return which of the two images are registered; `now` in seconds since the epoch.
+
+        Raises
+        ------
+        Exists
+            If the old one is, and the new one is as well, or is granted to others.
+        """
+        # First: a grant has the new one alone only when a move is past the next look.
+        widening = self._widening(call, now)
+        found = self._applications.by_images(call, [self._old, self._new])
+        if len(found) > 1:
+            dn = str(found[self._new].dn)
+            raise Exists(
+                f"{self._new!r} is registered already, as '{dn}'; remove one of the two, or grant "
+                f"{self._new!r} to those who are to have it",
+                dn=dn,
+            )
+        if self._old in found and widening:
+            by = some(f"'{each}'" for each in widening)
+            raise Exists(
+                f"{self._new!r} is granted already, though it is not registered, by {by}: whoever "
+                f"is in there would be given it; `ldapdb app remove {self._new}` takes that away, "
+                "and afterwards it can be granted to those who are to have it",
+                dn=str(widening[0]),
+            )
+        return set(found)
+
+    def _widening(self, call: Call, now: float) -> list[DN]:
         """Name the entries that would give somebody the new image who has not the old one by them.
 
         They give nothing while it is not registered, whoever left them behind. None is ours from
