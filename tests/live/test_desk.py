@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,9 @@ import pytest
 from proxy import Cut, Hang, Proxy
 
 from ldapdb import errors
+from ldapdb.connection import Call
 from ldapdb.dn import DN
+from ldapdb.entries import Modification
 from ldapdb.model import Policy, Window, mapping_id
 from ldapdb.naming import application_cn
 from ldapdb.store import Store
@@ -822,21 +823,23 @@ def test_what_is_broken_off_says_how_far_it_came(
     for name in names:
         directory.person(name)
     directory.application(OLD)
-    proxy = directory.proxy()
-    monkeypatch.setenv("LDAPDB_URI", proxy.uri)
+    modify, calls = Call.modify, itertools.count(1)
 
-    def interrupt() -> None:
-        signal.raise_signal(signal.SIGINT)
-        raise Cut
+    def interrupted(call: Call, dn: DN, changes: Sequence[Modification]) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        modify(call, dn, changes)
 
-    said = "before that: 1 of 3; not {}: 'simphony/mayavi:0.5' of 'bob', 'simphony/mayavi:0.5'"
-    for command, done in ((("app", "grant", OLD), "granted"), (("app", "revoke", OLD), "revoked")):
-        proxy.at_write(2, interrupt, done=False)
-        code, out, err = run(*command, *names)
+    monkeypatch.setattr(Call, "modify", interrupted)
+    how_far = "before that: {} of 3; not {}: 'simphony/mayavi:0.5' of "
+    # The first grant makes the entry, so that the second modify is of the third user.
+    for what, done, before in (("grant", "granted", 2), ("revoke", "revoked", 1)):
+        calls = itertools.count(1)
+        code, out, err = run("app", what, OLD, *names)
         assert (code, out) == (1, "")
-        assert err.startswith(f"\nldapdb: interrupted; {done} {said.format(done)}")
-        proxy.behave()
-        assert run(*command, *names)[0] == 0
+        said = f"ldapdb: interrupted; {done} {how_far.format(before, done)}'{names[before]}'"
+        assert err.lstrip().startswith(said), err
+        assert run("app", what, OLD, *names)[0] == 0
     assert [images_of(directory, name) for name in names] == [set()] * 3
 
 
