@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ldapdb.cli.options import FAILED, example, opened_store, with_forms
+from ldapdb.cli.options import FAILED, example, opened_store, with_forms, with_timeout
 from ldapdb.cli.output import Form, counted, in_words, policy_fields, print_json, print_table
 from ldapdb.wellformed import escaped
 
@@ -23,15 +23,9 @@ _LACKS, _HAS = "lacks", "has besides"
 
 @click.command(epilog=example("ldapdb compare sqlite:////srv/remoteapp.db"))
 @click.argument("source")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=300,
-    show_default=True,
-    help="How long reading the directory's rights may take, in seconds.",
-)
+@with_timeout
 @with_forms
-def compare(*, source: str, timeout: float, form: Form) -> None:
+def compare(*, source: str, timeout: int, form: Form) -> None:
     """Compare what the host's SQL database or CSV file and ldapdb give every user.
 
     SOURCE is as for `ldapdb import`. It ends with "identical", or with the differences and
