@@ -159,12 +159,11 @@ def telling_slowness(settings: Settings, given: Collection[str] = ()) -> Iterato
     except DeadlineExceeded as error:
         if not answers(settings):
             raise
+        # All that it says, such as how far the work came, and the option in the setting's place.
         setting = "operation_timeout_seconds"
-        more = "--timeout" if setting in given else setting
-        what = str(error).partition(";")[0]
+        said = str(error).replace(setting, "--timeout" if setting in given else setting)
         raise LDAPDBError(
-            f"the directory answers, and not within the time that this may take ({what}): give it "
-            f"more by {more}, or see by `ldapdb check` whether an index is missing",
+            f"the directory answers, and not within the time that this may take: {said}",
             server=error.server,
         ) from error
 

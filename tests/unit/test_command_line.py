@@ -15,10 +15,12 @@ import pytest
 
 click = pytest.importorskip("click", reason="the command line's libraries are an extra")
 
-from ldapdb.cli import main, run  # noqa: E402 -- needs click
+from ldapdb.cli import main, options, run  # noqa: E402 -- needs click
 from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 -- as above
 from ldapdb.dn import DN  # noqa: E402 -- as above
+from ldapdb.errors import DeadlineExceeded, LDAPDBError  # noqa: E402 -- as above
 from ldapdb.ldif_text import Delete  # noqa: E402 -- as above
+from ldapdb.settings import load  # noqa: E402 -- as above
 from ldapdb.store.checking.findings import problem  # noqa: E402 -- as above
 from ldapdb.store.linting_members import Complaint  # noqa: E402 -- as above
 
@@ -147,6 +149,23 @@ def test_what_is_printed_is_there_for_programs(option: str, without: set[str]) -
         and not any(option in each.opts for each in command.params)
     }
     assert lacking == without
+
+
+@pytest.mark.parametrize("more", ["--timeout", "operation_timeout_seconds"])
+def test_what_is_too_slow_says_how_far_it_came_and_what_gives_more_time(
+    more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "answers", lambda _: True)
+    settings = load(uri="ldap://localhost", base_dn="dc=example")
+    given = ["operation_timeout_seconds"] if more == "--timeout" else []
+    slow = DeadlineExceeded("too slow; raise operation_timeout_seconds; granted before: 1 of 3")
+    telling = options.telling_slowness(settings, given)
+    with (
+        pytest.raises(LDAPDBError, match=f"; raise {more}; granted before: 1 of 3") as met,
+        telling,
+    ):
+        raise slow
+    assert not isinstance(met.value, DeadlineExceeded)
 
 
 @pytest.mark.parametrize("command", ["export", "report"])
