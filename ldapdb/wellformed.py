@@ -122,8 +122,8 @@ def parse_volume(volume: str) -> tuple[str, str, str]:
     parts = volume.split(":")
     if len(parts) != _VOLUME_PARTS:
         raise InvalidValue(
-            f"the volume {volume!r} must have three parts between colons, source:target:mode, "
-            f"such as /data:/mnt/data:ro; it has {len(parts)}"
+            f"the volume {volume!r} must be source:target:mode, such as /data:/mnt/data:ro: "
+            f"{_VOLUME_PARTS} parts between colons, and not {len(parts)}"
         )
     source, target, mode = parts
     for part, path in (("source", source), ("target", target)):

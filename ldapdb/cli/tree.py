@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from ldapdb.cli.completion import complete_settings
@@ -42,15 +45,23 @@ def list_settings(*, names: tuple[str, ...], form: Form) -> None:
     """List the settings with their defaults; without names, all."""
     refuse_unknown(Settings, names, "command line")
     rows = [
-        (name, "" if default in (None, ()) else str(default), field.description or "")
+        (
+            name,
+            "required" if field.is_required() else _as_toml(field.default),
+            field.description or "",
+        )
         for name, field in Settings.model_fields.items()
         if not names or name in names
-        for default in [None if field.is_required() else field.default]
     ]
     if form.as_json:
         print_json([dict(zip(("name", "default", "description"), row)) for row in rows])
     else:
         print_table(("SETTING", "DEFAULT", "WHAT IT IS"), rows, form=form)
+
+
+def _as_toml(default: Any) -> str:
+    """Write a default as it would stand in a file; nothing where there is none."""
+    return "" if default in (None, ()) else json.dumps(default)
 
 
 @click.command(epilog=example("ldapdb demo --keep"))

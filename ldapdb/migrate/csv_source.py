@@ -122,6 +122,8 @@ class CSVSource:
         return again
 
     def _header(self, header: Sequence[str]) -> Sequence[str]:
+        if not header:
+            raise self._wrong(1, f"it is empty; there must be the columns {','.join(HEADER)}")
         missing = [name for name in _REQUIRED if name not in header]
         unknown = [name for name in header if name not in HEADER]
         twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]

@@ -20,9 +20,11 @@ from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 
 from ldapdb.dn import DN  # noqa: E402 -- as above
 from ldapdb.errors import DeadlineExceeded, LDAPDBError  # noqa: E402 -- as above
 from ldapdb.ldif_text import Delete  # noqa: E402 -- as above
+from ldapdb.model import Grant, Policy, User  # noqa: E402 -- as above
 from ldapdb.settings import load  # noqa: E402 -- as above
 from ldapdb.store.checking.findings import problem  # noqa: E402 -- as above
 from ldapdb.store.linting_members import Complaint  # noqa: E402 -- as above
+from ldapdb.store.outcomes import Listed, Revoked  # noqa: E402 -- as above
 
 
 def visited(
@@ -262,3 +264,26 @@ def test_a_no_changes_nothing_and_says_so(
     assert _mend(cast("Any", None), [complaint], sure=False) == [complaint]
     said = capsys.readouterr().err
     assert "Make 1 change? [y/N]: nothing was changed\n" in said
+
+
+def test_what_somebody_has_in_the_place_of_what_was_to_be_revoked_is_said() -> None:
+    from ldapdb.cli.grants import _not_had
+
+    alice = User(1, "alice", DN.parse("uid=alice"))
+    others = (Policy.of(allow_home=True), Policy.of(volume="/a:/b:ro"))
+    assert _not_had(Revoked("a/b:1", alice, (), others=others), revoke_all=False) == (
+        "alice did not have a/b:1 under that policy, and nothing was revoked; has it under: home; "
+        "volume /a:/b:ro (--all takes it under any)"
+    )
+    assert _not_had(Revoked("a/b:1", alice, ()), revoke_all=True) == "alice did not have a/b:1"
+
+
+def test_what_goes_along_with_an_application_is_counted() -> None:
+    from ldapdb.cli.app import _along
+
+    grant = Grant(DN.parse("cn=g"), ("a/b:1",), Policy())
+    said = [_along("a/b:1", [Listed(grant, 1)]), _along("a/b:1", [Listed(grant, 2)] * 2)]
+    assert said == [
+        "with a/b:1 1 grant goes along, to 1 user or group",
+        "with a/b:1 2 grants go along, to 4 users and groups",
+    ]

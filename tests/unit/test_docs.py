@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,16 @@ def test_the_reference_has_each_settings_default_and_description(name: str) -> N
         assert default == str(field.default).lower()
     else:
         assert default.strip('"') == str(field.default)
+
+
+def test_the_command_prints_the_defaults_of_the_reference(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = pytest.importorskip("ldapdb.cli", reason="its libraries are an extra").run
+    assert run(["settings", "--csv"]) == 0
+    rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    told = {row["SETTING"]: row["DEFAULT"] for row in rows}
+    assert told == {name: default for name, (default, _) in rows_of_settings().items()}
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)

@@ -198,11 +198,11 @@ def test_any_text_is_a_volume_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("volume", "reason"),
     [
-        ("", r"'' must .* it has 1"),
-        ("/data", r"it has 1"),
-        ("/data:/work", r"source:target:mode.* it has 2"),
-        ("/data:/work:ro:", r"it has 4"),
-        ("/a:/b:ro:z", r"it has 4"),
+        ("", r"'' must .* and not 1"),
+        ("/data", r"and not 1"),
+        ("/data:/work", r"source:target:mode.* and not 2"),
+        ("/data:/work:ro:", r"and not 4"),
+        ("/a:/b:ro:z", r"and not 4"),
         ("data:/work:ro", "source 'data' in 'data:/work:ro' must be an absolute path"),
         (":/work:ro", "source '' .* must be an absolute path"),
         ("/data:work:ro", "target 'work' .* must be an absolute path"),
