@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Optional, Union
 
@@ -24,8 +24,9 @@ __all__ = ["Bulk"]
 # takes half of its time at the most.
 _MEMBERS = 100
 _NAMES = 200
-# How often, besides once, it is looked what became of a write that took too long.
-_LOOKS = 3
+# How long it is tried to learn what became of a write that took too long, and how often.
+_PATIENCE_SECONDS = 15.0
+_PAUSE_SECONDS = 0.2
 _ALWAYS = Window()
 
 
@@ -127,14 +128,16 @@ class Bulk(Desk):
 
     def _granted_by_now(self, image: str, policy: Policy) -> set[DN]:
         """Look who has it for ever, though the server may be at work on a write and not answer."""
-        for _ in range(_LOOKS):
-            with suppress(DeadlineExceeded):
-                return self._granted_for_ever(image, policy)
-        return self._granted_for_ever(image, policy)
-
-    def _granted_for_ever(self, image: str, policy: Policy) -> set[DN]:
-        members = self.members_granted([image]).get((image, policy), {})
-        return {dn for dn, window in members.items() if window == _ALWAYS}
+        ends = self._timer() + _PATIENCE_SECONDS
+        while True:
+            try:
+                members = self.members_granted([image]).get((image, policy), {})
+            except DirectoryUnavailable:
+                if self._timer() > ends:
+                    raise
+            else:
+                return {dn for dn, window in members.items() if window == _ALWAYS}
+            time.sleep(_PAUSE_SECONDS)
 
     def _find_again(self, users: Sequence[User]) -> list[User]:
         """Find users by their ids; who is not there any more is left out, with a warning."""

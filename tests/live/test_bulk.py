@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 
 import pytest
+from proxy import WRITES
 
 from ldapdb.dn import DN
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError, NotFound
@@ -37,6 +38,33 @@ def test_members_that_took_too_long_are_added_by_fewer_at_a_time(
         told = list(store.grant_many(IMAGE, Policy(), users))
         assert told[-1] == len(names)
         assert told[0] == (len(names) if done else 0)
+        assert all(store.list_accountings(user) for user in users)
+    finally:
+        store.close()
+
+
+def test_a_server_that_answers_nobody_until_a_write_is_done_is_waited_for(
+    directory: Directory,
+) -> None:
+    """As 389 does: whoever looks what became of the write is kept waiting for it, too."""
+    for number in range(4):
+        directory.person(f"user{number}")
+    directory.application(IMAGE)
+    store = Store(
+        directory.settings(counted=True, operation_timeout_seconds=1, connect_timeout_seconds=1)
+    )
+    ends: list[float] = []
+
+    def keep_waiting(operation: str) -> None:
+        if operation in WRITES and not ends:
+            ends.append(time.monotonic() + 2.5)
+        if ends:
+            time.sleep(max(0, ends[0] - time.monotonic()))
+
+    try:
+        users = store.list_users()
+        directory.proxy().asked = keep_waiting
+        assert list(store.grant_many(IMAGE, Policy(), users))[-1] == 4
         assert all(store.list_accountings(user) for user in users)
     finally:
         store.close()

@@ -27,6 +27,7 @@ from support.benches import (
     ours,
 )
 from support.servers import server_class
+from support.waiting import eventually
 
 DENIED = 50
 
@@ -130,18 +131,21 @@ def test_the_index_is_used(bench: Bench) -> None:
     bench.set_up()
     bench.admin.read(bench.suffix, f"(remoteAppImage={IMAGE})")
     bench.admin.read(bench.suffix, "(remoteAppVolume=/a:/b:ro)")
-    log = bench.server.log_file.read_text(encoding="utf-8")
-    assert "notes=" not in _answer(log, "remoteAppImage=")
+    log = bench.server.log_file
+    # A line is written after the answer is sent.
+    assert eventually(lambda: _answer(log, "remoteAppVolume="))
+    image = _answer(log, "remoteAppImage=")
+    assert image
+    assert "notes=" not in image
     assert "notes=" in _answer(log, "remoteAppVolume=")
 
 
-def _answer(log: str, words: str) -> str:
-    """Find the line with the result of the search that has these words."""
-    operation = re.search(rf"(conn=\d+ op=\d+) SRCH .*{re.escape(words)}", log)
-    assert operation is not None
-    result = re.search(rf"{operation[1]} RESULT .*", log)
-    assert result is not None
-    return result[0]
+def _answer(log: Path, words: str) -> str:
+    """Find the line with the result of the search that has these words; empty until it is there."""
+    text = log.read_text(encoding="utf-8")
+    operation = re.search(rf"(conn=\d+ op=\d+) SRCH .*{re.escape(words)}", text)
+    result = operation and re.search(rf"{operation[1]} RESULT .*", text)
+    return result[0] if result else ""
 
 
 # -- what the access rules allow ------------------------------------------------------------
