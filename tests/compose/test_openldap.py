@@ -145,6 +145,14 @@ def test_each_container_has_what_it_needs_and_no_more(openldap: Stack) -> None:
         ] == []
 
 
+def test_every_volume_has_a_name(openldap: Stack) -> None:
+    """One without would stay behind, unseen, at each "down"."""
+    services = (SERVER, "client", "secrets")
+    mounts = [each for name in services for each in openldap.container(name).attrs["Mounts"]]
+    volumes = [each["Name"] for each in mounts if each["Type"] == "volume"]
+    assert [each for each in volumes if not each.startswith(f"{openldap.project}_")] == []
+
+
 def test_the_port_is_open_on_the_loopback_address_only(openldap: Stack) -> None:
     (published,) = openldap.container(SERVER).ports["636/tcp"]
     assert published["HostIp"] == "127.0.0.1"
