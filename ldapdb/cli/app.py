@@ -96,7 +96,7 @@ def remove_application(*, image: str, plan: Plan, as_json: bool) -> None:
 def _along(image: str, grants: Sequence[Listed]) -> str:
     members = sum(each.members for each in grants)
     return (
-        f"with {image} {counted(len(grants), 'grant goes', 'grants go')} along, to "
+        f"{counted(len(grants), f'grant of {image} goes', f'grants of {image} go')} with it, to "
         f"{counted(members, 'user or group', 'users and groups')}"
     )
 

@@ -97,12 +97,12 @@ def test_names_that_nobody_has_find_nobody(directory: Directory, name: str) -> N
 @pytest.mark.parametrize(
     ("volume", "said"),
     [
-        ("/a:/b", "2 part"),
-        ("/a:/b:ro:x", "4 part"),
+        ("/a:/b", "3 parts between colons, and not 2"),
+        ("/a:/b:ro:x", "and not 4"),
         ("a:/b:ro", "source 'a'"),
         ("/a:b:ro", "target 'b'"),
         ("/a:/b:rx", "mode 'rx'"),
-        ("", "1 part"),
+        ("", "and not 1"),
         ("/a<:/b:ro", "source"),
     ],
 )

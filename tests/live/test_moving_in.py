@@ -160,7 +160,7 @@ def test_the_changes_can_be_had_as_ldif(directory: Directory, tmp_path: Path) ->
         (",".join(HEADER) + "\nalice,a/b:1,,yes,0,0,,,,0\n", "line 2: policy.allow_home is 'yes'"),
         (",".join(HEADER) + "\nalice,a/b:1,,1,0,0,,,,0\nalice,a/b", "line 3: 2 values, not 10"),
         (",".join(HEADER) + '\nalice,"a/b:1,,1,0,0,,,,0\n', "line 2: "),
-        ("", "line 1: the header lacks"),
+        ("", "line 1: it is empty; there must be the columns"),
     ],
 )
 def test_a_csv_file_that_is_none_is_refused_whole(

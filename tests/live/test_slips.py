@@ -68,9 +68,9 @@ def test_removing_an_application_says_what_goes_along(company: Directory) -> Non
     for options in (["--dry-run"], []):
         done = ldapdb(company, "app", "remove", IMAGE, *options)
         assert done.returncode == 0
-        assert "2 grants go along, to 3 users and groups" in done.stderr
+        assert f"2 grants of {IMAGE} go with it, to 3 users and groups" in done.stderr
     done = ldapdb(company, "app", "remove", OTHER)
-    assert "1 grant goes along, to 2 users and groups" in done.stderr
+    assert f"1 grant of {OTHER} goes with it, to 2 users and groups" in done.stderr
     assert ldapdb(company, "app", "remove", OTHER).stderr == f"{OTHER} was not registered\n"
 
 

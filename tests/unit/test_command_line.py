@@ -284,6 +284,6 @@ def test_what_goes_along_with_an_application_is_counted() -> None:
     grant = Grant(DN.parse("cn=g"), ("a/b:1",), Policy())
     said = [_along("a/b:1", [Listed(grant, 1)]), _along("a/b:1", [Listed(grant, 2)] * 2)]
     assert said == [
-        "with a/b:1 1 grant goes along, to 1 user or group",
-        "with a/b:1 2 grants go along, to 4 users and groups",
+        "1 grant of a/b:1 goes with it, to 1 user or group",
+        "2 grants of a/b:1 go with it, to 4 users and groups",
     ]
