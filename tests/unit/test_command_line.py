@@ -263,7 +263,8 @@ def test_a_no_changes_nothing_and_says_so(
     complaint = Complaint("expired", "cn=x", "", Delete(DN.parse("cn=x")))
     assert _mend(cast("Any", None), [complaint], sure=False) == [complaint]
     said = capsys.readouterr().err
-    assert "Make 1 change? [y/N]: nothing was changed\n" in said
+    # Not every release of click writes the space after it.
+    assert said.partition("Make 1 change? [y/N]:")[2].lstrip() == "nothing was changed\n"
 
 
 def test_what_somebody_has_in_the_place_of_what_was_to_be_revoked_is_said() -> None:
