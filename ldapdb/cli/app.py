@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ldapdb.cli.completion import complete_images
-from ldapdb.cli.grants import grant, print_grants, rename, revoke
+from ldapdb.cli.grants import grant, print_grants, revoke
 from ldapdb.cli.lazily import SuggestingGroup
 from ldapdb.cli.options import (
     example,
@@ -20,6 +20,7 @@ from ldapdb.cli.options import (
 )
 from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.cli.plans import Plan, with_plan, writing
+from ldapdb.cli.rename import rename
 from ldapdb.errors import LDAPDBError
 from ldapdb.wellformed import check_image, escaped
 

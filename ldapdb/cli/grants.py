@@ -1,4 +1,4 @@
-"""The commands ``ldapdb app grant``, ``revoke`` and ``rename``: who is given what, and until when.
+"""The commands ``ldapdb app grant`` and ``revoke``: who is given what, and until when.
 
 The host's own tool has ``app grant IMAGE USER``; what is more than that comes after it.
 """
@@ -6,7 +6,6 @@ The host's own tool has ``app grant IMAGE USER``; what is more than that comes a
 from __future__ import annotations
 
 import functools
-import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -17,7 +16,6 @@ from ldapdb.cli.completion import complete_images, complete_users
 from ldapdb.cli.options import (
     example,
     opened_store,
-    with_json,
     with_json_or_csv,
     with_policy,
 )
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from ldapdb.store import Store
     from ldapdb.store.outcomes import Granted, Listed, Revoked
 
-__all__ = ["grant", "print_grants", "rename", "revoke"]
+__all__ = ["grant", "print_grants", "revoke"]
 
 
 def with_members(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -223,66 +221,6 @@ def _revoked_rows(revoked: Revoked) -> Iterator[tuple[str, str, str]]:
         if isinstance(member, User):
             identifier = mapping_id(revoked.image, policy, member.id)
         yield revoked.image, member.name, identifier
-
-
-@click.command(
-    "rename", epilog=example("ldapdb app rename simphony/mayavi:0.5 simphony/mayavi:0.6")
-)
-@click.argument("old", shell_complete=complete_images)
-@click.argument("new")
-@click.option(
-    "--settle",
-    "settle_seconds",
-    type=click.IntRange(0, 3600),
-    metavar="SECONDS",
-    help="How long to look for calls of others that were under way; by default "
-    "operation_timeout_seconds, twice.",
-)
-@with_json
-@with_plan
-def rename(
-    *, old: str, new: str, settle_seconds: Optional[float], plan: Plan, as_json: bool
-) -> None:
-    """Let an application have another image; its grants follow.
-
-    Prints the grants that were changed. Members, policies and times stay, mapping ids change with
-    the image: sessions that run are not stopped, and the host does not list them any more.
-    Whoever has the old image has the new one before he loses the old one. If it is broken off,
-    the same command finishes it.
-    """
-    if plan is not Plan.NONE:
-        settle_seconds = 0
-    with writing(plan) as store:
-        default = store.settings.operation_timeout_seconds
-        wait = default if settle_seconds is None else settle_seconds
-        once = iter([f"waiting for calls under way to end, twice {wait:g} s (--settle {wait:g})"])
-
-        def pause(seconds: float) -> None:
-            for words in once:
-                click.echo(words, err=True)
-            time.sleep(seconds)
-
-        try:
-            renamed = store.rename_application(old, new, settle_seconds=wait, pause=pause)
-        except KeyboardInterrupt:
-            _tell_broken_off(store, old, new)
-            raise
-    if as_json:
-        print_json({"old": old, "new": new, "grants": list(map(str, renamed.grants))})
-        return
-    for dn in renamed.grants:
-        click.echo(dn)
-
-
-def _tell_broken_off(store: Store, old: str, new: str) -> None:
-    """Say how far a rename has come, and how it goes on."""
-    images = {each.image for each in store.list_applications()}
-    far = f"{new} is registered, and some grants may name {old} still"
-    if old in images:
-        far = f"{old} is registered still, and some grants may name {new} too"
-    click.echo(
-        f"broken off: {far}; `ldapdb app rename {shlex.join([old, new])}` finishes it", err=True
-    )
 
 
 def print_grants(form: Form, timeout: float, *, licences: bool) -> None:
