@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -135,3 +136,11 @@ def host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     for module in [module for module in sys.modules if module.startswith(touched)]:
         del sys.modules[module]
     sys.modules.update(saved)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let what a test starts hear SIGINT, which a shell ignores for what is in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

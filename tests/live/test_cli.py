@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -176,14 +175,6 @@ def test_the_demo_plays_through_and_leaves_nothing(tmp_path: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert "it has turned over: 0 left" in done.stdout
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let what a test starts hear SIGINT, which a shell ignores for what is in its background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -26,6 +26,7 @@ from ldapdb.store.outcomes import Left
 from ldapdb.store.planning import PlannedStore
 from ldapdb.syntaxes import format_time
 from support import Directory
+from support.planned import hold_plan
 from support.waiting import eventually
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
@@ -568,7 +569,6 @@ def test_of_two_who_state_different_times_neither_takes_away_what_the_other_give
 
 def test_the_ldif_of_desk_work_gives_the_same_directory(directory: Directory) -> None:
     """A grant to a group within a time, a rename and a revocation by id, planned and made."""
-    from ldapdb import ldif_text
 
     def prepare() -> str:
         alice = directory.person("alice")
@@ -591,22 +591,7 @@ def test_the_ldif_of_desk_work_gives_the_same_directory(directory: Directory) ->
         }
         assert [each.policies for each in store.revoke_by_id(identifier)] == [(HOME,)]
 
-    prepare()
-    before = directory.entries()
-    settings = directory.settings()
-    with closing(PlannedStore(settings, clock=lambda: NOW)) as planned:
-        work(planned)
-        assert not planned.doubts
-        text = ldif_text.write(planned.changes, "by a test")
-    assert directory.entries() == before
-    directory.server.ldapmodify(text)
-    applied = directory.entries()
-    assert applied != before
-    directory.clear()
-    prepare()
-    with opened(directory) as store:
-        work(store)
-    assert directory.entries() == applied
+    hold_plan(directory, prepare, work, clock=lambda: NOW)
 
 
 # --- the command line

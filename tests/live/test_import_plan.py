@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from ldapdb import ldif_text
 from ldapdb.cli import run
 from ldapdb.migrate.importing import apply, make_plan
 from ldapdb.migrate.sources import open_source
 from ldapdb.model import Policy, Window
 from ldapdb.store import Store
-from ldapdb.store.planning import PlannedStore
 from ldapdb.syntaxes import format_time
 from support import Directory
 from support.moving import csv_file, database, ldapdb, rights, row
+from support.planned import hold_plan
 from support.terminal import Terminal
 
 pytestmark = pytest.mark.live("openldap", reason="how it is printed is no matter of the directory")
@@ -203,18 +202,4 @@ def test_the_ldif_of_an_import_gives_the_same_directory(
         plan = make_plan(store, open_source(path))
         assert plan.members == list(apply(store, plan))[-1] == 3
 
-    prepare()
-    before = directory.entries()
-    with closing(PlannedStore(directory.settings())) as planned:
-        work(planned)
-        assert not planned.doubts
-        text = ldif_text.write(planned.changes, "by a test")
-    assert directory.entries() == before
-    directory.server.ldapmodify(text)
-    applied = directory.entries()
-    assert applied != before
-    directory.clear()
-    prepare()
-    with closing(Store(directory.settings())) as store:
-        work(store)
-    assert directory.entries() == applied
+    hold_plan(directory, prepare, work)

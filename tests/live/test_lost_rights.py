@@ -14,7 +14,7 @@ from ldapdb.embedded import ldif_folder
 from ldapdb.settings import load
 from ldapdb.store.checking import Level, check
 from support.benches import ALICE, IMAGE, OK, READER, WRITER, Bench, fresh, grant_lines, on, opened
-from support.hiding import hide
+from support.hiding import hide, sid_of_reader
 from support.openldap import PPOLICY
 
 LIFE_SECONDS = 0.05
@@ -130,10 +130,9 @@ def hide_locks(bench: Any) -> None:
         lines = (f"dn: {bench.suffix}", "changetype: modify", "add: aci", f"aci: {rule}")
         assert bench.admin.change(*lines) == OK
     else:
-        shown = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
-        sid = shown.partition("objectSid: ")[2].split()[0]
         base = f"--objectdn=CN=Users,{bench.suffix}"
-        bench.server.tool("samba-tool", "dsacl", "set", base, f"--sddl=(OD;CI;RP;{name};;{sid})")
+        rule = f"--sddl=(OD;CI;RP;{name};;{sid_of_reader(bench)})"
+        bench.server.tool("samba-tool", "dsacl", "set", base, rule)
 
 
 @on("openldap", "389ds", "ad")

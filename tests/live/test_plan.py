@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ldapdb import ldif_text
 from ldapdb.cli import run
 from ldapdb.model import Policy
 from ldapdb.store import Store
 from ldapdb.store.planning import PlannedStore
 from support import Directory
+from support.planned import hold_plan
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
 
@@ -72,22 +72,7 @@ def work(store: Store) -> None:
 @pytest.mark.slow
 def test_the_ldif_gives_the_directory_that_the_writes_give(directory: Directory) -> None:
     """Planned, nothing changes; applied by ldapmodify, all is as after the writes themselves."""
-    prepare(directory)
-    before = directory.entries()
-    with planning(directory) as store:
-        work(store)
-        assert not store.doubts
-        text = ldif_text.write(store.changes, "by a test")
-    assert directory.entries() == before
-    directory.server.ldapmodify(text)
-    applied = directory.entries()
-    assert applied != before
-    directory.clear()
-    prepare(directory)
-    assert directory.entries() == before
-    with closing(Store(directory.settings())) as store:
-        work(store)
-    assert directory.entries() == applied
+    hold_plan(directory, lambda: prepare(directory), work)
 
 
 # --- the command line

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -103,14 +102,6 @@ def test_the_account_that_may_not_write_is_named(another_directory: Another) -> 
     assert done.returncode == 1
     assert f" as {reader}; result code 50)" in done.stderr
     assert "the writer of ldif/services.ldif" in done.stderr
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let what a test starts hear SIGINT, which a shell ignores for what is in its background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

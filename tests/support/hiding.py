@@ -6,7 +6,7 @@ from typing import Any
 
 from support.benches import OK, READER
 
-__all__ = ["hide"]
+__all__ = ["hide", "sid_of_reader"]
 
 
 def hide(bench: Any, base: str) -> None:
@@ -26,7 +26,11 @@ def hide(bench: Any, base: str) -> None:
         lines = (f"dn: {base}", "changetype: modify", "add: aci", f"aci: {rule}")
         assert bench.admin.change(*lines) == OK
     else:
-        shown = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
-        sid = shown.partition("objectSid: ")[2].split()[0]
-        rule = f"--sddl=(D;;LC;;;{sid})"
+        rule = f"--sddl=(D;;LC;;;{sid_of_reader(bench)})"
         bench.server.tool("samba-tool", "dsacl", "set", f"--objectdn={base}", rule)
+
+
+def sid_of_reader(bench: Any) -> str:
+    """Return by what Active Directory knows the reader in its rules."""
+    shown: str = bench.server.tool("samba-tool", "user", "show", READER, "--attributes=objectSid")
+    return shown.partition("objectSid: ")[2].split()[0]
