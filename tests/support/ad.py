@@ -27,7 +27,11 @@ class ADDirectory(Directory):
             "objectguid",
             "objectsid",
             "pwdlastset",
+            # Which numbers its next accounts get; a new pool of them after every 500.
+            "ridallocationpool",
+            "ridavailablepool",
             "ridnextrid",
+            "ridpreviousallocationpool",
             "samaccountname",
             "usnchanged",
             "usncreated",
