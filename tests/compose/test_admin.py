@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import quote
@@ -60,25 +60,47 @@ class Pages:
         wanted = "".join(f"&{name}={quote(value)}" for name, value in arguments.items())
         self._driver.get(f"{self._address}?cmd={command}&server_id=1{wanted}")
 
-    def find(self, selector: str) -> WebElement:
-        """Wait for an element of the page, which is made piece by piece."""
-        assert eventually(lambda: self._driver.find_elements("css selector", selector)), selector
-        return self._driver.find_element("css selector", selector)
+    def on(self, selector: str, act: Callable[[WebElement], None]) -> None:
+        """Wait for an element of the page, which is made piece by piece, and do something to it."""
+
+        def done() -> bool:
+            act(self._driver.find_element("css selector", selector))
+            return True
+
+        assert self._eventually(done), selector
 
     def fill(self, selector: str, text: str) -> None:
-        field = self.find(selector)
-        field.clear()
-        field.send_keys(text)
+        def type_it(field: WebElement) -> None:
+            field.clear()
+            field.send_keys(text)
+
+        self.on(selector, type_it)
+
+    def clear(self, selector: str) -> None:
+        self.on(selector, lambda field: field.clear())
 
     def click(self, selector: str) -> None:
-        self.find(selector).click()
+        self.on(selector, lambda element: element.click())
 
     def choose(self, attribute: str, value: str) -> None:
         self.click(f'[name="new_values[{attribute}][]"] option[value="{value}"]')
 
     def says(self, text: str) -> bool:
         """Wait until the page says something."""
-        return eventually(lambda: text in self._driver.find_element("css selector", "body").text)
+        return self._eventually(
+            lambda: text in self._driver.find_element("css selector", "body").text
+        )
+
+    def _eventually(self, holds: Callable[[], object]) -> bool:
+        """Ask until it holds; while another page takes the place of one, nothing can be told."""
+        from selenium.common.exceptions import WebDriverException
+
+        def told() -> object:
+            with contextlib.suppress(WebDriverException):
+                return holds()
+            return False
+
+        return eventually(told)
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole page for the documentation, if they are asked for."""
@@ -156,7 +178,7 @@ def test_an_application_and_a_grant_are_made_and_revoked_by_clicking(
 
     pages.open("template_engine", dn=f"cn=notebook-home,ou=grants,{BASE}")
     pages.picture("admin-members")
-    pages.find(f'input[value="uid=alice,{PEOPLE}"]').clear()
+    pages.clear(f'input[value="uid=alice,{PEOPLE}"]')
     pages.click("#create_button")
     pages.click("input[value='Update Object'], input[value=Commit]")
     assert eventually(lambda: IMAGE not in images(database, "alice"))
