@@ -141,9 +141,9 @@ class Applications:
             raise tree_missing(self._profile, error) from error
         created = self.by_images(call, [image]).get(image)
         if created is None:
-            raise LDAPDBError(
-                f"the entry '{dn}' was made for {image!r} and cannot be read back; let the "
-                "account read what it writes",
+            raise NoSuchEntry(
+                f"the entry '{dn}' was made for {image!r} and cannot be read back: it was removed "
+                "again at the same moment, or this account may not read what it writes",
                 dn=str(dn),
             )
         return created

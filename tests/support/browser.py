@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ __all__ = ["Browser", "browser", "browser_at", "missing_browser"]
 ROOT = CHECKOUT / ".cache" / "browser"
 _PROGRAM = "/usr/bin/chromium-headless-shell"
 _DRIVER = "/usr/bin/chromedriver"
-_STARTED = "was started successfully on port "
+# With the full stop: the line may come in parts.
+_STARTED = re.compile(r"was started successfully on port (\d+)\.")
 _START_SECONDS = 30.0
 _ARGUMENTS = (
     "--headless",
@@ -121,10 +123,12 @@ def browser_at(folder: Path) -> Iterator[Browser]:
         )
     try:
         eventually(
-            lambda: _STARTED in log.read_text() or process.poll() is not None,
+            lambda: _STARTED.search(log.read_text()) or process.poll() is not None,
             seconds=_START_SECONDS,
         )
-        port = int(log.read_text().partition(_STARTED)[2].split(".")[0])
+        started = _STARTED.search(log.read_text())
+        assert started is not None, log.read_text()
+        port = int(started[1])
         server = f"http://127.0.0.1:{port}"
         connection = ChromeRemoteConnection(
             server, keep_alive=False, client_config=ClientConfig(server, keep_alive=False)
