@@ -111,11 +111,17 @@ class Pages:
             self._driver.execute_script("window.scrollTo(0, 0)")
             self._driver.save_screenshot(str(self._pictures / f"{name}.png"))
 
-    def log_in(self, name: str, password: str) -> None:
-        self.open("login_form")
-        self.fill("input[name=login]", name)
-        self.fill("input[name=login_pass]", password)
-        self.click("input[name=submit]")
+    def log_in(self, name: str, password: str, said: str) -> None:
+        """Log in until the page says what it is to say: it may be made anew under one's hands."""
+
+        def tried() -> bool:
+            self.open("login_form")
+            self.fill("input[name=login]", name)
+            self.fill("input[name=login_pass]", password)
+            self.click("input[name=submit]")
+            return self.says(said)
+
+        assert eventually(tried, 25), said
 
 
 @pytest.fixture
@@ -141,8 +147,9 @@ def test_an_application_and_a_grant_are_made_and_revoked_by_clicking(
     pages: Pages, stack: Stack, settings: dict[str, Any], database: Any
 ) -> None:
     """What the page says is done is seen through LDAPDatabase at once."""
-    pages.log_in(WRITER, stack.read("client", "/secrets/writer.pw"))
-    assert pages.says("Successfully logged into server")
+    pages.log_in(
+        WRITER, stack.read("client", "/secrets/writer.pw"), "Successfully logged into server"
+    )
 
     pages.open("template_engine", container=f"ou=applications,{BASE}")
     pages.click('input[value^="remoteAppApplication:"]')
@@ -190,8 +197,9 @@ def test_whoever_only_reads_cannot_grant_in_the_page_either(
 ) -> None:
     """It is the directory that refuses, whatever the page offers."""
     reader = WRITER.replace("writer", "reader")
-    pages.log_in(reader, stack.read("openldap", "/secrets/reader.pw"))
-    assert pages.says("Successfully logged into server")
+    pages.log_in(
+        reader, stack.read("openldap", "/secrets/reader.pw"), "Successfully logged into server"
+    )
     pages.open("template_engine", container=f"ou=applications,{BASE}")
     pages.click('input[value^="remoteAppApplication:"]')
     pages.fill('[name="new_values[cn][0]"]', "refused")
@@ -203,5 +211,4 @@ def test_whoever_only_reads_cannot_grant_in_the_page_either(
 
 
 def test_a_wrong_password_does_not_get_in(pages: Pages) -> None:
-    pages.log_in(WRITER, "wrong")
-    assert pages.says("Failed to Authenticate")
+    pages.log_in(WRITER, "wrong", "Failed to Authenticate")

@@ -250,6 +250,13 @@ def test_not_found_and_exists_are_answers_too() -> None:
     assert checked(*create, registered_at_end=(KEY[1], OWN[1])) == []
 
 
+def test_what_is_gone_as_it_is_made_was_not_there_at_some_time() -> None:
+    gone = call("create", OWN[1:2], 5, error="NoSuchEntry")
+    assert checked(gone) == []
+    assert checked(call("create", KEY[1:2], 5, error="NoSuchEntry")) == ["narrower"]
+    assert checked(call("remove", OWN[1:2], 5, error="NoSuchEntry")) == ["failed"]
+
+
 def test_what_no_whole_write_leaves_is_half() -> None:
     assert checked(wrong=["cn=x is no whole grant"]) == ["half"]
     assert checked(at_end=[("alice", "shared/first:1", "home")]) == ["half"]
