@@ -117,6 +117,8 @@ class Applications:
         ------
         Exists
             If the image is registered already.
+        NoSuchEntry
+            If the entry is gone as it is made, or the account may not read what it writes.
         """
         self._refuse_registered(call, image)
         dn = self._profile.applications.dn.child("cn", application_cn(image))
