@@ -35,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Look which servers there are."""
+    # What fails there is to say what differed; it is imported by tests alone, so not yet.
+    pytest.register_assert_rewrite("support.planned")
     text = config.getoption("--vendors")
     try:
         config.stash[CHOICE] = Choice(parse_vendors(text) if text else None)

@@ -7,11 +7,13 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of
+from support.contents import Entries
 from support.matrix import Matrix
 from support.quirks import Quirks
 from support.servers import Column
@@ -71,6 +73,13 @@ def pytest_runtest_makereport(
         error = call.excinfo.value if call.excinfo else None
         Quirks(item, item.stash[COLUMN]).judge(report, error)
     return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> Optional[list[str]]:
+    """Tell of two directories what differs, not all that is in them."""
+    if op == "==" and isinstance(left, Entries) and isinstance(right, Entries):
+        return ["the entries are the same:", *left.differences(right)]
+    return None
 
 
 @pytest.fixture(scope="session")

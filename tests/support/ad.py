@@ -32,6 +32,7 @@ class ADDirectory(Directory):
             "ridavailablepool",
             "ridnextrid",
             "ridpreviousallocationpool",
+            "ridusedpool",
             "samaccountname",
             "usnchanged",
             "usncreated",

@@ -22,6 +22,22 @@ _TREE_DELETE = ("1.2.840.113556.1.4.805", True, None)
 _MANY = 50
 
 
+class Entries(dict[str, dict[str, frozenset[bytes]]]):
+    """All entries: attributes in small letters, by DN in small letters."""
+
+    def differences(self, other: Entries) -> Iterator[str]:
+        """Say what is not the same there; of a thousand entries that are, nothing."""
+        for dn in sorted({*self, *other}):
+            here, there = self.get(dn), other.get(dn)
+            if here is None or there is None:
+                yield f"{dn}: only on the {'left' if there is None else 'right'}"
+                continue
+            for name in sorted({*here, *there}):
+                ours, theirs = (sorted(each.get(name, ())) for each in (here, there))
+                if ours != theirs:
+                    yield f"{dn}: {name}: {ours} != {theirs}"
+
+
 class Contents:
     """The entries below a server's suffix, through a connection that stays open.
 
@@ -87,14 +103,19 @@ class Contents:
         """List all entries."""
         return [each["dn"] for each in self._all("1.1")]
 
-    def entries(self) -> dict[str, dict[str, frozenset[bytes]]]:
-        """Read all entries: attributes in small letters, by DN in small letters."""
-        return {
-            each["dn"].lower(): {
-                name.lower(): frozenset(values) for name, values in each["raw_attributes"].items()
-            }
+    def entries(self, *, without: frozenset[str] = frozenset()) -> Entries:
+        """Read all entries, without some attributes."""
+        return Entries(
+            (
+                each["dn"].lower(),
+                {
+                    name.lower(): frozenset(values)
+                    for name, values in each["raw_attributes"].items()
+                    if name.lower() not in without
+                },
+            )
             for each in self._all("*")
-        }
+        )
 
     def _all(self, attributes: str) -> Iterator[Any]:
         cookie: Any = None

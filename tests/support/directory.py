@@ -12,7 +12,7 @@ from proxy import Operations, Proxy
 from ldapdb.dn import DN
 from ldapdb.settings import Settings, load
 from support import ldif
-from support.contents import Contents
+from support.contents import Contents, Entries
 from support.policy import CLASSES, Flag, Said
 from support.servers import Server
 
@@ -72,12 +72,9 @@ class Directory:
     def exists(self, dn: str) -> bool:
         return self._contents.has(dn)
 
-    def entries(self) -> dict[str, dict[str, frozenset[bytes]]]:
+    def entries(self) -> Entries:
         """Read all that is in it, without what it makes up itself."""
-        return {
-            dn: {name: values for name, values in entry.items() if name not in self.made_up}
-            for dn, entry in self._contents.entries().items()
-        }
+        return self._contents.entries(without=self.made_up)
 
     def clear(self) -> None:
         """Remove everybody and everything but the base tree."""
