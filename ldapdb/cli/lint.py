@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ldapdb.cli.options import FAILED, example, loaded_settings, telling_slowness, with_forms
+from ldapdb.cli.options import (
+    FAILED,
+    example,
+    loaded_settings,
+    telling_slowness,
+    with_forms,
+    with_timeout,
+)
 from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.wellformed import escaped
 
@@ -36,6 +43,7 @@ __all__ = ["lint"]
     "is shown all users and groups: one that is hidden looks the same.",
 )
 @click.option("--images", is_flag=True, help="Name registered images that Docker does not have.")
+@with_timeout
 @with_forms
 def lint(
     *,
@@ -45,6 +53,7 @@ def lint(
     as_ldif: bool,
     dangling: bool,
     images: bool,
+    timeout: int,
     form: Form,
 ) -> None:
     """Look for what is wrong with applications, grants and users.
@@ -63,8 +72,8 @@ def lint(
         raise click.UsageError("--ldif, --json and --csv are forms; choose one")
     store = Linting(loaded_settings())
     try:
-        with telling_slowness(store.settings):
-            found = store.lint(dangling=dangling)
+        with telling_slowness(store.settings, ["operation_timeout_seconds"]):
+            found = store.lint(dangling=dangling, seconds=timeout)
         if images:
             found += _absent(store)
         left = list(found)

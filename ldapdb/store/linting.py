@@ -45,17 +45,17 @@ __all__ = ["Complaint", "Linting"]
 
 Take = Callable[[list[Entry]], list[None]]
 
-_READING_SECONDS = 120.0
-
 
 class Linting(Reads):
     """Looks for what is wrong, and mends what is safe to mend; see :class:`Reads`."""
 
-    def lint(self, *, dangling: bool = False) -> list[Complaint]:
+    def lint(self, *, dangling: bool = False, seconds: float = 300) -> list[Complaint]:
         """Look at everything.
 
         Parameters
         ----------
+        seconds : float
+            How long it may take; operation_timeout_seconds is for a host's calls.
         dangling : bool
             Whether members who are no entry are to be taken out. For an account that is shown
             all users and groups alone: one that is hidden looks like one that is gone.
@@ -66,18 +66,19 @@ class Linting(Reads):
             If anything could not be read whole: a part would make entries out to be gone.
         """
         self.verify()
-        profile = self._for(self._call()).profile
+        call = self._directory.call(self._routes.writing(), Deadline(seconds, self._timer))
+        profile = self._for(call).profile
         look = _Look(profile, self._clock())
-        found = [*look.users(self._call()), *look.applications(self._call())]
-        found += look.grants(self._call())
-        look.groups(self._call())
+        found = [*look.users(call), *look.applications(call)]
+        found += look.grants(call)
+        look.groups(call)
         members = Members(profile, look.rows, look.knows, look.knows_name, self._clock())
-        found += members.read(self._call())
-        found = [_settled(self._call(), profile, each, members) for each in found]
-        found += members.gone(self._call(), take_out=dangling)
+        found += members.read(call)
+        found = [_settled(call, profile, each, members) for each in found]
+        found += members.gone(call, take_out=dangling)
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
-        found += members.nameless(self._call(), sources.users)
-        found += members.overlaps(self._call(), Holders(sources))
+        found += members.nameless(call, sources.users)
+        found += members.overlaps(call, Holders(sources))
         return found
 
     def mend(self, change: Change) -> Mended:
@@ -88,11 +89,6 @@ class Linting(Reads):
             return mend(call, profile, change, self._clock())
         finally:
             self._routes.note(call)
-
-    def _call(self) -> Call:
-        # The time of one call of the host is too short for all that there is.
-        seconds = max(self.settings.operation_timeout_seconds, _READING_SECONDS)
-        return self._directory.call(self._routes.writing(), Deadline(seconds, self._timer))
 
 
 def _settled(call: Call, profile: Profile, complaint: Complaint, members: Members) -> Complaint:
