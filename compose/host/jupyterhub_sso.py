@@ -5,6 +5,8 @@ For JupyterHub 1.0 with oauthenticator 0.12. docs/deployment.md explains every l
 
 from pathlib import Path
 
+from tornado.web import HTTPError
+
 c = get_config()  # noqa: F821 -- JupyterHub brings it
 
 # Which claim names the user, by what remoteappmanager's configuration says in user_name_attribute.
@@ -17,13 +19,17 @@ USER_NAME_ATTRIBUTE = "uid"
 
 
 def user_name(claims):
-    """Name the user as the directory does; None refuses the log-in.
+    """Name the user as the directory does, or refuse the log-in with a page that says why.
 
     An address that the provider has not verified is anybody's claim.
     """
+    claim = CLAIM_OF[USER_NAME_ATTRIBUTE]
+    name = claims.get(claim)
+    if not name or not isinstance(name, str):
+        raise HTTPError(403, "single sign-on does not say who you are: no claim %s", claim)
     if USER_NAME_ATTRIBUTE == "mail" and claims.get("email_verified") is not True:
-        return None
-    return claims.get(CLAIM_OF[USER_NAME_ATTRIBUTE]) or None
+        raise HTTPError(403, "single sign-on has not verified your address %s", name)
+    return name
 
 
 c.JupyterHub.authenticator_class = "oauthenticator.generic.GenericOAuthenticator"

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
-from ldap3.core.exceptions import LDAPBindError, LDAPSocketOpenError
 
-from compose.stack import CHECKOUT, Stack
+from compose.stack import Stack
 from ldapdb import LDAPDatabase
 from ldapdb.errors import LDAPDBError
 
@@ -78,40 +73,6 @@ def test_nobody_gets_in_without_the_stacks_own_authority(openldap: Stack) -> Non
     settings = openldap.database_kwargs("OPENLDAP_PORT", system_authorities())
     with pytest.raises(LDAPDBError, match=r"(?i)certificate"):
         LDAPDatabase(**settings).list_users()
-
-
-def logged_in(stack: Stack, ca_file: Path, password: str, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Log in as JupyterHub would with compose/host/jupyterhub_ldap.py; its package is not here."""
-    package = ModuleType("ldapauthenticator")
-    package.LDAPAuthenticator = object  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ldapauthenticator", package)
-    source = (CHECKOUT / "compose" / "host" / "jupyterhub_ldap.py").read_text(encoding="utf-8")
-    names: dict[str, Any] = {"get_config": MagicMock}
-    exec(source.replace("/etc/remoteapp/ca.pem", str(ca_file)), names)
-    hub = SimpleNamespace(
-        server_address="localhost", server_port=stack.ports["OPENLDAP_PORT"], use_ssl=True
-    )
-    writer = stack.database_kwargs("OPENLDAP_PORT", ca_file)["bind_dn"]
-    with warnings.catch_warnings():
-        # ldap3 2.9.1 compares names with ssl.match_hostname.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        log_in = names["VerifyingLDAPAuthenticator"].get_connection
-        connection = log_in(hub, writer, password)
-        bound = bool(connection.bound)
-        connection.unbind()
-        return bound
-
-
-def test_the_hubs_ldap_log_in_checks_the_password_and_the_certificate(
-    openldap: Stack, ca_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file that operators copy: who is not the directory is told no password."""
-    password = openldap.read("client", "/secrets/writer.pw")
-    assert logged_in(openldap, ca_file, password, monkeypatch)
-    with pytest.raises(LDAPBindError):
-        logged_in(openldap, ca_file, "wrong", monkeypatch)
-    with pytest.raises(LDAPSocketOpenError, match="CERTIFICATE_VERIFY_FAILED"):
-        logged_in(openldap, system_authorities(), password, monkeypatch)
 
 
 def system_authorities() -> Path:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial.md"
 STARTS = ". ./.cache/env.sh && ldapdb demo --keep\n"
 ENDS = "\n  ldapdb user show alice\n"
-SERVES = "PYTHONPATH=tests python -m support.home_page "
+SERVES = "python tests/standin/home_page.py "
 GRANTS = r"ldapdb app grant \S+ carol --allow-home\n"
 PATIENCE_SECONDS = 60
 # The `ldapdb` that is tested, whatever PATH has.

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from servers.machine import CHECKOUT
+from standin.home_page import serving
 
 from ldapdb import report as reports
 from ldapdb.embedded import EmbeddedDirectory
@@ -15,7 +16,6 @@ from ldapdb.settings import load
 from ldapdb.store import Store
 from ldapdb.store.explaining import Reason
 from support.browser import Browser, browser_at
-from support.home_page import serving
 from support.reviews import made_review
 
 _IMAGES = CHECKOUT / "docs" / "images"

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,17 +40,24 @@ class Recorded(SimpleNamespace):
         return made
 
 
+class Refused(Exception):
+    """What the hub shows with a status instead of a page."""
+
+
 def hub(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Execute a configuration of JupyterHub's, whose packages are not here."""
-    authenticator = ModuleType("ldapauthenticator")
-    authenticator.LDAPAuthenticator = type("LDAPAuthenticator", (), {})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ldapauthenticator", authenticator)
+    brought: dict[str, dict[str, Any]] = {
+        "ldapauthenticator": {"LDAPAuthenticator": object},
+        "tornado.web": {"HTTPError": Refused},
+    }
+    for module, names in brought.items():
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(**names))
     secret = tmp_path / "oidc-secret"
     secret.write_text("not-a-secret\n", encoding="utf-8")
     source = file.read_text(encoding="utf-8").replace("/etc/jupyterhub/oidc-secret", str(secret))
-    names: dict[str, Any] = {"get_config": Recorded, "__name__": "config"}
-    exec(compile(source, str(file), "exec"), names)
-    return names
+    executed: dict[str, Any] = {"get_config": Recorded, "__name__": "config"}
+    exec(compile(source, str(file), "exec"), executed)
+    return executed
 
 
 def test_there_is_a_file_for_each_spawner_and_each_log_in() -> None:
@@ -142,15 +149,23 @@ def test_sso_names_a_user_as_the_directory_does_or_not_at_all(
 ) -> None:
     """By uid, mail or UPN; an address that is not verified names nobody."""
     names = hub(HOST / "jupyterhub_sso.py", monkeypatch, tmp_path)
-    claims = {"preferred_username": "alice", "email": "a@example.org", "upn": "alice@EXAMPLE"}
-    expected = {"uid": "alice", "mail": None, "userPrincipalName": "alice@EXAMPLE"}
+    claims = {
+        "preferred_username": "alice",
+        "email": "a@example.org",
+        "email_verified": True,
+        "upn": "alice@EXAMPLE",
+    }
+    expected = {"uid": "alice", "mail": "a@example.org", "userPrincipalName": "alice@EXAMPLE"}
     for attribute, name in expected.items():
         names["USER_NAME_ATTRIBUTE"] = attribute
         assert names["user_name"](claims) == name
+        for refused in ({}, dict.fromkeys(claims), dict.fromkeys(claims, "")):
+            with pytest.raises(Refused):
+                names["user_name"](refused)
     names["USER_NAME_ATTRIBUTE"] = "mail"
-    assert names["user_name"]({**claims, "email_verified": True}) == "a@example.org"
-    assert names["user_name"]({**claims, "email_verified": "false"}) is None
-    assert names["user_name"]({}) is None
+    for verified in (False, None, "true", "false"):
+        with pytest.raises(Refused):
+            names["user_name"]({**claims, "email_verified": verified})
 
 
 def block(begin: str) -> dict[str, Any]:

@@ -5,15 +5,16 @@ its configuration, asks the database class what it asks, in its order, and write
 as they are, as it does. It logs nobody in and starts nothing: ``/user/carol/`` is what carol
 would see.
 
-Run as ``PYTHONPATH=tests python -m support.home_page CONFIGURATION``.
+Run as ``python tests/standin/home_page.py CONFIGURATION``. JupyterHub's spawner runs it as
+``bin/remoteappmanager``, for one user, and for an administrator as ``bin/remoteappadmin``.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import importlib
-import runpy
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,10 +25,10 @@ from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import unquote
 
-__all__ = ["HomePage", "serving"]
+__all__ = ["HomePage", "serve_user", "serving"]
 
 # The interface that the host brings; without it the class would not be the host's.
-_STANDIN = Path(__file__).resolve().parents[1] / "standin" / "host22"
+_STANDIN = Path(__file__).resolve().parent / "host22"
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Applications of {name}</title>
 <style>
@@ -74,7 +75,8 @@ class HomePage:
         """The database: made at the first request, as in the host."""
         if str(_STANDIN) not in sys.path:
             sys.path.insert(0, str(_STANDIN))
-        said = runpy.run_path(str(self._configuration))
+        said: dict[str, Any] = {}
+        exec(compile(self._configuration.read_text(), self._configuration, "exec"), said)
         module, _, name = said["database_class"].rpartition(".")
         return getattr(importlib.import_module(module), name)(**said["database_kwargs"])
 
@@ -116,7 +118,7 @@ def _application(accounting: Any) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers ``/user/NAME/``."""
+    """Answers ``/user/NAME/``, and for administrators ``/user/NAME/applications``."""
 
     def __init__(self, home: HomePage, *arguments: Any) -> None:
         self._home = home
@@ -124,31 +126,69 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         place, _, name = self.path.strip("/").partition("/")
-        page = self._home.html(unquote(name)) if place == "user" else None
-        self.send_response(HTTPStatus.OK if page else HTTPStatus.NOT_FOUND)
+        try:
+            page = self._home.html(unquote(name)) if place == "user" else None
+        except Exception:
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, "")
+            raise
+        self._answer(HTTPStatus.OK if page else HTTPStatus.NOT_FOUND, page or "nobody")
+
+    def do_POST(self) -> None:
+        """Create an application, whose image is what is sent."""
+        image = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        try:
+            made = self._home.database.create_application(image)
+        except Exception as error:
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
+        else:
+            self._answer(HTTPStatus.CREATED, f"{made}")
+
+    def _answer(self, status: HTTPStatus, text: str) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
-        self.wfile.write((page or "nobody").encode())
+        self.wfile.write(text.encode())
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 
 @contextlib.contextmanager
+def _server(configuration: Path, address: tuple[str, int]) -> Iterator[HTTPServer]:
+    home = HomePage(configuration)
+    try:
+        # One thread, as the host has: a slow answer delays all others.
+        with HTTPServer(address, functools.partial(_Handler, home)) as server:
+            yield server
+    finally:
+        home.close()
+
+
+@contextlib.contextmanager
 def serving(configuration: Path) -> Iterator[str]:
     """Serve the page on this machine; give its address, to which ``user/carol/`` is added."""
-    home = HomePage(configuration)
-    # One thread, as the host has: a slow answer delays all others.
-    server = HTTPServer(("127.0.0.1", 0), functools.partial(_Handler, home))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        home.close()
+    with _server(configuration, ("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def serve_user() -> None:
+    """Be the process that a spawner starts, until it is told to end."""
+    arguments = argparse.ArgumentParser(allow_abbrev=False)
+    arguments.add_argument("--ip", default="127.0.0.1")
+    arguments.add_argument("--port", type=int, required=True)
+    arguments.add_argument("--config-file", type=Path, required=True)
+    said, _ = arguments.parse_known_args()
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _server(said.config_file, (said.ip, said.port)) as server,
+    ):
+        server.serve_forever()
 
 
 def main() -> None:
