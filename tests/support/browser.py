@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ _DRIVER = "/usr/bin/chromedriver"
 # With the full stop: the line may come in parts.
 _STARTED = re.compile(r"was started successfully on port (\d+)\.")
 _START_SECONDS = 30.0
+_TRIES = 5
 _ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -109,6 +111,35 @@ def _options() -> Options:
     return options
 
 
+def _start_driver(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the driver; return its process and the port at which it listens.
+
+    It takes a port that is free on ::1, and ends if that one is taken on 127.0.0.1.
+    """
+    for _ in range(_TRIES):
+        process, said = _try_driver(folder)
+        started = _STARTED.search(said)
+        if started is not None:
+            return process, int(started[1])
+        process.kill()
+        process.wait()
+    pytest.fail(f"the browser's driver does not start; it said:\n{said}")
+
+
+def _try_driver(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the driver; return what it says until it listens or ends."""
+    log = folder / "driver.log"
+    with log.open("wb") as output:
+        process = Namespace({folder: "/tmp"}, root=ROOT).start(
+            ["/usr/bin/env", "HOME=/tmp", _DRIVER, "--port=0"], output, alone=True
+        )
+    eventually(
+        lambda: _STARTED.search(log.read_text()) or process.poll() is not None,
+        seconds=_START_SECONDS,
+    )
+    return process, log.read_text()
+
+
 @contextmanager
 def browser_at(folder: Path) -> Iterator[Browser]:
     """Start a browser that has a folder as ``/tmp``, and stop it with all that it started."""
@@ -116,19 +147,8 @@ def browser_at(folder: Path) -> Iterator[Browser]:
     from selenium.webdriver.remote.client_config import ClientConfig
     from selenium.webdriver.remote.webdriver import WebDriver
 
-    log = folder / "driver.log"
-    with log.open("wb") as output:
-        process = Namespace({folder: "/tmp"}, root=ROOT).start(
-            ["/usr/bin/env", "HOME=/tmp", _DRIVER, "--port=0"], output, alone=True
-        )
+    process, port = _start_driver(folder)
     try:
-        eventually(
-            lambda: _STARTED.search(log.read_text()) or process.poll() is not None,
-            seconds=_START_SECONDS,
-        )
-        started = _STARTED.search(log.read_text())
-        assert started is not None, log.read_text()
-        port = int(started[1])
         server = f"http://127.0.0.1:{port}"
         connection = ChromeRemoteConnection(
             server, keep_alive=False, client_config=ClientConfig(server, keep_alive=False)
