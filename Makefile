@@ -35,8 +35,8 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 	    { python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --matrix $(MATRIX) $(PYTEST_ARGS) || passed=$$?; } && \
 	    if [ -e $(MATRIX) ]; then cat $(MATRIX); fi && exit $$passed
 
-test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage
-	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' --vendors openldap $(PYTEST_ARGS)
+test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage, in less than a minute
+	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow and not lengthy' --vendors openldap $(PYTEST_ARGS)
 
 # Which profiles of compose/compose.yaml are tested, such as: make compose-test PROFILES=openldap,ha
 PROFILES ?= all

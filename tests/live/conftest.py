@@ -52,9 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("no_cover")
         Matrix.expect(item, live, column, Quirks(item, column).asked_numbers)
         if config.pluginmanager.hasplugin("xdist"):
-            # Who shares a server shares a process; it is started once.
-            shared = "directory" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group(column.vendor if shared else item.path.name))
+            # A file's servers are started once; by larger parts one process would wait for
+            # another at the end.
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
         reason = choice.skip(column)
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))

@@ -88,6 +88,7 @@ def deaf() -> Iterator[int]:
             each.close()
 
 
+@pytest.mark.lengthy
 def test_a_look_up_that_hangs_costs_no_more_than_the_deadline() -> None:
     """All who wait for one name wait for one look-up."""
     said = _ask(

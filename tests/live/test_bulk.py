@@ -21,6 +21,7 @@ IMAGE, OTHER = "simphony/mayavi:0.5", "simphony/other:1.0"
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["though it was made", "and it was not"])
+@pytest.mark.lengthy
 def test_members_that_took_too_long_are_added_by_fewer_at_a_time(
     directory: Directory, done: bool
 ) -> None:
@@ -43,6 +44,7 @@ def test_members_that_took_too_long_are_added_by_fewer_at_a_time(
         store.close()
 
 
+@pytest.mark.lengthy
 def test_a_server_that_answers_nobody_until_a_write_is_done_is_waited_for(
     directory: Directory,
 ) -> None:

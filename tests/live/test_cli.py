@@ -106,6 +106,7 @@ def test_init_makes_the_tree_and_may_be_repeated(directory: Directory) -> None:
         (3, ("user", "list"), {"LDAPDB_URI": "ldap://127.0.0.1:1"}),
     ],
 )
+@pytest.mark.lengthy
 def test_exit_codes(
     directory: Directory, code: int, arguments: tuple[str, ...], environment: dict[str, str]
 ) -> None:
@@ -179,6 +180,7 @@ def test_the_demo_plays_through_and_leaves_nothing(tmp_path: Any) -> None:
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.lengthy
 def test_the_kept_demo_says_where_it_is_and_ends_cleanly(tmp_path: Any, ending: int) -> None:
     from ldapdb import LDAPDatabase
 

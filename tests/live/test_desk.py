@@ -479,6 +479,7 @@ def look_until(directory: Directory, over: threading.Event, without: list[int]) 
 
 
 @on_openldap
+@pytest.mark.lengthy
 def test_grants_that_go_on_while_an_application_moves_are_not_lost(directory: Directory) -> None:
     """Whoever was told that he has the old image has the new one; nobody sees neither."""
     people = [f"user{number}" for number in range(200)]
@@ -511,6 +512,7 @@ def test_grants_that_go_on_while_an_application_moves_are_not_lost(directory: Di
 
 
 @on_openldap
+@pytest.mark.lengthy
 def test_a_grant_that_was_under_way_when_an_application_moved_follows(directory: Directory) -> None:
     """Its process has seen the old image; its write comes when that is not registered any more."""
     directory.person("bob")
@@ -620,6 +622,7 @@ def run(
 
 
 @on_openldap
+@pytest.mark.lengthy
 def test_the_commands_say_what_they_did(directory: Directory, run: Run) -> None:
     """One user and image as the host's tool; several as rows, or a list of JSON."""
     staff = directory.group("staff", directory.person("alice"))
@@ -775,6 +778,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(directory: Directory, 
 
 
 @on_openldap
+@pytest.mark.lengthy
 def test_a_write_that_fails_midway_says_what_was_done(directory: Directory) -> None:
     names = ["alice", "bob", "carol"]
     for name in names:

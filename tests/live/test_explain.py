@@ -542,6 +542,7 @@ def test_the_verdict_is_the_host_s_in_random_directories(
 
 
 @by_rule
+@pytest.mark.lengthy
 def test_what_cannot_be_read_is_an_error_and_no_explanation(
     directory: Directory, opened: Opened
 ) -> None:

@@ -172,6 +172,7 @@ def peers(
 
 
 @pytest.mark.live("openldap", "389ds", reason="Active Directory has no socket")
+@pytest.mark.lengthy
 def test_the_uid_at_the_socket_is_the_account(peers: Peers) -> None:
     """Whoever the server takes for nobody is told his uid, or what it takes him for."""
     before = peers.as_uid(_UID)

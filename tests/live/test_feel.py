@@ -137,6 +137,7 @@ def test_zsh_completes_what_is_typed(company: Directory, tmp_path: Path) -> None
             shell.type("\x15")
 
 
+@pytest.mark.lengthy
 def test_fish_completes_what_is_typed(company: Directory, tmp_path: Path) -> None:
     program = unpacked("fish")
     libraries = ":".join(str(each) for each in (SHELLS / "usr/lib").glob("*-linux-*"))
@@ -157,6 +158,7 @@ def test_fish_completes_what_is_typed(company: Directory, tmp_path: Path) -> Non
 
 
 @pytest.mark.live("openldap", "389ds", "ad", stock=True)
+@pytest.mark.lengthy
 def test_users_are_completed_by_the_start_of_their_name(directory: Directory) -> None:
     """By a search, in any case, with what may stand in a name."""
     for name in ("alice", "bob", "bobby"):
@@ -256,6 +258,7 @@ def test_profiles_choose_the_directory_and_are_completed(
 # --- forms
 
 
+@pytest.mark.lengthy
 def test_no_cell_is_cut(company: Directory, tmp_path: Path) -> None:
     """However long what the directory or another backend says, in a table as in CSV."""
     deep = company.groups_base
@@ -289,6 +292,7 @@ def test_csv_is_what_json_is(company: Directory) -> None:
     assert len(rows) == 4
 
 
+@pytest.mark.lengthy
 def test_grants_and_what_explains_them_have_csv_too(company: Directory) -> None:
     """What was revoked has the rows of what was granted, and a "no" has none."""
     grant = ("app", "grant", IMAGE, "alice", "bob", "--csv")
@@ -307,6 +311,7 @@ def test_grants_and_what_explains_them_have_csv_too(company: Directory) -> None:
     assert (refused.returncode, "choose one" in refused.stderr) == (2, True)
 
 
+@pytest.mark.lengthy
 def test_csv_has_a_header_unless_it_is_not_wanted(company: Directory) -> None:
     company.granted("g", images=[IMAGE], members=[company.dn_of("alice")])
     for arguments, header in (
@@ -320,6 +325,7 @@ def test_csv_has_a_header_unless_it_is_not_wanted(company: Directory) -> None:
         assert bare == whole[1:]
 
 
+@pytest.mark.lengthy
 def test_colours_are_for_a_terminal_that_wants_them(company: Directory) -> None:
     """NO_COLOR (no-color.org) takes them away, and so does a pipe."""
     company.granted("g", images=[IMAGE], members=[company.dn_of("alice")])

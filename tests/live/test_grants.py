@@ -237,6 +237,7 @@ def test_a_grant_entry_changed_by_hand_is_left_alone_and_another_one_serves(
     assert accounting.application_policy.allow_home is False
 
 
+@pytest.mark.lengthy
 def test_a_user_removed_from_a_nested_group_loses_it_within_the_ttl(directory: Directory) -> None:
     alice, bob = directory.person("alice"), directory.person("bob")
     inner = directory.group("inner", alice, bob)

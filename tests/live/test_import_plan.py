@@ -78,6 +78,7 @@ def test_the_plan_names_whose_time_stays(directory: Directory, tmp_path: Path) -
     assert granted["limited"] == [{"user": "alice", "not_after": "2020-01-01T00:00:00Z"}]
 
 
+@pytest.mark.lengthy
 def test_what_one_user_is_called_in_several_ways_is_told(
     directory: Directory, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_what_one_user_is_called_in_several_ways_is_told(
     assert set(rights(directory)["alice"]) == {MAYAVI, NOTEBOOK}
 
 
+@pytest.mark.lengthy
 def test_programs_get_the_plan_that_nobody_confirmed(directory: Directory, tmp_path: Path) -> None:
     directory.person("alice")
     path = csv_file(tmp_path / "a.csv", [row("alice", MAYAVI)])
@@ -109,6 +111,7 @@ def test_programs_get_the_plan_that_nobody_confirmed(directory: Directory, tmp_p
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["in words", "as JSON"])
+@pytest.mark.lengthy
 def test_nobody_is_asked_about_a_plan_that_is_not_shown(
     directory: Directory, tmp_path: Path, form: list[str]
 ) -> None:

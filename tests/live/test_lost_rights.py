@@ -33,6 +33,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 
 @on("openldap", "389ds", "ad")
+@pytest.mark.lengthy
 def test_what_is_hidden_all_at_once_is_no_empty_answer(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:

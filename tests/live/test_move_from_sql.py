@@ -32,6 +32,7 @@ INSERT INTO accounting VALUES ('a', 1, 1, 1), ('b', 2, 1, 1), ('c', 3, 1, 1);
 """
 
 
+@pytest.mark.lengthy
 def test_the_page_on_moving_prints_what_its_commands_print(
     directory: Directory, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ MAYAVI, NOTEBOOK = "simphony/mayavi:0.5", "simphony/notebook:1.1"
 
 
 @everywhere
+@pytest.mark.lengthy
 def test_what_the_host_s_database_says_is_granted(directory: Directory, tmp_path: Path) -> None:
     """And what cannot be, is named with its place; the second time there is nothing to do."""
     for name in ("alice", "bob"):
@@ -163,6 +164,7 @@ def test_the_changes_can_be_had_as_ldif(directory: Directory, tmp_path: Path) ->
         ("", "line 1: it is empty; there must be the columns"),
     ],
 )
+@pytest.mark.lengthy
 def test_a_csv_file_that_is_none_is_refused_whole(
     directory: Directory, tmp_path: Path, text: str, said: str
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_file_in_another_encoding_is_refused(directory: Directory, tmp_path: P
         ("/nonexistent.csv", 1, "cannot be read"),
     ],
 )
+@pytest.mark.lengthy
 def test_a_source_that_cannot_be_read_is_one_line(
     directory: Directory, source: str, code: int, said: str
 ) -> None:

@@ -158,6 +158,7 @@ def test_older_hosts_get_their_columns(directory: Directory) -> None:
     assert "grants that cannot be read, and are left out (see `ldapdb lint`): 1" in done.stderr
 
 
+@pytest.mark.lengthy
 def test_a_file_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Path) -> None:
     """Its owner alone may read it, since licences are in it."""
     fill(directory)
@@ -182,6 +183,7 @@ def test_a_file_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Pat
         assert "cannot write" in failed.stderr
 
 
+@pytest.mark.lengthy
 def test_what_a_spreadsheet_would_reckon_is_a_name(directory: Directory, tmp_path: Path) -> None:
     """It is written and read as it is, and so is what is not ASCII."""
     names = ["=1+2", "+cmd", "@sum", "-x", 'J\N{LATIN SMALL LETTER O WITH DIAERESIS}rg, "J"']
@@ -219,6 +221,7 @@ def test_programs_get_json(directory: Directory) -> None:
 @pytest.mark.parametrize(
     "arguments", [("--to", "csv", "--json"), ("--to", "ldif", "--release", "2.1"), ("--to", "xml")]
 )
+@pytest.mark.lengthy
 def test_options_that_contradict_each_other_are_refused(
     directory: Directory, arguments: tuple[str, ...]
 ) -> None:
@@ -227,6 +230,7 @@ def test_options_that_contradict_each_other_are_refused(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.lengthy
 def test_differences_from_the_host_s_database_are_told(
     directory: Directory, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_uncached_get_user_is_one_search(peopled: Directory) -> None:
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2, 5])
+@pytest.mark.lengthy
 def test_uncached_accounting_is_two_round_trips_and_one_more_per_level_of_groups(
     directory: Directory, levels: int
 ) -> None:

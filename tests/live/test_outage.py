@@ -67,6 +67,7 @@ def test_unreachable_is_never_no(private: Private) -> None:
             ask()
 
 
+@pytest.mark.lengthy
 def test_good_answers_serve_through_an_outage_and_the_server_is_taken_back(
     sample: Private,
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_forked_child_opens_its_own_connection(sample: Private) -> None:
     assert seen == ["SRCH"]
 
 
+@pytest.mark.lengthy
 def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Private) -> None:
     """Accounting by name finds the user and his grants within one deadline."""
     database = sample.open(
@@ -163,6 +165,7 @@ def test_one_call_has_one_deadline_however_many_searches_it_makes(sample: Privat
         sample.server.signal(signal.SIGCONT)
 
 
+@pytest.mark.lengthy
 def test_a_hung_server_leaves_time_for_the_next_one(
     another_directory: Another,
 ) -> None:
@@ -212,6 +215,7 @@ def test_a_part_of_the_answer_on_another_server_is_an_error(private: Private) ->
             foreign.accept()
 
 
+@pytest.mark.lengthy
 def test_a_child_forked_during_a_load_does_not_wait_for_it(sample: Private) -> None:
     import os
 

@@ -42,6 +42,7 @@ def grant(database: LDAPDatabase, name: str) -> None:
 
 
 @pytest.mark.parametrize(("writer", "reader"), [(0, 1), (1, 0), (0, 2), (1, 2)])
+@pytest.mark.lengthy
 def test_what_one_provider_takes_all_have(cluster: Cluster, writer: int, reader: int) -> None:
     image = f"from/{writer}:to-{reader}"
     with at(cluster, writer) as there, at(cluster, reader) as here:
@@ -75,6 +76,7 @@ def test_of_two_members_added_at_once_at_two_providers_both_stay(cluster: Cluste
         assert contents[0] == contents[1] == contents[2]
 
 
+@pytest.mark.lengthy
 def test_a_server_whose_port_is_taken_does_not_pass_for_started() -> None:
     """Or a provider would be the consumer, which has its port and its password."""
     with OpenLDAP() as first:
@@ -89,6 +91,7 @@ def test_the_consumer_takes_no_change(cluster: Cluster) -> None:
         database.create_application("not/here")
 
 
+@pytest.mark.lengthy
 def test_a_server_that_was_killed_or_frozen_catches_up(cluster: Cluster) -> None:
     for number in range(3):
         image = f"without/{number}"

@@ -75,6 +75,7 @@ def show(directory: Private, name: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.lengthy
 def test_user_show_gives_exactly_what_a_reader_of_the_ldif_expects(
     sample: Private, name: str
 ) -> None:

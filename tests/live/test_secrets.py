@@ -223,6 +223,7 @@ _SCENES = (
 
 
 @pytest.mark.parametrize("scene", _SCENES, ids=lambda scene: scene.__name__.strip("_"))
+@pytest.mark.lengthy
 def test_no_password_is_in_what_is_logged_or_reported(
     marked: Private,
     scene: Callable[[Private, pytest.MonkeyPatch], None],

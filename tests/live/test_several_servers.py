@@ -92,6 +92,7 @@ def hang_up(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("fail", [silence, slow, hang_up])
+@pytest.mark.lengthy
 def test_a_failed_server_is_left_alone_and_taken_back(
     pair: Pair, fail: Callable[[Proxy], None]
 ) -> None:
@@ -149,6 +150,7 @@ def test_whoever_has_no_other_server_waits_for_the_second_try(pair: Pair) -> Non
     assert seconds < 1
 
 
+@pytest.mark.lengthy
 def test_a_server_that_is_only_slow_is_not_given_up(pair: Pair) -> None:
     """What takes too long for one call may be a long list; the next one is answered at once."""
     database = pair.open(uri=pair.first.uri, operation_timeout_seconds=0.6)
@@ -210,6 +212,7 @@ def test_what_has_expired_is_over_in_an_outage_too(private: Private) -> None:
     assert database.get_accounting_for_user(known) == []
 
 
+@pytest.mark.lengthy
 def test_an_old_answer_serves_no_longer_than_it_may(sample: Private) -> None:
     database = sample.open(cache_ttl_seconds=0.05, cache_max_stale_seconds=1)
     alice = database.get_user(user_name="alice")

@@ -47,6 +47,7 @@ def company(directory: Directory) -> Directory:
     return directory
 
 
+@pytest.mark.lengthy
 def test_what_is_not_revoked_is_said_with_what_there_is(company: Directory) -> None:
     """Under another policy than was meant, and how all are taken."""
     done = ldapdb(company, "app", "revoke", IMAGE, "alice", "--allow-view")
@@ -59,6 +60,7 @@ def test_what_is_not_revoked_is_said_with_what_there_is(company: Directory) -> N
     assert "has it under" not in done.stderr
 
 
+@pytest.mark.lengthy
 def test_removing_an_application_says_what_goes_along(company: Directory) -> None:
     """Before, with --dry-run, and when it is done; a slip is answered with what may be meant."""
     slip = ldapdb(company, "app", "remove", "simphony/mayavy:0.5")
@@ -83,6 +85,7 @@ def test_removing_an_application_says_what_goes_along(company: Directory) -> Non
         (("app", "grant", "simphony/Mayavi:0.5", "alice"), "its name must not have capitals"),
     ],
 )
+@pytest.mark.lengthy
 def test_a_name_that_there_is_not_is_answered_with_what_was_perhaps_meant(
     company: Directory, line: tuple[str, ...], said: str
 ) -> None:
@@ -105,6 +108,7 @@ def test_the_account_that_may_not_write_is_named(another_directory: Another) -> 
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.lengthy
 def test_a_rename_that_is_broken_off_says_how_far_it_is_and_how_it_goes_on(
     company: Directory,
 ) -> None:

@@ -174,6 +174,7 @@ assert sorted(what for series in SERIES.values() for what in series) == sorted(C
 
 
 @pytest.mark.parametrize("about", SERIES)
+@pytest.mark.lengthy
 def test_a_change_is_seen_as_it_happens(directory: Directory, about: str) -> None:
     """Whatever an administrator does with his own tools, the TTL being an hour."""
     site = Site(directory)
@@ -245,6 +246,7 @@ def test_nothing_of_a_watch_is_left_after_close(directory: Directory) -> None:
     assert threading.active_count() == threads
 
 
+@pytest.mark.lengthy
 def test_while_changes_are_not_seen_the_ttl_rules(
     directory: Directory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -279,6 +281,7 @@ def test_while_changes_are_not_seen_the_ttl_rules(
     ]
 
 
+@pytest.mark.lengthy
 def test_the_next_server_tells_of_changes_until_the_first_is_back(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_after_any_changes_the_list_is_as_a_full_read_says(directory: Directory)
 
 
 @pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+@pytest.mark.lengthy
 def test_a_list_that_is_out_of_date_is_read_before_anybody_asks(directory: Directory) -> None:
     """Whoever asks gets the one that is there, as changed; nobody waits for all users."""
     database = follow(directory, cache_ttl_seconds=0.5, counted=True)

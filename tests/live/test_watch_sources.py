@@ -265,6 +265,7 @@ def test_polling_tells_of_all_that_the_better_ways_do(directory: Directory) -> N
 
 
 @SYNCING
+@pytest.mark.lengthy
 def test_by_polling_each_change_within_one_second_is_told(directory: Directory) -> None:
     """Also where others were told in the same second, and the time stamp is the same."""
     somebody = directory.person("somebody")
@@ -450,6 +451,7 @@ def _watching(settings: Any) -> Iterator[Watch]:
 
 
 @pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+@pytest.mark.lengthy
 def test_a_server_that_refuses_the_log_in_is_left_alone_and_no_other(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -467,6 +469,7 @@ def test_a_server_that_refuses_the_log_in_is_left_alone_and_no_other(
 
 
 @pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+@pytest.mark.lengthy
 def test_a_new_password_is_tried_at_once(directory: Directory, tmp_path: Path) -> None:
     """The one that was refused is not, for a quarter of an hour."""
     reader = directory.person("reader", attributes={"userPassword": ["secret"]})
@@ -483,6 +486,7 @@ def test_a_new_password_is_tried_at_once(directory: Directory, tmp_path: Path) -
 
 
 @pytest.mark.live("openldap", reason="the thread does not depend on the directory")
+@pytest.mark.lengthy
 def test_a_ticket_that_is_late_is_waited_for(
     directory: Directory,
     monkeypatch: pytest.MonkeyPatch,

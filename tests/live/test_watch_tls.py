@@ -23,6 +23,7 @@ pytestmark = pytest.mark.live(
 
 
 @pytest.mark.parametrize("way", ["ldaps", "start_tls"])
+@pytest.mark.lengthy
 def test_changes_are_seen_through_tls(tmp_path: Path, way: str) -> None:
     """Single ones, and more at a time than one read takes; its end waits for nothing."""
     authority = trustme.CA()
