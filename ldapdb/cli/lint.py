@@ -70,12 +70,13 @@ def lint(
 
     if as_ldif and (form.as_json or form.as_csv):
         raise click.UsageError("--ldif, --json and --csv are forms; choose one")
-    store = Linting(loaded_settings())
+    given = {"operation_timeout_seconds": timeout}
+    store = Linting(loaded_settings(**given))
     try:
-        with telling_slowness(store.settings, ["operation_timeout_seconds"]):
+        with telling_slowness(store.settings, given):
             found = store.lint(dangling=dangling, seconds=timeout)
-        if images:
-            found += _absent(store)
+            if images:
+                found += _absent(store)
         left = list(found)
         if as_ldif:
             click.echo(_ldif(found), nl=False)

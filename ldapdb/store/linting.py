@@ -54,11 +54,11 @@ class Linting(Reads):
 
         Parameters
         ----------
-        seconds : float
-            How long it may take; operation_timeout_seconds is for a host's calls.
         dangling : bool
             Whether members who are no entry are to be taken out. For an account that is shown
             all users and groups alone: one that is hidden looks like one that is gone.
+        seconds : float
+            How long it may take; operation_timeout_seconds is for a host's calls.
 
         Raises
         ------
