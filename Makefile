@@ -1,7 +1,7 @@
 # Every target that runs something first runs .ci/prepare, which makes .venv and finds
 # or fetches slapd, and says one line when nothing is left to do. The tools it found
-# are on PATH for that one command only. 389 Directory Server and Samba, 100 MB to fetch, and
-# Chromium, 180 MB, are for "make test" alone.
+# are on PATH for that one command only. 389 Directory Server and Samba, 100 MB to fetch,
+# Chromium, 180 MB, and JupyterHub, 100 MB, are for "make test" alone.
 
 # The interpreter that .venv is made with, and those that "make matrix" looks for.
 PYTHON ?= python3

@@ -3,6 +3,7 @@
 For JupyterHub 1.0 with jupyterhub-ldapauthenticator 1.3.2. docs/deployment.md explains every line.
 """
 
+import pwd
 import ssl
 
 import ldap3
@@ -44,13 +45,15 @@ c.LDAPAuthenticator.server_port = 636
 c.LDAPAuthenticator.use_ssl = True
 c.LDAPAuthenticator.bind_dn_template = "uid={username},ou=people,dc=example,dc=org"
 c.LDAPAuthenticator.escape_userdn = True
-c.LDAPAuthenticator.valid_username_regex = r"^[a-z][.a-z0-9_-]*$"
+c.LDAPAuthenticator.valid_username_regex = r"^[a-z][.a-z0-9_-]*\Z"
 c.Authenticator.admin_users = {"renate"}
+# root and the accounts of services: no person, whatever the directory has.
+c.Authenticator.blacklist = {each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000}
 
 # By address, where user_name_attribute is "mail": an entry is looked up, and its DN logs in.
 # c.LDAPAuthenticator.bind_dn_template = []
 # c.LDAPAuthenticator.escape_userdn = False
-# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_+-]*@[a-z0-9][.a-z0-9-]*$"
+# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_+-]*@[a-z0-9][.a-z0-9-]*\Z"
 # c.LDAPAuthenticator.lookup_dn = True
 # c.LDAPAuthenticator.user_search_base = "ou=people,dc=example,dc=org"
 # c.LDAPAuthenticator.user_attribute = "mail"
@@ -60,7 +63,7 @@ c.Authenticator.admin_users = {"renate"}
 
 # By UPN on Active Directory, where user_name_attribute is "userPrincipalName".
 # c.LDAPAuthenticator.bind_dn_template = "{username}"
-# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_-]*@[a-z0-9][.a-z0-9-]*$"
+# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_-]*@[a-z0-9][.a-z0-9-]*\Z"
 
 c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
 c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"

@@ -3,6 +3,8 @@
 For JupyterHub 1.0 with oauthenticator 0.12. docs/deployment.md explains every line.
 """
 
+import pwd
+import re
 from pathlib import Path
 
 from tornado.web import HTTPError
@@ -16,6 +18,7 @@ CLAIM_OF = {
     "userPrincipalName": "upn",
 }
 USER_NAME_ATTRIBUTE = "uid"
+NAME = re.compile(r"[a-z0-9][.a-z0-9_+-]*(@[a-z0-9][.a-z0-9-]*)?", re.ASCII | re.IGNORECASE)
 
 
 def user_name(claims):
@@ -25,8 +28,10 @@ def user_name(claims):
     """
     claim = CLAIM_OF[USER_NAME_ATTRIBUTE]
     name = claims.get(claim)
-    if not name or not isinstance(name, str):
+    if not name:
         raise HTTPError(403, "single sign-on does not say who you are: no claim %s", claim)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise HTTPError(403, "single sign-on gives you a name that is none here: %r", name)
     if USER_NAME_ATTRIBUTE == "mail" and claims.get("email_verified") is not True:
         raise HTTPError(403, "single sign-on has not verified your address %s", name)
     return name
@@ -44,6 +49,8 @@ c.GenericOAuthenticator.scope = ["openid", "profile", "email"]
 c.GenericOAuthenticator.username_key = user_name
 c.GenericOAuthenticator.tls_verify = True
 c.Authenticator.admin_users = {"renate"}
+# root and the accounts of services: no person, whatever the provider says.
+c.Authenticator.blacklist = {each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000}
 
 c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
 c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"

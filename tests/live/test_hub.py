@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 from servers import SambaAD
-from servers.machine import CHECKOUT
+from servers.samba import free_address
 
 from support.benches import (
     ALICE,
@@ -26,8 +24,10 @@ from support.benches import (
     Bench,
     OpenLDAPBench,
     grant_lines,
+    posix_lines,
 )
-from support.hub import HUB, Answer, Hub, need_hub, running_hub
+from support.host_files import changed, read, with_block
+from support.hub import HUB, HUB_PORTS, Answer, Hub, need_hub, running_hub
 from support.provider import Provider, signing_on
 from support.servers import OpenLDAP
 
@@ -36,7 +36,6 @@ pytestmark = [
     pytest.mark.live("openldap", reason="the hub does not know which directory it is"),
 ]
 
-HOST = CHECKOUT / "compose" / "host"
 LDAP1, LOGIN = "ldap1.example.org", "login.example.org"
 ADMIN = "renate"
 # Of those who have an account on the hub's machine.
@@ -48,7 +47,7 @@ class _At(OpenLDAP):
     """A slapd with TLS at the port and the address that the files mean."""
 
     schema: bool = False
-    address: str = ""
+    address: str = field(default_factory=lambda: free_address(636))
 
     @property
     def tls_uri(self) -> str:
@@ -61,18 +60,15 @@ class Company:
 
     bench: Bench
     authority: trustme.CA
-    network: str
     addresses: dict[str, str]
     folder: Path
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(10))
 
     @contextlib.contextmanager
     def hub(self, name: str, files: dict[str, str]) -> Iterator[Hub]:
         """Run a hub with files of compose/host/, of which the first is its configuration."""
         folder = self.folder / name
         folder.mkdir()
-        # One for each: another may run.
-        addresses = {**self.addresses, HUB: f"{self.network}.{next(self.numbers)}"}
+        addresses = {**self.addresses, HUB: free_address(*HUB_PORTS)}
         with running_hub(
             folder,
             addresses,
@@ -93,10 +89,11 @@ class Company:
             "jupyterhub/oidc-secret": "only-for-tests\n",
         }
 
-    def log_ins(self) -> int:
-        """Count the attempts that the directory's log tells of."""
+    def log_ins(self, name: str = "") -> int:
+        """Count the attempts that the directory's log tells of, by one account or by all."""
         text: str = self.bench.server.log_file.read_text(errors="replace")
-        return text.count(" BIND dn=")
+        dn = f'"{self.bench.dn(name)}" method' if name else ""
+        return text.count(f" BIND dn={dn}")
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +101,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     need_hub()
     folder = tmp_path_factory.mktemp("company")
     authority = trustme.CA()
-    network = f"127.{random.randint(100, 250)}.{random.randint(1, 250)}"
-    with _At(address=f"{network}.1", **issued(folder, authority)) as server:
+    with _At(**issued(folder, authority)) as server:
         bench = OpenLDAPBench(server)
         _fill(bench)
-        addresses = {LDAP1: f"{network}.1", LOGIN: f"{network}.2"}
-        yield Company(bench, authority, network, addresses, folder)
+        addresses = {LDAP1: server.address, LOGIN: free_address(443)}
+        yield Company(bench, authority, addresses, folder)
 
 
-def issued(folder: Path, authority: trustme.CA) -> dict[str, Any]:
+def issued(folder: Path, authority: trustme.CA, name: str = LDAP1) -> dict[str, Any]:
     """Write the directory's certificate and key; return them as a server's settings."""
-    made = authority.issue_cert(LDAP1)
+    made = authority.issue_cert(name)
     made.cert_chain_pems[0].write_to_path(folder / "server.pem")
     made.private_key_pem.write_to_path(folder / "server.key")
     return {"certificate": folder / "server.pem", "key": folder / "server.key"}
@@ -129,7 +125,7 @@ def _fill(bench: Bench) -> None:
     for record in (
         [f"dn: {bench.dn(ALICE)}", "changetype: modify", *mail],
         [f"dn: {renate}", "changetype: add", "objectClass: inetOrgPerson", "cn: Renate", "sn: R"],
-        *(_posix(bench.dn(ALICE).replace(ALICE, name), uid) for name, uid in UIDS.items()),
+        *(posix_lines(bench.dn(ALICE).replace(ALICE, name), uid) for name, uid in UIDS.items()),
         [
             f"dn: cn=notebook,ou=applications,ou=remoteapp,{bench.suffix}",
             "changetype: add",
@@ -142,21 +138,6 @@ def _fill(bench: Bench) -> None:
     ):
         assert bench.admin.change(*record) == 0, record
     assert bench.admin.run("ldappasswd", "-s", PASSWORD, renate).returncode == 0
-
-
-def _posix(dn: str, uid: int) -> list[str]:
-    """Write what gives a person a number on machines."""
-    return [
-        *(f"dn: {dn}", "changetype: modify"),
-        *("add: objectClass", "objectClass: posixAccount", "-"),
-        *("add: uidNumber", f"uidNumber: {uid}", "-"),
-        *("add: gidNumber", f"gidNumber: {uid}", "-"),
-        *("add: homeDirectory", "homeDirectory: /nowhere"),
-    ]
-
-
-def read(name: str) -> str:
-    return (HOST / name).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +163,7 @@ def test_who_logs_in_with_the_directorys_password_sees_what_is_granted(hub: Hub)
         ("*", PASSWORD),
         ("alice,ou=people", PASSWORD),
         (READER, PASSWORD),
+        (f"{ALICE}\n", PASSWORD),
     ],
 )
 def test_others_are_refused(hub: Hub, name: str, password: str) -> None:
@@ -195,33 +177,57 @@ def test_a_user_is_given_the_reader_and_an_administrator_the_writer(
 ) -> None:
     """Each asks to write, as an administrator's page does; one process has an account that may."""
     made = f"cn=simphony/made:1,ou=applications,ou=remoteapp,{company.bench.suffix}"
-    for name, status in ((ALICE, 500), (ADMIN, 201)):
+    for name, program, account, status, said in (
+        (ALICE, "remoteappmanager", READER, 500, "ReadOnly: "),
+        (ADMIN, "remoteappadmin", WRITER, 201, ""),
+    ):
+        before = {each: company.log_ins(each) for each in (READER, WRITER)}
         visitor = hub.visitor()
         page = visitor.log_in(name, PASSWORD)
         assert page.url == f"https://{HUB}/user/{name}/", hub.log
+        assert page.process.startswith(f"{program} ")
         written = visitor.post(f"{page.url}applications", b"simphony/made:1")
-        assert written.status == status, written
+        assert (written.status, written.text.startswith(said)) == (status, True), written
         shown = company.bench.admin.read(made, "(objectClass=*)", scope="base")
         assert bool(shown) is (status == 201)
+        # Alice's process may have been started, and have logged in, by an earlier test.
+        assert company.log_ins(account) > 0
+        others = {READER, WRITER} - {account}
+        assert [each for each in others if company.log_ins(each) > before[each]] == []
 
 
 def test_a_server_that_is_not_the_directory_is_told_no_password(hub: Hub, company: Company) -> None:
     """Its certificate is of another authority: that is an error, and nobody logs in."""
     trusted = hub.etc("remoteapp/ca.pem")
-    trusted.write_bytes(trustme.CA().cert_pem.bytes())
     before = company.log_ins()
-    page = hub.visitor().log_in(ALICE, PASSWORD)
+    try:
+        trusted.write_bytes(trustme.CA().cert_pem.bytes())
+        page = hub.visitor().log_in(ALICE, PASSWORD)
+    finally:
+        trusted.write_bytes(company.authority.cert_pem.bytes())
     assert page.status == 500
     assert "CERTIFICATE_VERIFY_FAILED" in hub.log
     assert company.log_ins() == before
-    trusted.write_bytes(company.authority.cert_pem.bytes())
     assert hub.visitor().log_in(ALICE, PASSWORD).status == 200
     assert company.log_ins() > before
 
 
+def test_a_server_of_another_name_is_told_no_password(company: Company, tmp_path: Path) -> None:
+    """Its certificate is of the right authority, for somebody else."""
+    with _At(**issued(tmp_path, company.authority, "other.example.org")) as server:
+        addresses = {LDAP1: server.address}
+        other = Company(OpenLDAPBench(server), company.authority, addresses, tmp_path)
+        files = {"jupyterhub/jupyterhub_ldap.py": read("jupyterhub_ldap.py")}
+        before = other.log_ins()
+        with other.hub("other", files) as hub:
+            assert hub.visitor().log_in(ALICE, PASSWORD).status == 500
+            assert "doesn't match" in hub.log
+        assert other.log_ins() == before
+
+
 def test_by_the_block_for_addresses_people_log_in_by_their_address(company: Company) -> None:
     files = {
-        "jupyterhub/jupyterhub_ldap.py": with_block(read("jupyterhub_ldap.py"), "# By address"),
+        "jupyterhub/jupyterhub_ldap.py": with_block("jupyterhub_ldap.py", "By address"),
         **by_mail(),
     }
     with company.hub("by-address", files) as hub:
@@ -254,8 +260,7 @@ def test_by_the_block_for_upns_people_log_in_as_active_directory_names_them(
             grant_lines(bench, "alices"),
         ):
             assert bench.admin.change(*record) == 0, record
-        network, _, _ = server.host.rpartition(".")
-        company = Company(bench, authority, network, {LDAP1: server.host}, tmp_path)
+        company = Company(bench, authority, {LDAP1: server.host}, tmp_path)
         own = changed(
             "remoteappmanager_virtual.py",
             ('"user_name_attribute": "uid"', '"user_name_attribute": "userPrincipalName"'),
@@ -264,7 +269,7 @@ def test_by_the_block_for_upns_people_log_in_as_active_directory_names_them(
             ("ou=groups,", "cn=Users,"),
         )
         files = {
-            "jupyterhub/jupyterhub_ldap.py": with_block(read("jupyterhub_ldap.py"), "# By UPN"),
+            "jupyterhub/jupyterhub_ldap.py": with_block("jupyterhub_ldap.py", "By UPN"),
             "jupyterhub/remoteappmanager_virtual.py": own,
         }
         with company.hub("by-upn", files) as hub:
@@ -301,6 +306,31 @@ def test_who_is_signed_in_at_the_provider_sees_what_the_directory_grants(
         assert "does not say who you are: no claim preferred_username" in page.text
 
 
+def test_a_provider_of_another_authority_is_asked_nothing(
+    company: Company, provider: Provider, tmp_path: Path
+) -> None:
+    elsewhere = free_address(443)
+    addresses = {**company.addresses, LOGIN: elsewhere}
+    other = Company(company.bench, company.authority, addresses, tmp_path)
+    files = {"jupyterhub/jupyterhub_sso.py": read("jupyterhub_sso.py")}
+    with signing_on(elsewhere, LOGIN, trustme.CA(), provider), other.hub("sso", files) as hub:
+        provider.claims = {"preferred_username": ALICE}
+        # Many people do not look where they are.
+        page = signed_on(hub, careless=True)
+        assert page.status == 500
+        assert "CERTIFICATE_VERIFY_FAILED" in hub.log
+
+
+def test_nobody_is_an_account_of_the_machines_own(company: Company, provider: Provider) -> None:
+    """People may have chosen a provider's names themselves, and the other spawner starts it."""
+    files = {"jupyterhub/jupyterhub_sso.py": read("jupyterhub_sso.py")}
+    with company.hub("sso-root", files) as hub:
+        for name in ("root", "Root"):
+            provider.claims = {"preferred_username": name}
+            assert signed_on(hub).status == 403, hub.log
+        assert "Spawning" not in hub.log
+
+
 def test_an_address_names_a_person_if_the_provider_has_verified_it(
     company: Company, provider: Provider
 ) -> None:
@@ -332,28 +362,16 @@ def test_a_process_that_is_the_users_own_has_no_secret_and_an_administrators_has
         page = alice.log_in(ALICE, PASSWORD)
         assert page.url == f"https://{HUB}/user/alice/", hub.log
         assert IMAGE in page.text
-        assert owner_of("remoteappmanager") == UIDS[ALICE]
+        assert page.process == f"remoteappmanager {UIDS[ALICE]}"
         assert alice.post(f"{page.url}applications", b"simphony/by-alice:1").status == 500
         page = renate.log_in(ADMIN, PASSWORD)
-        assert owner_of("remoteappadmin") == UIDS[ADMIN]
+        assert page.process == f"remoteappadmin {UIDS[ADMIN]}", hub.log
         assert renate.post(f"{page.url}applications", b"simphony/by-renate:1").status == 201
 
 
-def owner_of(program: str) -> int:
-    """Find out whose the process is that runs a program with this spawner's file."""
-    owners = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended
-            command = (process / "cmdline").read_bytes()
-            if f"/{program}\0".encode() in command and b"remoteappmanager_system.py" in command:
-                owners.append(process.stat().st_uid)
-    [owner] = owners
-    return owner
-
-
-def signed_on(hub: Hub) -> Answer:
+def signed_on(hub: Hub, *, careless: bool = False) -> Answer:
     """Press the hub's button; return what it leads to."""
-    visitor = hub.visitor()
+    visitor = hub.visitor(careless=careless)
     assert "single sign-on" in visitor.get(f"https://{HUB}/hub/login").text
     return visitor.wait(visitor.get(f"https://{HUB}/hub/oauth_login"))
 
@@ -363,23 +381,3 @@ def by_mail() -> dict[str, str]:
     name = "remoteappmanager_virtual.py"
     change = ('"user_name_attribute": "uid"', '"user_name_attribute": "mail"')
     return {f"jupyterhub/{name}": changed(name, change)}
-
-
-def changed(name: str, *changes: tuple[str, str]) -> str:
-    """Read a file, and put in what is another company's."""
-    text = read(name)
-    for before, after in changes:
-        assert before in text
-        text = text.replace(before, after)
-    return text
-
-
-def with_block(text: str, begin: str) -> str:
-    """Take a block that is commented out."""
-    before, found, rest = text.partition(begin)
-    assert found
-    block, _, after = rest.partition("\n\n")
-    heading, *lines = block.split("\n")
-    assert lines
-    taken = "\n".join(line.removeprefix("# ") for line in lines)
-    return f"{before}{begin}{heading}\n{taken}\n\n{after}"

@@ -16,7 +16,7 @@ import pytest
 
 from ldapdb import LDAPDatabase, errors
 from support import Host
-from support.benches import ALICE, LICENCE, READER, WRITER, Bench, fresh, on, opened
+from support.benches import ALICE, LICENCE, READER, WRITER, Bench, fresh, on, opened, posix_lines
 from support.peers import as_user, need_root, tool_as_user
 
 UIDS = {ALICE: 70001, "bob": 70002}
@@ -97,17 +97,7 @@ def _posix(bench: Bench) -> list[list[str]]:
     """Write what gives both people their numbers on the machine."""
     dn = f"dn: {_dn(bench, 'bob')}"
     bob = [dn, "changetype: add", "objectClass: inetOrgPerson", "cn: Bob", "sn: B"]
-    account = [
-        [
-            f"dn: {_dn(bench, name)}",
-            "changetype: modify",
-            *("add: objectClass", "objectClass: posixAccount", "-"),
-            *("add: uidNumber", f"uidNumber: {uid}", "-"),
-            *("add: gidNumber", f"gidNumber: {uid}", "-"),
-            *("add: homeDirectory", f"homeDirectory: /home/{name}"),
-        ]
-        for name, uid in UIDS.items()
-    ]
+    account = [posix_lines(_dn(bench, name), uid) for name, uid in UIDS.items()]
     return [bob, *account]
 
 

@@ -50,7 +50,7 @@ exec unshare --user --map-user="$uid" --map-group="$uid" --root="$root" --wd=/ \
 """
 
 
-def _unshare(*options: str) -> list[str]:
+def unshare(*options: str) -> list[str]:
     """Begin a command in namespaces of its own, as root or as one who is root inside.
 
     The kernel kills it when whoever started it is killed.
@@ -137,7 +137,7 @@ class Namespace:
         uid = 0 if os.geteuid() == 0 else uid
         mounts = [word for here, inside in self.mounts.items() for word in (str(here), inside)]
         enter = ["sh", "-c", _ENTER, "enter", str(self.root), str(uid), *mounts, "--", *command]
-        return [*_unshare(*options), *enter]
+        return [*unshare(*options), *enter]
 
 
 @functools.cache

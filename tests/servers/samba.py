@@ -124,7 +124,7 @@ class SambaAD(PrivateServer):
 
     def _configure(self) -> None:
         if not self.port:
-            self.host, self.port, self.tls_port = _free_address(), 389, 636
+            self.host, self.port, self.tls_port = free_address(389, 636), 389, 636
         self.write_hosts(self.folder / "hosts")
         scripts = f"/var/lib/samba/sysvol/{_REALM.lower()}/scripts"
         (self.folder / "etc" / "smb.conf").write_text(
@@ -159,8 +159,9 @@ class SambaAD(PrivateServer):
         return {self.folder / "hosts": "/etc/hosts"} if self.port else {}
 
 
-def _free_address() -> str:
+def free_address(*ports: int) -> str:
+    """Find an address of the loopback network at whose ports nobody listens."""
     while True:
         host = f"127.{random.randint(100, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
-        if free_port(host, 389):
+        if all(free_port(host, port) for port in ports):
             return host

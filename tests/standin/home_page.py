@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import functools
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def _application(accounting: Any) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers ``/user/NAME/``, and for administrators ``/user/NAME/applications``."""
+    """Answers ``/user/NAME/``, and makes applications as administrators' pages do."""
 
     def __init__(self, home: HomePage, *arguments: Any) -> None:
         self._home = home
@@ -146,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: HTTPStatus, text: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
+        # For tests: which program it is, and whose process.
+        self.send_header("X-Process", f"{Path(sys.argv[0]).name} {os.getuid()}")
         self.end_headers()
         self.wfile.write(text.encode())
 

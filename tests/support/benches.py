@@ -344,6 +344,17 @@ STEPS: dict[str, Sequence[tuple[str, Sequence[int]]]] = {
 }
 
 
+def posix_lines(dn: str, uid: int) -> list[str]:
+    """Write the record that gives a person a number on machines."""
+    return [
+        *(f"dn: {dn}", "changetype: modify"),
+        *("add: objectClass", "objectClass: posixAccount", "-"),
+        *("add: uidNumber", f"uidNumber: {uid}", "-"),
+        *("add: gidNumber", f"gidNumber: {uid}", "-"),
+        *("add: homeDirectory", "homeDirectory: /nowhere"),
+    ]
+
+
 def grant_lines(bench: Bench, name: str) -> list[str]:
     """Write the record that adds a grant with a licence, for alice."""
     group = (

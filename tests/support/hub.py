@@ -1,8 +1,8 @@
 """JupyterHub of the host's release, with the files of ``compose/host/`` as they stand.
 
 It runs in a mount namespace with an ``/etc`` of its own, where those files are what an operator
-copies them to, and where names of example.org are addresses of this machine. So no line of
-them is changed for a test. ``.ci/prepare machine`` installs it.
+copies them to, and where names of example.org are addresses of this machine. So a test changes
+no line of them but those that an operator would. ``.ci/prepare machine`` installs it.
 """
 
 from __future__ import annotations
@@ -28,37 +28,57 @@ from typing import Any, Optional
 
 import pytest
 import trustme
-from servers.machine import CHECKOUT
+from servers.machine import CHECKOUT, unshare
 
-from ldapdb.embedded import free_ports
 from support.peers import need_root
 
-__all__ = ["HUB", "Answer", "Hub", "Visitor", "need_hub", "running_hub"]
+__all__ = ["HUB", "HUB_PORTS", "Answer", "Hub", "Visitor", "need_hub", "running_hub"]
 
 HUB = "remote.example.org"
+# Of its proxy for people, of the hub, and of the proxy for the hub.
+HUB_PORTS = 443, 8081, 8001
 _HOST = CHECKOUT / "compose" / "host"
 _VENV = CHECKOUT / ".cache" / "hub-venv" / "bin"
+_MODULES = _VENV.parent / "node_modules" / ".bin"
 _STANDIN = CHECKOUT / "tests" / "standin"
 _START_SECONDS = 60.0
 # What programs need of the machine's own /etc.
 _KEPT = ("ld.so.cache", "localtime")
 _SECRET = re.compile(r"\.pw$|key|secret")
-_ENTER = """
+_MOUNT = """
 set -e
+# As for servers; see tests/servers/machine.py.
+mount -t proc proc /proc 2>/dev/null || true
 while [ "$1" != -- ]; do
     mount --rbind "$1" "$2" && shift 2
 done
 shift
 exec "$@"
 """
+# A command in namespaces of its own, behind pairs of what is mounted where, and "--".
+_ENTER = (*unshare("--pid", "--fork", "--kill-child"), "sh", "-c", _MOUNT, "enter")
 
 
 def need_hub() -> None:
     """Skip a test where there is no JupyterHub; in CI there must be."""
     need_root()
-    if not (_VENV / "jupyterhub").exists():
+    missing = _missing()
+    if missing is not None:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say("JupyterHub is not there; `.ci/prepare machine` installs it where Python 3.9 is")
+        say(missing)
+
+
+def _missing() -> Optional[str]:
+    if not (_VENV / "jupyterhub").exists() or not (_MODULES / "configurable-http-proxy").exists():
+        return "JupyterHub is not there; `.ci/prepare machine` installs it where Python 3.9 is"
+    try:
+        tried = subprocess.run([*_ENTER, "--", "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return "JupyterHub needs util-linux (unshare, mount, setpriv) here"
+    if tried.returncode:
+        said = tried.stderr.decode(errors="replace").strip()
+        return f"JupyterHub needs namespaces here, which this machine refuses: {said}"
+    return None
 
 
 @dataclass
@@ -88,18 +108,23 @@ class Hub:
         """Return the path of a file that it sees below ``/etc``."""
         return self.folder / "etc" / name
 
-    def visitor(self) -> Visitor:
-        """Return somebody with a browser that knows nobody yet."""
-        return Visitor(self.addresses, self.authority)
+    def visitor(self, *, careless: bool = False) -> Visitor:
+        """Return somebody with a browser that knows nobody yet, and perhaps trusts everybody."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        if careless:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return Visitor(self.addresses, context)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a visitor sees: at which address, with which status."""
+    """What a visitor sees: at which address, with which status, and from whose process."""
 
     url: str
     status: int
     text: str
+    process: str = ""
 
 
 class Visitor:
@@ -109,14 +134,13 @@ class Visitor:
     ----------
     addresses : mapping
         Addresses by name.
-    authority : trustme.CA
+    context : SSLContext
         Whose certificates are trusted.
     """
 
-    def __init__(self, addresses: Mapping[str, str], authority: trustme.CA) -> None:
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+    def __init__(self, addresses: Mapping[str, str], context: ssl.SSLContext) -> None:
         self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
             _Handler(addresses, context),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
         )
@@ -137,7 +161,9 @@ class Visitor:
     def wait(self, answer: Answer) -> Answer:
         """Wait while the hub starts the user's process, as its page does."""
         end = time.monotonic() + _START_SECONDS
-        while "/hub/spawn" in answer.url and answer.status == 200 and time.monotonic() < end:
+        while "/hub/spawn" in answer.url and answer.status == 200:
+            if time.monotonic() > end:
+                raise TimeoutError(answer.url)
             time.sleep(0.1)
             answer = self.get(answer.url)
         return answer
@@ -145,10 +171,15 @@ class Visitor:
     def _open(self, url: str, data: Optional[bytes]) -> Answer:
         try:
             with self._opener.open(url, data, timeout=20) as response:
-                return Answer(response.url, response.status, response.read().decode())
+                return _answer(response)
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(str(error.url), error.code, error.read().decode())
+                return _answer(error)
+
+
+def _answer(response: Any) -> Answer:
+    text = response.read().decode()
+    return Answer(response.url, response.status, text, response.headers.get("X-Process", ""))
 
 
 class _Handler(urllib.request.HTTPSHandler):
@@ -202,24 +233,23 @@ def running_hub(
     hub = Hub(folder, addresses, authority)
     _write_etc(hub, files, accounts)
     _make_homes(folder, accounts)
-    hub_port, api_port = free_ports(2)
+    address = addresses[HUB]
     settings = {
-        "JupyterHub.bind_url": f"https://{addresses[HUB]}:443",
-        "JupyterHub.hub_port": hub_port,
+        "JupyterHub.bind_url": f"https://{address}:443",
+        "JupyterHub.hub_ip": address,
         "JupyterHub.db_url": f"sqlite:///{folder / 'hub.sqlite'}",
         "JupyterHub.cookie_secret_file": folder / "cookie-secret",
         "JupyterHub.log_level": "INFO",
-        "ConfigurableHTTPProxy.api_url": f"http://127.0.0.1:{api_port}",
+        "ConfigurableHTTPProxy.api_url": f"http://{address}:8001",
         "ConfigurableHTTPProxy.pid_file": folder / "proxy.pid",
     }
     command = [
-        *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-        *("sh", "-c", _ENTER, "enter", *_mounts(folder, socket_file), "--"),
+        *(*_ENTER, *_mounts(folder, socket_file), "--"),
         *(str(_VENV / "jupyterhub"), "-f", f"/etc/{next(iter(files))}"),
         *(f"--{name}={value}" for name, value in settings.items()),
     ]
     environment = {
-        "PATH": f"{_VENV}:{_VENV.parent / 'node_modules/.bin'}:{_STANDIN / 'bin'}:/usr/bin:/bin",
+        "PATH": f"{_VENV}:{_MODULES}:{_STANDIN / 'bin'}:/usr/bin:/bin",
         "PYTHONPATH": f"{_STANDIN}:{_STANDIN / 'host22'}",
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
@@ -240,8 +270,13 @@ def running_hub(
 def _mounts(folder: Path, socket_file: Optional[Path]) -> list[str]:
     """Say what is mounted where, each after what it is mounted in."""
     (folder / "run" / "slapd").mkdir(parents=True)
+    for path in (folder / "run", folder / "run" / "slapd"):
+        path.chmod(0o755)
     mounts = [
-        *_opened(folder / "open", [_VENV, (_VENV / "python").resolve(), _STANDIN]),
+        *_opened(
+            folder / "open",
+            [_VENV, (_VENV / "python").resolve(), _STANDIN, CHECKOUT / "ldapdb"],
+        ),
         (folder / "etc", "/etc"),
         (folder / "lib", "/var/lib"),
         (folder / "run", "/run"),
@@ -270,6 +305,7 @@ def _opened(folder: Path, needed: Sequence[Path]) -> Iterator[tuple[Path, Path]]
 
 def _write_etc(hub: Hub, files: Mapping[str, str], accounts: Mapping[str, int]) -> None:
     hub.etc("").mkdir()
+    hub.etc("").chmod(0o755)
     for name in _KEPT:
         here = Path("/etc", name)
         if here.exists():
@@ -294,12 +330,16 @@ def _write_etc(hub: Hub, files: Mapping[str, str], accounts: Mapping[str, int]) 
     for name, text in texts.items():
         path = hub.etc(name)
         path.parent.mkdir(exist_ok=True)
-        path.touch(mode=0o600 if _SECRET.search(name) else 0o644)
+        path.parent.chmod(0o755)
+        path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
+        if not _SECRET.search(name):
+            path.chmod(0o644)
 
 
 def _make_homes(folder: Path, accounts: Mapping[str, int]) -> None:
     (folder / "lib" / "remoteapp").mkdir(parents=True)
+    (folder / "lib").chmod(0o755)
     for name, uid in accounts.items():
         home = folder / "lib" / name
         home.mkdir(mode=0o700)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +14,9 @@ from typing import Any
 import pytest
 
 from ldapdb.settings import load
+from support.host_files import HOST, read, with_block
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = ROOT / "compose" / "host"
 PAGE = ROOT / "docs" / "deployment.md"
 FILES = sorted(HOST.glob("*.py"))
 REMOTEAPPMANAGER = sorted(HOST.glob("remoteappmanager_*.py"))
@@ -44,7 +46,7 @@ class Refused(Exception):
     """What the hub shows with a status instead of a page."""
 
 
-def hub(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+def hub(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Execute a configuration of JupyterHub's, whose packages are not here."""
     brought: dict[str, dict[str, Any]] = {
         "ldapauthenticator": {"LDAPAuthenticator": object},
@@ -52,12 +54,16 @@ def hub(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str
     }
     for module, names in brought.items():
         monkeypatch.setitem(sys.modules, module, SimpleNamespace(**names))
-    secret = tmp_path / "oidc-secret"
-    secret.write_text("not-a-secret\n", encoding="utf-8")
-    source = file.read_text(encoding="utf-8").replace("/etc/jupyterhub/oidc-secret", str(secret))
-    executed: dict[str, Any] = {"get_config": Recorded, "__name__": "config"}
-    exec(compile(source, str(file), "exec"), executed)
-    return executed
+    for name in ("oidc-secret", "reader.pw"):
+        (tmp_path / name).write_text("not-a-secret\n", encoding="utf-8")
+        text = text.replace(f"/etc/jupyterhub/{name}", str(tmp_path / name))
+    known: dict[str, Any] = {
+        "get_config": Recorded,
+        "open": lambda path: io.StringIO(Path(path).read_text(encoding="utf-8")),
+        "__name__": "config",
+    }
+    exec(compile(text, "jupyterhub_config.py", "exec"), known)
+    return known
 
 
 def test_there_is_a_file_for_each_spawner_and_each_log_in() -> None:
@@ -136,7 +142,7 @@ def test_no_password_is_in_a_file(file: Path) -> None:
 def test_the_hub_takes_the_file_of_its_spawner(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    c = hub(file, monkeypatch, tmp_path)["c"]
+    c = hub(read(file.name), monkeypatch, tmp_path)["c"]
     spawner = c.JupyterHub.spawner_class.rpartition(".")[2]
     path = Path(getattr(c, spawner).config_file_path)
     assert (HOST / path.name).exists()
@@ -148,7 +154,7 @@ def test_sso_names_a_user_as_the_directory_does_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """By uid, mail or UPN; an address that is not verified names nobody."""
-    names = hub(HOST / "jupyterhub_sso.py", monkeypatch, tmp_path)
+    names = hub(read("jupyterhub_sso.py"), monkeypatch, tmp_path)
     claims = {
         "preferred_username": "alice",
         "email": "a@example.org",
@@ -159,35 +165,76 @@ def test_sso_names_a_user_as_the_directory_does_or_not_at_all(
     for attribute, name in expected.items():
         names["USER_NAME_ATTRIBUTE"] = attribute
         assert names["user_name"](claims) == name
-        for refused in ({}, dict.fromkeys(claims), dict.fromkeys(claims, "")):
+        with pytest.raises(Refused):
+            names["user_name"]({})
+        for said in (None, "", "a/b", "a\nb", "alice\n", "a b", "<b>", "\u017fam", "-a", ["a"], 7):
             with pytest.raises(Refused):
-                names["user_name"](refused)
+                names["user_name"](dict.fromkeys(claims, said))
     names["USER_NAME_ATTRIBUTE"] = "mail"
-    for verified in (False, None, "true", "false"):
+    for verified in (False, None, "true", "false", 1):
         with pytest.raises(Refused):
             names["user_name"]({**claims, "email_verified": verified})
 
 
-def block(begin: str) -> dict[str, Any]:
-    """Take a block of the hub's file that is commented out; return what it sets."""
-    text = (HOST / "jupyterhub_ldap.py").read_text(encoding="utf-8")
-    _, found, rest = text.partition(f"# {begin}")
-    assert found
-    lines = rest.partition("\n\n")[0].splitlines()[1:]
-    c = Recorded()
-    file = SimpleNamespace(read=lambda: "not-a-secret\n")
-    exec("\n".join(each[2:] for each in lines), {"c": c, "open": lambda _: file})
-    settings: dict[str, Any] = vars(c.LDAPAuthenticator)
-    return settings
+@pytest.mark.parametrize("file", HUB, ids=lambda file: file.stem)
+def test_nobody_logs_in_by_the_name_of_a_service(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SystemUserSpawner would start a process as that account."""
+    refused = hub(read(file.name), monkeypatch, tmp_path)["c"].Authenticator.blacklist
+    assert {"root", "daemon"} <= refused
 
 
-def test_the_block_for_addresses_lets_them_in_and_looks_the_person_up() -> None:
+@pytest.fixture
+def block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], dict[str, Any]]:
+    """Take a block that is commented out; return what is set of the LDAP log-in then."""
+
+    def take(begin: str) -> dict[str, Any]:
+        c = hub(with_block("jupyterhub_ldap.py", begin), monkeypatch, tmp_path)["c"]
+        settings: dict[str, Any] = vars(c.LDAPAuthenticator)
+        return settings
+
+    return take
+
+
+def accepts(settings: dict[str, Any], name: str) -> bool:
+    """Tell whether the hub tries a name at all; it calls re.match."""
+    return re.match(settings["valid_username_regex"], name) is not None
+
+
+def test_a_plain_name_is_tried_and_nothing_that_means_something_in_a_dn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = vars(hub(read("jupyterhub_ldap.py"), monkeypatch, tmp_path)["c"].LDAPAuthenticator)
+    assert accepts(settings, "alice.a-b_c1")
+    for name in (
+        "",
+        "alice\n",
+        "alice@example.org",
+        "alice,ou=x",
+        "alice+cn=x",
+        "*",
+        "a(b",
+        "a\\2a",
+    ):
+        assert not accepts(settings, name), name
+
+
+def test_the_block_for_addresses_lets_them_in_and_looks_the_person_up(
+    block: Callable[[str], dict[str, Any]],
+) -> None:
     """Every address is refused by the line that it replaces; no name changes a filter."""
     settings = block("By address")
-    accepts = re.compile(settings["valid_username_regex"]).match
-    assert accepts("alice.andersson+hub@mail.example.org")
-    for name in ("alice", "*@example.org", "a)(uid=*@example.org", "a@b)(uid=*", "a\\2a@b"):
-        assert not accepts(name), name
+    assert accepts(settings, "alice.andersson+hub@mail.example.org")
+    for name in (
+        "alice",
+        "*@example.org",
+        "a)(uid=*@b.org",
+        "a@b)(uid=*",
+        "a\\2a@b",
+        "a@b\n",
+    ):
+        assert not accepts(settings, name), name
     assert settings["lookup_dn"] is True
     assert settings["bind_dn_template"] == []
     assert settings["user_attribute"] == settings["lookup_dn_user_dn_attribute"] == "mail"
@@ -196,10 +243,13 @@ def test_the_block_for_addresses_lets_them_in_and_looks_the_person_up() -> None:
     assert settings["escape_userdn"] is False
 
 
-def test_the_block_for_upns_lets_them_in_as_they_are() -> None:
+def test_the_block_for_upns_lets_them_in_as_they_are(
+    block: Callable[[str], dict[str, Any]],
+) -> None:
     settings = block("By UPN")
-    assert re.match(settings["valid_username_regex"], "alice@example.org")
-    assert not re.match(settings["valid_username_regex"], "alice)(cn=*@example.org")
+    assert accepts(settings, "alice@example.org")
+    for name in ("alice", "alice)(cn=*@example.org", "alice@example.org\n"):
+        assert not accepts(settings, name), name
     assert settings["bind_dn_template"].format(username="a@b.org") == "a@b.org"
 
 
