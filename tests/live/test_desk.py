@@ -963,6 +963,32 @@ def test_what_is_read_of_everybody_has_more_time_than_a_host_has(
     assert (code, out.count("user1000")) == (0, 1), err
 
 
+@on_openldap
+@pytest.mark.slow
+def test_lint_has_more_time_for_each_of_its_searches(
+    directory: Directory, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the look at the base entries, too."""
+    directory.person("alice")
+    directory.application(OLD)
+    directory.granted("all", images=[OLD], members=[directory.dn_of("alice")])
+    proxy = directory.proxy()
+    monkeypatch.setenv("LDAPDB_URI", proxy.uri)
+    monkeypatch.setenv("LDAPDB_OPERATION_TIMEOUT_SECONDS", "0.2")
+
+    def slow(operation: str, _: bytes) -> None:
+        if operation == "SRCH":
+            time.sleep(0.4)
+
+    proxy.answered = slow
+    code, out, err = run("lint", "--json")
+    assert (code, json.loads(out)) == (0, []), err
+    code, out, err = run("lint", "--timeout", "1")
+    assert (code, out) == (1, "")
+    assert "the directory answers, and not within the time" in err
+    proxy.behave()
+
+
 def _in_the_middle(directory: Directory) -> str:
     with opened(directory) as store:
         user = store.get_user("user1000")
