@@ -359,6 +359,36 @@ def test_what_may_not_be_read_is_told_and_the_remedy_opens_it(another_directory:
         assert bad(found) == ["settings", "writing"]
 
 
+def test_the_remedy_that_shows_users_shows_no_passwords(another_directory: Another) -> None:
+    hidden = 'olcAccess: to dn.children="ou=people,dc=example,dc=org" by anonymous auth\n'
+    with another_directory(access=hidden + _ALL_READ) as directory:
+        reader = as_reader(directory)
+        directory.person("alice", attributes={"userPassword": ["Hidden-1"]})
+        apply(directory, only(look(directory, **reader), "reading users", Level.PROBLEM))
+        found = look(directory, **reader)
+        assert only(found, "reading users", Level.OK).text.startswith("2 below")
+        assert only(found, "passwords", Level.OK)
+
+
+@pytest.mark.live("389ds", reason="OpenLDAP above; Active Directory shows passwords to nobody")
+def test_the_remedy_that_shows_users_of_389ds_shows_no_passwords(directory: Directory) -> None:
+    reader = as_reader(directory)
+    directory.person("alice", attributes={"userPassword": ["Hidden-1"]})
+    rule = (
+        '(targetattr="*")(targetfilter="(!(objectClass=person))")(version 3.0; acl "no people"; '
+        'allow (read,search,compare) userdn="ldap:///all";)'
+    )
+    directory.change(directory.suffix, "add: aci", f"aci: {rule}")
+    try:
+        apply(directory, only(look(directory, **reader), "reading users", Level.PROBLEM))
+        found = look(directory, **reader)
+        assert only(found, "reading users", Level.OK).text.startswith("2 below")
+        assert only(found, "passwords", Level.OK)
+        directory.change(directory.users_base, "delete: aci")
+    finally:
+        directory.change(directory.suffix, "delete: aci")
+
+
 @everywhere
 def test_a_name_that_no_user_has_and_a_member_that_no_group_has_are_told(
     directory: Directory,

@@ -90,10 +90,10 @@ class DS389(Kind):
         return self.modify(self.visit.account, *lines)
 
     def let_read(self, base: DN) -> str:
-        """Add an access control instruction."""
+        """Add an access control instruction, for all but passwords."""
         return self._add_rule(
             base,
-            f'(targetattr="*")(version 3.0; acl "remoteapp: read {base}"; '
+            f'(targetattr!="{PASSWORD}")(version 3.0; acl "remoteapp: read {base}"; '
             f'allow (read,search,compare) userdn="ldap:///{self.visit.account}";)',
         )
 

@@ -144,8 +144,9 @@ class OpenLDAP(Kind):
         )
 
     def let_read(self, base: DN) -> str:
-        """Add a rule of access."""
-        return self._add_access(base, f'by dn.exact="{self.visit.account}" read')
+        """Add a rule of access, and before it one by which it shows no passwords."""
+        read = f'{{1}}to dn.subtree="{base}" by dn.exact="{self.visit.account}" read by * break'
+        return self._configure("add: olcAccess", self._no_passwords, f"olcAccess: {read}")
 
     def let_write(self, base: DN) -> str:
         """Add a rule of access."""
@@ -153,10 +154,7 @@ class OpenLDAP(Kind):
 
     def hide_passwords(self) -> str:
         """Add a rule for this account alone: a replica reads passwords, others may have to."""
-        account = self.visit.account
-        who = f'by dn.exact="{account}" none' if account else "by anonymous auth"
-        rule = f"olcAccess: {{0}}to attrs={PASSWORD} by self break {who} by * break"
-        return self._configure("add: olcAccess", rule)
+        return self._configure("add: olcAccess", self._no_passwords)
 
     def shut_out(self, base: DN) -> str:
         """Leave a right to log in: users may be below, and whoever logs in is nobody before."""
@@ -186,6 +184,12 @@ class OpenLDAP(Kind):
         words = ["-LLL", "-o", "ldif-wrap=no", "-b", "cn=config"]
         find = shlex.join([*words, f"(olcSuffix={self.visit.context})", "dn"])
         return f"db=$(ldapsearch {_AS_ROOT} {find} | sed -n 's/^dn: //p')"
+
+    @property
+    def _no_passwords(self) -> str:
+        account = self.visit.account
+        who = f'by dn.exact="{account}" none' if account else "by anonymous auth"
+        return f"olcAccess: {{0}}to attrs={PASSWORD} by self break {who} by * break"
 
     def _configure(self, *lines: str) -> str:
         """Write a change of the database's entry in cn=config."""
