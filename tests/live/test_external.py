@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 from servers import DS389
+from servers.machine import CHECKOUT
 
 from ldapdb import errors
 from support import Another, Directory, Private
@@ -126,7 +128,7 @@ def _openldap(directory: Private) -> Peers:
     directory.person("alice", attributes=_PERSON)
     directory.server.folder.chmod(0o711)
     _show_to_alice_alone(directory)
-    peer = rf"gidNumber=[0-9]+\+uidNumber={_UID},cn=peercred,cn=external,cn=auth"
+    peer = rf"^gidNumber=[0-9]+\+uidNumber={_UID},cn=peercred,cn=external,cn=auth$"
     return Peers(directory, directory.server.socket_uri, lambda: _take_for_alice(directory, peer))
 
 
@@ -203,14 +205,16 @@ class Certificates:
         self._authority = trustme.CA()
         self._authority.cert_pem.write_to_path(self.ca_file)
 
-    def issue(self, name: str, *, known: bool = True) -> dict[str, Any]:
+    def issue(
+        self, name: str, *, known: bool = True, organization: str = "Example"
+    ) -> dict[str, Any]:
         """Issue a certificate of cn=name,ou=hosts,o=Example; return the settings for it."""
         authority = self._authority if known else trustme.CA()
         issued = authority.issue_cert(
             name,
             common_name=name,
             organization_unit_name="hosts",
-            organization_name="Example",
+            organization_name=organization,
         )
         files = {
             "client_cert_file": self.folder / f"{name}.pem",
@@ -249,7 +253,7 @@ def slapd(another_directory: Another, certificates: Certificates) -> Iterator[Pr
     ) as running:
         running.person("alice")
         _show_to_alice_alone(running)
-        _take_for_alice(running, "cn=reader,ou=hosts,o=example")
+        _take_for_alice(running, "^cn=reader,ou=hosts,o=example$")
         yield running
 
 
@@ -287,6 +291,35 @@ def test_whom_a_server_takes_for_nobody_is_told_so(
         errors.BaseNotFound, match=r"this account \(cn=somebody,ou=hosts,o=example\) can see"
     ):
         slapd.open(**settings)
+
+
+@_OPENLDAP
+def test_a_longer_name_is_another_account(
+    slapd: Private, certificates: Certificates, settings: dict[str, Any]
+) -> None:
+    certificates.demand(slapd, "demand")
+    settings.update(certificates.issue("reader", organization="Example Two"))
+    with pytest.raises(errors.BaseNotFound, match=r"\(cn=reader,ou=hosts,o=example two\)"):
+        slapd.open(**settings)
+
+
+@_OPENLDAP
+def test_the_rule_of_the_page_shuts_out_what_is_no_account(
+    slapd: Private, certificates: Certificates, settings: dict[str, Any]
+) -> None:
+    """Where whoever has logged in may read, every certificate of the authority has."""
+    certificates.demand(slapd, "try")
+    database = ("dn: olcDatabase={1}mdb,cn=config", "changetype: modify")
+    _configure(slapd, *database, "replace: olcAccess", "olcAccess: to * by users read by * auth")
+    stranger = {**settings, **certificates.issue("somebody")}
+    assert slapd.open(**stranger).get_user(user_name="alice") is not None
+    page = (CHECKOUT / "docs" / "authentication.md").read_text(encoding="utf-8")
+    [rule] = re.findall(r"^olcAccess: \{0\}to \* by dn\.subtree.*$", page, re.MULTILINE)
+    _configure(slapd, *database, "add: olcAccess", rule)
+    with pytest.raises(errors.BaseNotFound):
+        slapd.open(**stranger)
+    reader = {**settings, **certificates.issue("reader")}
+    assert slapd.open(**reader).get_user(user_name="alice") is not None
 
 
 @_OPENLDAP
