@@ -45,15 +45,17 @@ c.LDAPAuthenticator.server_port = 636
 c.LDAPAuthenticator.use_ssl = True
 c.LDAPAuthenticator.bind_dn_template = "uid={username},ou=people,dc=example,dc=org"
 c.LDAPAuthenticator.escape_userdn = True
-c.LDAPAuthenticator.valid_username_regex = r"^[a-z][.a-z0-9_-]*\Z"
+c.LDAPAuthenticator.valid_username_regex = r"(?ai)[a-z][.a-z0-9_-]*\Z"
 c.Authenticator.admin_users = {"renate"}
-# root and the accounts of services: no person, whatever the directory has.
-c.Authenticator.blacklist = {each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000}
+# root, nobody and the accounts of services: no person, whatever the directory has.
+c.Authenticator.blacklist = {
+    each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000 or each.pw_uid == 65534
+}
 
 # By address, where user_name_attribute is "mail": an entry is looked up, and its DN logs in.
 # c.LDAPAuthenticator.bind_dn_template = []
 # c.LDAPAuthenticator.escape_userdn = False
-# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_+-]*@[a-z0-9][.a-z0-9-]*\Z"
+# c.LDAPAuthenticator.valid_username_regex = r"(?ai)[a-z0-9][.a-z0-9_+-]*@[a-z0-9][.a-z0-9-]*\Z"
 # c.LDAPAuthenticator.lookup_dn = True
 # c.LDAPAuthenticator.user_search_base = "ou=people,dc=example,dc=org"
 # c.LDAPAuthenticator.user_attribute = "mail"
@@ -63,7 +65,7 @@ c.Authenticator.blacklist = {each.pw_name for each in pwd.getpwall() if each.pw_
 
 # By UPN on Active Directory, where user_name_attribute is "userPrincipalName".
 # c.LDAPAuthenticator.bind_dn_template = "{username}"
-# c.LDAPAuthenticator.valid_username_regex = r"^[a-z0-9][.a-z0-9_-]*@[a-z0-9][.a-z0-9-]*\Z"
+# c.LDAPAuthenticator.valid_username_regex = r"(?ai)[a-z0-9][.a-z0-9_-]*@[a-z0-9][.a-z0-9-]*\Z"
 
 c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
 c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"

@@ -49,8 +49,10 @@ c.GenericOAuthenticator.scope = ["openid", "profile", "email"]
 c.GenericOAuthenticator.username_key = user_name
 c.GenericOAuthenticator.tls_verify = True
 c.Authenticator.admin_users = {"renate"}
-# root and the accounts of services: no person, whatever the provider says.
-c.Authenticator.blacklist = {each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000}
+# root, nobody and the accounts of services: no person, whatever the provider says.
+c.Authenticator.blacklist = {
+    each.pw_name for each in pwd.getpwall() if each.pw_uid < 1000 or each.pw_uid == 65534
+}
 
 c.JupyterHub.ssl_cert = "/etc/jupyterhub/cert.pem"
 c.JupyterHub.ssl_key = "/etc/jupyterhub/key.pem"

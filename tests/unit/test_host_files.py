@@ -182,7 +182,7 @@ def test_nobody_logs_in_by_the_name_of_a_service(
 ) -> None:
     """SystemUserSpawner would start a process as that account."""
     refused = hub(read(file.name), monkeypatch, tmp_path)["c"].Authenticator.blacklist
-    assert {"root", "daemon"} <= refused
+    assert {"root", "daemon", "nobody"} <= refused
 
 
 @pytest.fixture
@@ -207,6 +207,7 @@ def test_a_plain_name_is_tried_and_nothing_that_means_something_in_a_dn(
 ) -> None:
     settings = vars(hub(read("jupyterhub_ldap.py"), monkeypatch, tmp_path)["c"].LDAPAuthenticator)
     assert accepts(settings, "alice.a-b_c1")
+    assert accepts(settings, "Dieter")
     for name in (
         "",
         "alice\n",
@@ -216,6 +217,7 @@ def test_a_plain_name_is_tried_and_nothing_that_means_something_in_a_dn(
         "*",
         "a(b",
         "a\\2a",
+        "\u017fam",
     ):
         assert not accepts(settings, name), name
 
@@ -226,6 +228,7 @@ def test_the_block_for_addresses_lets_them_in_and_looks_the_person_up(
     """Every address is refused by the line that it replaces; no name changes a filter."""
     settings = block("By address")
     assert accepts(settings, "alice.andersson+hub@mail.example.org")
+    assert accepts(settings, "Alice@Example.org")
     for name in (
         "alice",
         "*@example.org",
