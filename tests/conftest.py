@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"run live tests on these only (of {','.join(VENDORS)}; default: all that can run)",
     )
     parser.addoption("--matrix", metavar="FILE", help="write a table of tests and servers")
+    parser.addoption(
+        "--full-size",
+        action="store_true",
+        help="on Samba as many grants as on others: a quarter of an hour",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
