@@ -360,13 +360,19 @@ def test_what_may_not_be_read_is_told_and_the_remedy_opens_it(another_directory:
 
 
 def test_the_remedy_that_shows_users_shows_no_passwords(another_directory: Another) -> None:
-    hidden = 'olcAccess: to dn.children="ou=people,dc=example,dc=org" by anonymous auth\n'
+    hidden = "".join(
+        f'olcAccess: to dn.children="ou={each},dc=example,dc=org" by anonymous auth\n'
+        for each in ("people", "grants,ou=remoteapp")
+    )
     with another_directory(access=hidden + _ALL_READ) as directory:
         reader = as_reader(directory)
         directory.person("alice", attributes={"userPassword": ["Hidden-1"]})
-        apply(directory, only(look(directory, **reader), "reading users", Level.PROBLEM))
+        found = look(directory, **reader)
+        for check in ("reading users", "reading grants"):
+            apply(directory, only(found, check, Level.PROBLEM))
         found = look(directory, **reader)
         assert only(found, "reading users", Level.OK).text.startswith("2 below")
+        assert only(found, "reading grants", Level.OK)
         assert only(found, "passwords", Level.OK)
 
 

@@ -145,8 +145,10 @@ class OpenLDAP(Kind):
 
     def let_read(self, base: DN) -> str:
         """Add a rule of access, and before it one by which it shows no passwords."""
-        read = f'{{1}}to dn.subtree="{base}" by dn.exact="{self.visit.account}" read by * break'
-        return self._configure("add: olcAccess", self._no_passwords, f"olcAccess: {read}")
+        where = f'dn.subtree="{base}" '
+        read = f'{{1}}to {where}by dn.exact="{self.visit.account}" read by * break'
+        # Of this branch alone: a rule that is there already is refused (20), and the other with it.
+        return self._configure("add: olcAccess", self._no_passwords(where), f"olcAccess: {read}")
 
     def let_write(self, base: DN) -> str:
         """Add a rule of access."""
@@ -154,7 +156,7 @@ class OpenLDAP(Kind):
 
     def hide_passwords(self) -> str:
         """Add a rule for this account alone: a replica reads passwords, others may have to."""
-        return self._configure("add: olcAccess", self._no_passwords)
+        return self._configure("add: olcAccess", self._no_passwords())
 
     def shut_out(self, base: DN) -> str:
         """Leave a right to log in: users may be below, and whoever logs in is nobody before."""
@@ -185,11 +187,11 @@ class OpenLDAP(Kind):
         find = shlex.join([*words, f"(olcSuffix={self.visit.context})", "dn"])
         return f"db=$(ldapsearch {_AS_ROOT} {find} | sed -n 's/^dn: //p')"
 
-    @property
-    def _no_passwords(self) -> str:
+    def _no_passwords(self, where: str = "") -> str:
+        """Write the rule, for one branch or for all."""
         account = self.visit.account
         who = f'by dn.exact="{account}" none' if account else "by anonymous auth"
-        return f"olcAccess: {{0}}to attrs={PASSWORD} by self break {who} by * break"
+        return f"olcAccess: {{0}}to {where}attrs={PASSWORD} by self break {who} by * break"
 
     def _configure(self, *lines: str) -> str:
         """Write a change of the database's entry in cn=config."""
