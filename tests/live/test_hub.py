@@ -317,9 +317,11 @@ def test_a_provider_of_another_authority_is_asked_nothing(
     with signing_on(elsewhere, LOGIN, trustme.CA(), provider), other.hub("sso", files) as hub:
         provider.claims = {"preferred_username": ALICE}
         # Many people do not look where they are.
+        handed_out = len(provider._tokens)
         page = signed_on(hub, careless=True)
         assert page.status == 500
         assert "CERTIFICATE_VERIFY_FAILED" in hub.log
+        assert len(provider._tokens) == handed_out
 
 
 def test_nobody_is_an_account_of_the_machines_own(company: Company, provider: Provider) -> None:
