@@ -7,7 +7,7 @@ EXTERNAL over ldapi), and ``per-user.ldif`` lets it see what reaches that user.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from ldapdb import LDAPDatabase, errors
 from support import Host
 from support.benches import ALICE, LICENCE, READER, WRITER, Bench, fresh, on, opened, posix_lines
+from support.hostile import Facts, Secret, ask_with_password, requests, revealing
 from support.peers import as_user, need_root, tool_as_user
 
 UIDS = {ALICE: 70001, "bob": 70002}
@@ -258,6 +259,25 @@ def test_a_user_of_active_directory_sees_his_own_without_licences(bench: Bench) 
         assert alice.grant_access(OTHER, ALICE, True, False, None) == ids[OTHER]
         with pytest.raises(errors.AccessDenied):
             alice.grant_access(OTHER, ALICE, True, True, None)
+
+
+@pytest.mark.lengthy
+@on("ad")
+def test_hostile_requests_reveal_no_licence(bench: Bench) -> None:
+    """Samba answers comparisons without a look at rights; they are left out."""
+    base = f"OU=remoteapp,{bench.suffix}"
+    own = [bench.dn(ALICE), _group_dn(bench, "inner"), f"cn=by-groups,ou=grants,{base}"]
+    others = [_dn(bench, "bob"), f"cn=bobs-own,ou=grants,{base}"]
+    rules = "1.2.840.113556.1.4.803 1.2.840.113556.1.4.804 1.2.840.113556.1.4.1941 2.5.13.5 "
+    facts = Facts(base, own, others, (BOBS, LICENCE, "27", "4711"), rules)
+    wanted = requests(facts, seed=20261201, most=40, compares=False)
+    secrets = [Secret(others[1], "remoteAppLicense", BOBS, LICENCE)]
+
+    def revealed(name: str) -> Sequence[int]:
+        return revealing(bench, secrets, partial(ask_with_password, bench.account(name), wanted))
+
+    assert revealed(ALICE) == []
+    assert revealed(READER)
 
 
 @on("openldap", "389ds")
