@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -52,6 +53,33 @@ def test_what_one_provider_takes_all_have(cluster: Cluster, writer: int, reader:
         there.remove_application(app_name=image)
         cluster.wait_in_step()
         assert image not in [each.image for each in here.list_applications()]
+
+
+@pytest.mark.lengthy
+def test_unlogged_change_leaves_servers_in_step(cluster: Cluster) -> None:
+    """A provider killed between a change and the log of it is behind no other for ever."""
+    cluster.kill(1)
+    second = cluster.providers[1]
+    second.add_offline("cn=unlogged", {"objectClass": ["applicationProcess"], "cn": ["unlogged"]})
+    cluster.restart(1)
+    cluster.wait_in_step(30)
+    assert second.context() == cluster.consumer.context()
+    with second.connected() as connection:
+        connection.delete(f"cn=unlogged,{second.base_dn}")
+    cluster.wait_in_step(30)
+
+
+def test_server_that_ended_is_named(cluster: Cluster) -> None:
+    """At once, and not as one that is slow."""
+    consumer = cluster.consumer
+    consumer.signal(signal.SIGKILL)
+    assert consumer._process is not None
+    consumer._process.wait()
+    try:
+        with pytest.raises(RuntimeError, match=rf"{consumer.uri} ended by itself: exit code -9"):
+            cluster.wait_in_step()
+    finally:
+        cluster.restart(2)
 
 
 def test_of_two_members_added_at_once_at_two_providers_both_stay(cluster: Cluster) -> None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
+from typing import Optional
 
 from soak.chaos import Chaos, plan
-from soak.checker import Checker, Rules, Violation
+from soak.checker import Checker, Final, Rules, Violation
 from soak.final import look
 from soak.journal import Journal, read
 from soak.lag import LagMonitor
@@ -27,6 +30,8 @@ from support.cluster import Cluster
 # Calls go on before the first fault and after the last one, and the check takes its time.
 _BEFORE_SECONDS, _AFTER_SECONDS, _CHECK_SECONDS = 2.0, 5.0, 12.0
 _SHOWN = 5
+# What is in the directory at the end, and where servers differ; None if a run does not come to it.
+Found = Optional[tuple[Final, list[str]]]
 
 
 class Workers:
@@ -85,10 +90,34 @@ class Workers:
 
 
 def soak(seed: int, seconds: float, folder: Path) -> list[Violation]:
-    """Run for so long, check, and print the table; return what must not be."""
+    """Run for so long, check, and print the table; return what must not be.
+
+    A run that ends early is checked as far as it came, and is a violation.
+    """
     began = time.monotonic()
     workers = Workers(folder, seed)
-    with Cluster() as cluster, Journal(folder / "chaos.jsonl") as journal:
+    found: Found = None
+    early = []
+    try:
+        found = play(seed, seconds, folder, workers)
+    except (Exception, KeyboardInterrupt) as error:
+        traceback.print_exc()
+        early = [Violation("failed", f"the soak ended early: {error!r}")]
+    final, differences = found or (None, [])
+    record = read(sorted(folder.glob("*.jsonl")))
+    # First what explains the rest.
+    violations = [*early, *(Violation("failed", each) for each in workers.wrong)]
+    violations += Checker(record, rules()).check(final) if record.setup else []
+    print(table(record, violations, differences, seed, time.monotonic() - began))
+    for difference in differences:
+        print(f"\nthe servers disagree, each of which says that it has all changes: {difference}")
+    return violations
+
+
+def play(seed: int, seconds: float, folder: Path, workers: Workers) -> Found:
+    """Run servers, workers and chaos, and return what is in the directory at the end."""
+    began = time.monotonic()
+    with Cluster(logs=folder) as cluster, Journal(folder / "chaos.jsonl") as journal:
         setup = prepare(cluster)
         cluster.wait_in_step()
         (folder / "settings").touch(mode=0o600)
@@ -109,16 +138,9 @@ def soak(seed: int, seconds: float, folder: Path) -> list[Violation]:
         finally:
             workers.stop()
             lag.stop()
+            workers.wrong += [f"the chaos ended: {each!r}" for each in chaos.errors]
         cluster.wait_in_step()
-        final, differences = look(cluster, setup["limits"])
-    record = read(sorted(folder.glob("*.jsonl")))
-    violations = Checker(record, rules()).check(final)
-    violations += [Violation("failed", each) for each in workers.wrong]
-    violations += [Violation("failed", f"the chaos ended: {each!r}") for each in chaos.errors]
-    print(table(record, violations, differences, seed, time.monotonic() - began))
-    for difference in differences:
-        print(f"\nthe servers disagree, each of which says that it has all changes: {difference}")
-    return violations
+        return look(cluster, setup["limits"])
 
 
 def rules() -> Rules:
@@ -150,18 +172,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=900.0, help="in all (default: 900)")
     parser.add_argument("--seed", type=int, help="of a plan of faults to repeat")
-    parser.add_argument("--folder", type=Path, help="where journals go and stay")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where journals and logs stay (default: only after a failure)",
+    )
     arguments = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"soak: seed {seed}, {arguments.seconds:g} s", flush=True)
-    with tempfile.TemporaryDirectory(prefix="ldapdb-soak-") as temporary:
-        folder = arguments.folder or Path(temporary)
-        folder.mkdir(exist_ok=True)
-        if any(folder.iterdir()):
-            parser.error(f"{folder} is not empty: journals of two soaks are no history")
-        violations = soak(seed, arguments.seconds, folder)
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="ldapdb-soak-"))
+    folder.mkdir(exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty: the journals of two soaks make no history")
+    violations = soak(seed, arguments.seconds, folder)
     show(violations)
     print(f"\nsoak: {'no violation' if not violations else f'{len(violations)} violations'}")
+    if violations:
+        print(f"journals and servers' logs: {folder}")
+    elif arguments.folder is None:
+        shutil.rmtree(folder)
     return 1 if violations else 0
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ldap3.core.exceptions import LDAPException
 
 from soak.journal import Journal
-from support.cluster import Cluster, Replica
+from support.cluster import Cluster, Replica, Standstill
 
 __all__ = ["Chaos", "Planned", "plan"]
 
@@ -24,7 +24,7 @@ TARGETS = ("provider 1", "provider 2", "consumer")
 _QUIET_SECONDS = 4.0
 # What a thawed server was sent while it was frozen, it does at once.
 _AFTER_THAW_SECONDS = 0.5
-_CATCH_UP_SECONDS = 30.0
+_CATCH_UP_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 
 
@@ -142,6 +142,7 @@ class Chaos:
         self._journal.note("over", target=target)
 
     def _hit(self, number: int, fault: Planned) -> None:
+        self._cluster.servers[number].see_that_it_runs()
         if fault.kind == "kill":
             self._cluster.kill(number)
             time.sleep(fault.lasts)
@@ -170,8 +171,24 @@ class Chaos:
         for follower, source in pairs:
             if follower is self._cluster.consumer and number < 2:
                 continue  # it may be away; what it lacks then is its own fault's
-            while not _has(_context(follower, end), wanted[id(source)]):
-                time.sleep(_LOOK_SECONDS)
+            self._wait_until_has(follower, wanted[id(source)], end)
+
+    def _wait_until_has(self, follower: Replica, wanted: Mapping[bytes, bytes], end: float) -> None:
+        """Wait until a server has what is wanted; see ``Cluster.wait_in_step``.
+
+        Raises
+        ------
+        TimeoutError
+            If it does not answer, or does not get it.
+        """
+        moved = Standstill()
+        follower.see_that_it_runs()
+        while not _has(seen := _context(follower, end), wanted):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{follower.uri} has not caught up: {seen}, wanted {wanted}")
+            if moved.is_over(seen):
+                self._cluster.nudge()
+            time.sleep(_LOOK_SECONDS)
 
 
 def _context(server: Replica, end: float) -> Mapping[bytes, bytes]:

@@ -145,11 +145,18 @@ class Checker:
             for value in (True, False)
         }
 
-    def check(self, final: Final) -> list[Violation]:
-        """List all violations."""
-        found = [Violation("half", each) for each in final.faults]
-        found += [Violation("half", "left out of an answer", (each,)) for each in self._warnings()]
-        found += self._at_the_end(final)
+    def check(self, final: Optional[Final]) -> list[Violation]:
+        """List all violations.
+
+        Parameters
+        ----------
+        final : Final, optional
+            What is in the directory at the end; None where that is not known.
+        """
+        found = [Violation("half", "left out of an answer", (each,)) for each in self._warnings()]
+        if final is not None:
+            found += [Violation("half", each) for each in final.faults]
+            found += self._at_the_end(final)
         for operation in self._record.operations:
             found += self._of_call(operation)
             if operation.acknowledged:

@@ -29,9 +29,12 @@ that a write of one key changes another.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Optional
 
 from soak.journal import Fault, Operation
 
@@ -92,6 +95,11 @@ class Faults:
         self._all = [fault for fault in faults if fault.target != "worker"]
         self._of_servers = [fault for fault in self._all if fault.kind != "behind"]
         self._of_providers = [fault for fault in self._all if fault.is_of_provider]
+        # A run of ten minutes has a thousand faults and a hundred thousand calls.
+        self._since = {fault: self._unknown_since(fault) for fault in self._of_providers}
+        self._sorted = sorted(self._all, key=lambda fault: fault.began)
+        self._last_ended = list(accumulate((fault.ended for fault in self._sorted), max))
+        self._horizons: dict[tuple[Fault, float], float] = {}
 
     def step(self, operation: Operation, value: bool) -> Step:
         """Tell until when a write may take effect."""
@@ -109,7 +117,7 @@ class Faults:
         near = [
             fault.ended + BACK_SECONDS
             for fault in self._of_providers
-            if self._unknown_since(fault) <= operation.ended
+            if self._since[fault] <= operation.ended
             and operation.began <= fault.ended + BACK_SECONDS
         ]
         is_certain = operation.acknowledged and not any(
@@ -122,7 +130,7 @@ class Faults:
 
     def _may_be_alone_with(self, operation: Operation, fault: Fault) -> bool:
         """Tell whether a write may be known only to a server that is away."""
-        if operation.ended < self._unknown_since(fault):
+        if operation.ended < self._since[fault]:
             return False
         return operation.began <= (fault.ended if fault.kind == "freeze" else fault.began)
 
@@ -164,16 +172,22 @@ class Faults:
         stale_seconds : float
             For how long a cache may serve an old answer while no server answers.
         """
-        since = began - LAG_SECONDS
-        while True:
-            earlier = [
-                fault.began
-                for fault in self._all
-                if fault.began - LAG_SECONDS < since + 1e-6 <= fault.ended + BACK_SECONDS
-            ]
-            if not earlier:
-                return since
-            since = min(earlier) - LAG_SECONDS - stale_seconds - 1e-3
+        since, chain = began - LAG_SECONDS, list[Fault]()
+        while (fault := self._first_around(since)) is not None:
+            if (fault, stale_seconds) in self._horizons:
+                since = self._horizons[fault, stale_seconds]
+                break
+            chain.append(fault)
+            since = fault.began - LAG_SECONDS - stale_seconds - 1e-3
+        self._horizons.update(((each, stale_seconds), since) for each in chain)
+        return since
+
+    def _first_around(self, at: float) -> Optional[Fault]:
+        """Return the fault that began first of those whose consequences last at a time."""
+        first = bisect.bisect_left(self._last_ended, at + 1e-6 - BACK_SECONDS)
+        if first == len(self._sorted) or at <= self._sorted[first].began - LAG_SECONDS:
+            return None
+        return self._sorted[first]
 
 
 def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:
@@ -198,13 +212,22 @@ def possible(value: bool, initial: bool, steps: Sequence[Step]) -> list[Span]:
         elif step.is_certain and since is not None:
             making = [each for each in making if each.may_follow(step)]
             if not making:
-                spans.append((since, step.operation.ended))
+                _append(spans, since, step.operation.ended)
                 since = None
     if since is not None:
-        spans.append((since, math.inf))
+        _append(spans, since, math.inf)
     return spans
 
 
-def any_in(spans: Iterable[Span], began: float, ended: float) -> bool:
-    """Tell whether one of some times overlaps another one."""
-    return any(first <= ended and began <= last for first, last in spans)
+def _append(spans: list[Span], first: float, last: float) -> None:
+    """Add a later span, as a part of the one before where they overlap."""
+    if spans and first <= spans[-1][1]:
+        first, last = spans[-1][0], max(spans.pop()[1], last)
+    spans.append((first, last))
+
+
+def any_in(spans: Sequence[Span], began: float, ended: float) -> bool:
+    """Tell whether one of some times, in order, overlaps another one."""
+    # The first that begins too late; the one before it ends last of those that do not.
+    after = bisect.bisect_right(spans, (ended, math.inf))
+    return after > 0 and began <= spans[after - 1][1]

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
 import ldap3
@@ -32,10 +33,12 @@ from support.servers import OpenLDAP
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Cluster", "Replica", "Version", "Versions"]
+__all__ = ["Cluster", "Replica", "Standstill", "Version", "Versions"]
 
 _LOG = "cn=accesslog"
-_IN_STEP_SECONDS = 20.0
+# On a machine with more processes than processors the last change may take this long.
+_IN_STEP_SECONDS = 120.0
+_STANDSTILL_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 2
 
@@ -57,11 +60,19 @@ class Replica(OpenLDAP):
         The providers whose changes it takes.
     initial : str
         LDIF with operational attributes, the same for all servers of a cluster.
+    kept_log : Path, optional
+        Where its log goes instead of its folder, which is removed with it.
     """
 
     number: int = 0
     follows: list[Replica] = field(default_factory=list, repr=False)
     initial: str = field(default="", repr=False)
+    kept_log: Optional[Path] = field(default=None, repr=False)
+
+    @property
+    def log_file(self) -> Path:
+        """Its log: where it outlives the server, if that is asked for."""
+        return self.kept_log or super().log_file
 
     @property
     def is_provider(self) -> bool:
@@ -73,6 +84,19 @@ class Replica(OpenLDAP):
         if not any((self.folder / "data").iterdir()):
             self._load()
         super().run()
+
+    def see_that_it_runs(self) -> None:
+        """Raise an error if it has ended without being told to.
+
+        Raises
+        ------
+        RuntimeError
+            With its exit code and the end of its log.
+        """
+        code = None if self._process is None else self._process.poll()
+        if code is not None:
+            log = self.log_file.read_text(encoding="utf-8", errors="replace")[-1000:]
+            raise RuntimeError(f"{self.uri} ended by itself: exit code {code}\n{log}")
 
     @contextmanager
     def connected(self) -> Iterator[Any]:
@@ -134,11 +158,22 @@ class Replica(OpenLDAP):
             for each in found[2]
         }
 
+    def add_offline(self, rdn: str, values: Mapping[str, list[str]]) -> None:
+        """Add an entry below base_dn while the server is down, so that no log has it."""
+        added = ldif.addition(f"{rdn},{self.base_dn}", values)
+        self._slapadd(added.replace("changetype: add\n", ""), self.number)
+
     def _load(self) -> None:
-        """Load what all have, with a contextCSN (``slapadd -w``)."""
-        command = [str(self._slapd.program), "-T", "add", "-w", "-S", "1", "-n", "1", "-d", "0"]
+        """Load what all have, with a contextCSN."""
+        self._slapadd(self.initial, 1)
+
+    def _slapadd(self, text: str, number: int) -> None:
+        command = [str(self._slapd.program), "-T", "add", "-w", "-S", str(number), "-n", "1"]
         subprocess.run(
-            [*command, "-F", str(self.folder / "config")], input=self.initial, text=True, check=True
+            [*command, "-d", "0", "-F", str(self.folder / "config")],
+            input=text,
+            text=True,
+            check=True,
         )
 
     def _configuration(self) -> str:
@@ -196,9 +231,14 @@ class Cluster:
 
     Use it as a context manager. Servers have the numbers 0 and 1, the providers, and 2, the
     consumer; each keeps its address and its folder when it is killed and restarted.
+
+    Parameters
+    ----------
+    logs : Path, optional
+        A folder for the servers' logs, which are removed with the servers otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logs: Optional[Path] = None) -> None:
         first, second = Replica(number=1), Replica(number=2)
         first.follows, second.follows = [second], [first]
         self.providers = (first, second)
@@ -206,8 +246,10 @@ class Cluster:
         self.servers = (*self.providers, self.consumer)
         self._frozen: set[int] = set()
         # The others must know it before it starts.
-        for each, port in zip(self.servers, free_ports(len(self.servers))):
+        for number, port in enumerate(free_ports(len(self.servers))):
+            each = self.servers[number]
             each.port = port
+            each.kept_log = logs and logs / f"server-{number}.log"
             each.password = first.password
             each.initial = _initial(first)
 
@@ -272,19 +314,41 @@ class Cluster:
     def wait_in_step(self, timeout_seconds: float = _IN_STEP_SECONDS) -> None:
         """Wait until all servers have the same changes; all must be up.
 
+        A provider that is killed between a change and the log of it comes back with a
+        ``contextCSN`` that no other server gets before its next change (OpenLDAP 2.5.13). So
+        when nothing moves, each provider makes one.
+
         Raises
         ------
         TimeoutError
-            With what each has by then.
+            With what each has by then, or why it does not answer.
+        RuntimeError
+            If one has ended by itself.
         """
         end = time.monotonic() + timeout_seconds
+        moved = Standstill()
         while True:
+            for each in self.servers:
+                each.see_that_it_runs()
             seen = [_context(each) for each in self.servers]
-            if seen[0] and seen.count(seen[0]) == len(seen):
+            if isinstance(seen[0], frozenset) and seen.count(seen[0]) == len(seen):
                 return
             if time.monotonic() > end:
-                raise TimeoutError(f"not in step after {timeout_seconds:g} s: {seen}")
+                said = "; ".join(
+                    f"{each.uri}: {_said(has)}" for each, has in zip(self.servers, seen)
+                )
+                raise TimeoutError(f"servers not in step after {timeout_seconds:g} s: {said}")
+            if moved.is_over(seen):
+                self.nudge()
             time.sleep(_LOOK_SECONDS)
+
+    def nudge(self) -> None:
+        """Let each provider that answers change an entry of its own choice, for its contextCSN."""
+        # Two providers that change one entry at once may disagree about it for good.
+        for each, dn in zip(self.providers, (OpenLDAP.users_base, OpenLDAP.groups_base)):
+            with suppress(LDAPException), each.connected() as connection:
+                value = f"nudged at {time.monotonic()}"
+                connection.modify(dn, {"description": [(ldap3.MODIFY_REPLACE, [value])]})
 
     def _link(self) -> None:
         """Bring a change of each provider to all.
@@ -311,11 +375,33 @@ def _version(attributes: Mapping[str, Sequence[bytes]]) -> Version:
     return attributes["entryCSN"][0], hash(values)
 
 
-def _context(server: Replica) -> frozenset[bytes]:
-    """Return what a server has; nothing if it does not answer."""
-    with suppress(LDAPException):
+class Standstill:
+    """Notices that what is looked at again and again has not changed for a while."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+        self._since = time.monotonic()
+
+    def is_over(self, seen: object) -> bool:
+        """Return whether it is time to act, and begin to wait anew if it is."""
+        now = time.monotonic()
+        if seen == self._last and now - self._since < _STANDSTILL_SECONDS:
+            return False
+        has_stood = seen == self._last
+        self._last, self._since = seen, now
+        return has_stood
+
+
+def _context(server: Replica) -> Union[frozenset[bytes], str]:
+    """Return what a server has, or why it does not answer."""
+    try:
         return server.context()
-    return frozenset()
+    except LDAPException as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _said(seen: Union[frozenset[bytes], str]) -> str:
+    return seen if isinstance(seen, str) else ", ".join(sorted(csn.decode() for csn in seen))
 
 
 def _initial(server: OpenLDAP) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+import soak.__main__ as soak_command
 from soak.chaos import plan
 from soak.checker import Checker, Final, Rules, State, Violation
-from soak.history import Faults, possible
+from soak.history import Faults, any_in, possible
 from soak.journal import Fault, Journal, Operation, Record, Stall, read
 from soak.table import table
 
@@ -372,3 +373,75 @@ def test_the_table_counts_what_was_done_and_what_must_not_be() -> None:
     assert ["servers", "that", "disagree", "1"] in lines
     assert ["lost", "1"] in lines
     assert ["wider", "0"] in lines
+
+
+def run_soak(monkeypatch: pytest.MonkeyPatch, temporary: Path, *, play: Any) -> int:
+    """Run the command with other servers and workers than its own: none."""
+    monkeypatch.setattr(soak_command, "play", play)
+    monkeypatch.setattr(soak_command.tempfile, "mkdtemp", lambda prefix: str(temporary))  # noqa: ARG005 -- as it is called
+    monkeypatch.setattr("sys.argv", ["soak", "--seed", "7"])
+    return soak_command.main()
+
+
+def test_early_end_prints_table_and_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It exits with 1, and the journals and logs stay where it says."""
+
+    def play(seed: int, seconds: float, folder: Path, workers: object) -> None:
+        with Journal(folder / "chaos.jsonl") as journal:
+            journal.note("setup", held=[], registered=[KEY[1]], limits={})
+            journal.note("begin", process="0.1")
+            journal.note("call", do="user", about=["alice"])
+            journal.note("result", result="alice")
+        (folder / "server-0.log").write_text("slapd starting")
+        raise TimeoutError(f"servers not in step: {seed} {seconds} {workers}")
+
+    assert run_soak(monkeypatch, tmp_path, play=play) == 1
+    said = capsys.readouterr()
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["user", "1", "1"] in lines
+    assert ["failed", "1"] in lines
+    assert "the soak ended early: TimeoutError('servers not in step: 7" in said.out
+    assert str(tmp_path) in said.out.splitlines()[-1]
+    assert (tmp_path / "server-0.log").exists()
+    assert "Traceback" in said.err
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_early_end_before_any_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[BaseException]
+) -> None:
+    def play(*given: object) -> None:
+        raise error(given)
+
+    assert run_soak(monkeypatch, tmp_path, play=play) == 1
+
+
+def test_success_removes_journals_and_logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def play(_seed: int, _seconds: float, folder: Path, _workers: object) -> Any:
+        with Journal(folder / "chaos.jsonl") as journal:
+            journal.note("setup", held=[], registered=[], limits={})
+        return Final((State(frozenset(), frozenset()),)), []
+
+    assert run_soak(monkeypatch, tmp_path, play=play) == 0
+    assert not tmp_path.exists()
+
+
+def test_times_overlap_at_their_ends_too() -> None:
+    spans = [(0.0, 2.0), (5.0, 6.0), (8.0, float("inf"))]
+    for began, ended in ((2, 3), (-1, 0), (3, 5), (5.5, 5.6), (1, 9), (100, 101)):
+        assert any_in(spans, began, ended)
+    for began, ended in ((2.1, 4.9), (-2, -1), (6.1, 7.9)):
+        assert not any_in(spans, began, ended)
+    assert not any_in([], 0, 1)
+
+
+def test_long_outage_reaches_back_to_its_start() -> None:
+    """A thousand faults, each of which begins before the one before it is over."""
+    faults = [Fault("behind", "lag of x", at, at + 1.5) for at in range(10, 1010)]
+    horizon = Faults(faults).horizon
+    assert horizon(1000, 0) == pytest.approx(8.999)
+    assert horizon(500, 3) == pytest.approx(11 - 1 - 3 - 1e-3)
+    assert horizon(5, 0) == 4
+    assert horizon(1020, 0) == 1019
