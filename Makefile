@@ -21,7 +21,7 @@ READY_ALL = bash .ci/prepare machine browser && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test compose-test test-fast soak fuzz bench bench-site bench-watch bench-import bench-operations lint docs man wheel matrix clean distclean
+.PHONY: help demo test compose-test test-fast soak fuzz oracle bench bench-site bench-watch bench-import bench-operations lint docs man wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -47,12 +47,17 @@ compose-test: ## Build the images of compose/, start them in a Docker engine and
 # Servers are killed, frozen and restarted for so many seconds, and so many inputs are random.
 SOAK_SECONDS ?= 900
 FUZZ_CASES ?= 100000
+# So many answers on each server; ORACLE_ARGS such as '--vendors ad --seed 7'.
+ORACLE_COMPARISONS ?= 20000
 
 soak: ## Read and write in eight processes while servers fail, and look for what is lost
 	@$(READY) && PYTHONPATH=tests python -m soak --seconds $(SOAK_SECONDS) $(SOAK_ARGS)
 
 fuzz: ## Read random entries and broken answers
 	@$(READY) && python -m pytest tests/fuzz --fuzz-cases $(FUZZ_CASES) $(PYTEST_ARGS)
+
+oracle: ## Compare answers about random directories with those of an independent program
+	@bash .ci/prepare machine && . ./.cache/env.sh && PYTHONPATH=tests python -m oracle --comparisons $(ORACLE_COMPARISONS) $(ORACLE_ARGS)
 
 BENCH_USERS ?= 100000
 BENCH_SECONDS ?= 10

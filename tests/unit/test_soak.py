@@ -378,7 +378,7 @@ def test_the_table_counts_what_was_done_and_what_must_not_be() -> None:
 def run_soak(monkeypatch: pytest.MonkeyPatch, temporary: Path, *, play: Any) -> int:
     """Run the command with other servers and workers than its own: none."""
     monkeypatch.setattr(soak_command, "play", play)
-    monkeypatch.setattr(soak_command.tempfile, "mkdtemp", lambda prefix: str(temporary))  # noqa: ARG005 -- as it is called
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(temporary))
     monkeypatch.setattr("sys.argv", ["soak", "--seed", "7"])
     return soak_command.main()
 
