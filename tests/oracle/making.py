@@ -71,10 +71,10 @@ class _Maker:
         self._branches()
         for number in range(self._size):
             self._person(number)
-        for number in range(self._random.randint(3, 3 + self._size // 2)):
+        for number in range(self._random.randint(4, 4 + self._size // 2)):
             self._group(number)
         self._applications()
-        for number in range(self._random.randint(4, 4 + self._size // 2)):
+        for number in range(self._random.randint(self._size, self._size + 6)):
             self._grant(number)
         if self._has("circles", 0.6):
             self._circle()
@@ -189,9 +189,9 @@ class _Maker:
 
     def _members(self) -> list[str]:
         members = self._random.sample(
-            self._people, min(len(self._people), self._random.randint(0, 4))
+            self._people, min(len(self._people), self._random.randint(0, 3))
         )
-        if self._groups and self._has("nesting", 0.5):
+        if self._groups and self._has("nesting", 0.7):
             members += self._random.sample(self._groups, 1)
         if not self._is_ad and self._has("names", 0.2):
             members.append(f"uid=nobody,{self._place.users_base}")

@@ -17,7 +17,7 @@ from oracle.rights import World
 
 __all__ = ["Run", "Server"]
 
-_SHRINK_SECONDS = 60.0
+_SHRINK_SECONDS = 20.0
 _SHOWN = 3
 
 
