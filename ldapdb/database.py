@@ -73,10 +73,7 @@ def _host_errors() -> Iterator[None]:
     try:
         yield
     except tuple(_HOST_ERRORS) as error:
-        host_error = _HOST_ERRORS[type(error)]
-        raise host_error(
-            str(error), server=error.server, dn=error.dn, result_code=error.result_code
-        ) from error
+        raise error.restated(str(error), _HOST_ERRORS[type(error)]) from error
 
 
 class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or ours, at run time

@@ -96,6 +96,26 @@ class LDAPDBError(Exception):
         self.result_code = result_code
         self.answer_lost = False
 
+    def restated(
+        self, message: str, kind: Optional[type[LDAPDBError]] = None, *, dn: Optional[str] = None
+    ) -> LDAPDBError:
+        """Return the same error in other words.
+
+        Parameters
+        ----------
+        message : str
+            The words.
+        kind : type, optional
+            Its class, if that is to be another one.
+        dn : str, optional
+            The entry concerned, if that is to be another one.
+        """
+        error = (kind or type(self))(
+            message, server=self.server, dn=dn or self.dn, result_code=self.result_code
+        )
+        error.answer_lost = self.answer_lost
+        return error
+
 
 class SettingsError(LDAPDBError, ValueError):
     """A setting is wrong, unknown or contradicts another one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 from cachetools import Cache as Bounded
 from cachetools import LRUCache
@@ -29,6 +29,13 @@ class Tagged(LRUCache[K, V]):
         super().__init__(maxsize)
         self._tags = tags
         self._keys: dict[Hashable, set[K]] = {}
+
+    def known(self, key: K) -> Optional[V]:
+        """Return a value, as if asked for; None if there is none. Quicker than ``get``."""
+        try:
+            return self[key]
+        except KeyError:
+            return None
 
     def keys_of(self, tags: Iterable[Hashable]) -> set[K]:
         """Return the keys that have any of some tags."""

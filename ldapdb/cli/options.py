@@ -162,9 +162,9 @@ def telling_slowness(settings: Settings, given: Collection[str] = ()) -> Iterato
         # All that it says, such as how far the work came, and the option in the setting's place.
         setting = "operation_timeout_seconds"
         said = str(error).replace(setting, "--timeout" if setting in given else setting)
-        raise LDAPDBError(
+        raise error.restated(
             f"the directory answers, and not within the time that this may take: {said}",
-            server=error.server,
+            LDAPDBError,
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from ldapdb.connection.deadline import Deadline
 from ldapdb.errors import DirectoryUnavailable
+from ldapdb.shared import Waiters, renew_in_children
 
 __all__ = ["connect"]
 
@@ -94,7 +94,8 @@ def _addresses(uri: str, deadline: Deadline) -> Sequence[_Address]:
 class _LookUp:
     """The look-up of a name, for all who wait for it."""
 
-    done: threading.Event = field(default_factory=threading.Event)
+    is_done: bool = False
+    waiters: Waiters = field(default_factory=Waiters)
     found: Sequence[_Address] = ()
     error: Optional[Exception] = None
 
@@ -103,16 +104,16 @@ class _Running:
     """The look-ups that run: one a name, however many wait, and however long it hangs."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.renew_after_fork()
 
-    def renew(self) -> None:
+    def renew_after_fork(self) -> None:
         """Forget all: in a forked child nobody ends them, or lets the lock go."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.by_name: dict[tuple[str, int], _LookUp] = {}
 
 
 _running = _Running()
-os.register_at_fork(after_in_child=_running.renew)
+renew_in_children(_running)
 
 
 def _look_up(host: str, port: int, deadline: Deadline) -> Optional[Sequence[_Address]]:
@@ -133,7 +134,7 @@ def _look_up(host: str, port: int, deadline: Deadline) -> Optional[Sequence[_Add
                 target=_ask, args=(name, look_up), name=f"ldapdb look-up {host}", daemon=True
             ).start()
             _running.by_name[name] = look_up
-    if not look_up.done.wait(deadline.remaining()):
+    if not look_up.waiters.wait_for(lambda: look_up.is_done, deadline.remaining):
         return None
     if look_up.error is not None:
         raise look_up.error
@@ -145,6 +146,8 @@ def _ask(name: tuple[str, int], look_up: _LookUp) -> None:
         look_up.found = socket.getaddrinfo(*name, type=socket.SOCK_STREAM)
     except Exception as error:  # noqa: BLE001 -- those who wait raise it
         look_up.error = error
-    with _running.lock:
-        _running.by_name.pop(name, None)
-    look_up.done.set()
+    finally:
+        with _running.lock:
+            _running.by_name.pop(name, None)
+        look_up.is_done = True
+        look_up.waiters.wake()

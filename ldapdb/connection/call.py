@@ -82,11 +82,9 @@ class Call(Reads):
         except DirectoryUnavailable as error:
             if not error.answer_lost:
                 raise
-            unsettled = DirectoryUnavailable(
+            raise error.restated(
                 f"no answer to {doing} '{dn}', which may have been done or not; repeat the call "
                 f"when the directory answers again, that does no harm: {error}",
-                server=error.server,
+                DirectoryUnavailable,
                 dn=str(dn),
-            )
-            unsettled.answer_lost = True
-            raise unsettled from error
+            ) from error

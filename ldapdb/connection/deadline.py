@@ -42,6 +42,10 @@ class Deadline:
             )
         return left
 
+    def left(self) -> float:
+        """Return the seconds left, 0 if there are none."""
+        return max(self._end - self._timer(), 0.0)
+
     def within(self, seconds: float) -> Deadline:
         """Return a deadline no later than this one and at most `seconds` away."""
         return Deadline(min(seconds, self.remaining()), self._timer)

@@ -193,10 +193,11 @@ class _Operation(Generic[T]):
             attempt = self._deadline.within(self._deadline.remaining() / 2)
         session = self._pool.take(uri)
         if session is not None:
+            seconds = attempt.left()
             try:
                 return self._try(session, attempt)
             except DeadlineExceeded as error:
-                self._note_silence(session, error)
+                self._note_silence(session, error, seconds)
                 raise
             except DirectoryUnavailable:
                 # The server may have closed it a moment ago: that says little of the
@@ -204,13 +205,16 @@ class _Operation(Generic[T]):
                 pass
         try:
             session = self._pool.connect(uri, attempt)
+        except DeadlineExceeded:
+            raise  # this call had too little time: that says nothing of the server
         except (DirectoryUnavailable, CertificateRefused) as error:
             self._pool.note_failure(uri, error)
             raise
+        seconds = attempt.left()
         try:
             return self._try(session, attempt)
         except DeadlineExceeded as error:
-            self._note_silence(session, error)
+            self._note_silence(session, error, seconds)
             raise
         except DirectoryUnavailable as error:
             self._pool.note_failure(uri, error)
@@ -234,10 +238,13 @@ class _Operation(Generic[T]):
         self._pool.give_back(session)
         return answer
 
-    def _note_silence(self, session: Session, error: DeadlineExceeded) -> None:
-        """Suspect a server that said nothing; one that was only slow is sound, for others."""
+    def _note_silence(self, session: Session, error: DeadlineExceeded, seconds: float) -> None:
+        """Suspect a server that said nothing in a fair time.
+
+        One that was only slow is sound, for others, and so is one that had no time.
+        """
         self._call.slow.add(session.uri)
-        if not session.heard:
+        if not session.heard and self._pool.is_fair(seconds):
             self._pool.note_failure(session.uri, error)
 
     def _none_left(self) -> LDAPDBError:
@@ -251,9 +258,7 @@ class _Operation(Generic[T]):
             said = f"{said}; it is tried again in the background"
         if len(failures) == 1:
             [failure] = failures
-            return type(failure)(
-                said, server=failure.server, dn=failure.dn, result_code=failure.result_code
-            )
+            return failure.restated(said)
         refused = all(isinstance(failure, CertificateRefused) for failure in failures)
         kind = CertificateRefused if failures and refused else DirectoryUnavailable
         if any(isinstance(failure, DeadlineExceeded) for failure in failures):

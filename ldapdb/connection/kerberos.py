@@ -7,7 +7,6 @@ of a keytab are kept in the memory of this process, and the library renews them.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ldapdb.connection.deadline import Deadline
 from ldapdb.errors import CredentialsRefused, DirectoryUnavailable, LDAPDBError, SettingsError
 from ldapdb.settings import Settings
 from ldapdb.settings.private import check_private
+from ldapdb.shared import renew_in_children
 
 __all__ = ["KerberosConnection", "ticket"]
 
@@ -78,15 +78,15 @@ class _Turn:
     """One talks with the KDC at a time: whoever renews tickets takes the old ones away first."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.renew_after_fork()
 
-    def renew(self) -> None:
+    def renew_after_fork(self) -> None:
         """Forget who talks: in a forked child nobody does."""
         self.lock = threading.Lock()
 
 
 _turn = _Turn()
-os.register_at_fork(after_in_child=_turn.renew)
+renew_in_children(_turn)
 
 
 def ticket(settings: Settings, uri: str, deadline: Deadline) -> Any:
@@ -141,11 +141,12 @@ def ticket(settings: Settings, uri: str, deadline: Deadline) -> Any:
 
 def _ask(question: Callable[[], Any], deadline: Deadline) -> Optional[_Asking]:
     """Let a thread ask; None if that takes longer than there is time."""
-    lock, asking = _turn.lock, _Asking()
-    if not lock.acquire(timeout=deadline.remaining()):
-        return None
+    lock, asking, seconds = _turn.lock, _Asking(), deadline.remaining()
 
     def ask() -> None:
+        # In this thread, which no interrupt reaches: it would never be let go.
+        if not lock.acquire(timeout=seconds):
+            return
         try:
             asking.credentials = question()
         except Exception as error:  # noqa: BLE001 -- whoever waits raises it
@@ -154,11 +155,7 @@ def _ask(question: Callable[[], Any], deadline: Deadline) -> Optional[_Asking]:
             lock.release()
             asking.done.set()
 
-    try:
-        threading.Thread(target=ask, name="ldapdb kerberos", daemon=True).start()
-    except BaseException:
-        lock.release()
-        raise
+    threading.Thread(target=ask, name="ldapdb kerberos", daemon=True).start()
     return asking if asking.done.wait(deadline.remaining()) else None
 
 

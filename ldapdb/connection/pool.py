@@ -19,12 +19,16 @@ from ldapdb.errors import (
 )
 from ldapdb.failover import Servers
 from ldapdb.settings import Settings
+from ldapdb.shared import Places, Waiters
 
 __all__ = ["Pool"]
 
 log = logging.getLogger(__name__)
 
 _SIZE = 8
+# A server that says nothing within so much of a call's time, or of the time to connect, has failed.
+# Less says more of the call, which had used up its time before.
+_FAIR_SHARE = 0.25
 
 
 class Pool:
@@ -47,9 +51,10 @@ class Pool:
         self._servers = Servers(random.random)
         self._why: dict[str, LDAPDBError] = {}
         self._idle: list[Session] = []
-        self._room = threading.BoundedSemaphore(_SIZE)
-        # Guards all of the above; told when a failed server has been tried again.
-        self._tried = threading.Condition()
+        self._places = Places(_SIZE)
+        self._lock = threading.RLock()  # guards all of the above
+        # Threads that want to know when a failed server has been tried again.
+        self._waiters = Waiters()
         self._trying: Optional[threading.Thread] = None
         self._closed = False
 
@@ -73,15 +78,17 @@ class Pool:
             None if none is left. While nobody has been asked yet and a server that has just
             failed is about to be tried again, this waits for the outcome.
         """
-        with self._tried:
-            self._begin_trying()
-            while True:
-                ready = self._servers.ready(uris, asked)
-                if ready:
-                    return ready[0]
-                if asked or self._closed or not self._servers.are_undecided(uris):
-                    return None
-                self._tried.wait(deadline.remaining())
+        chosen: list[str] = []
+
+        def is_decided() -> bool:
+            with self._lock:
+                self._begin_trying()
+                chosen[:] = self._servers.ready(uris, asked)[:1]
+                is_last_word = asked or self._closed or not self._servers.are_undecided(uris)
+                return bool(chosen or is_last_word)
+
+        self._wait_for(is_decided, deadline)
+        return chosen[0] if chosen else None
 
     def wait_for_any(self, uris: Sequence[str], deadline: Deadline) -> None:
         """Wait until one of some servers is not known to have failed.
@@ -91,18 +98,25 @@ class Pool:
         DeadlineExceeded
             If none answers in time.
         """
-        with self._tried:
-            while not self._servers.ready(uris) and not self._closed:
-                self._tried.wait(deadline.remaining())
+
+        def is_any() -> bool:
+            with self._lock:
+                return self._closed or bool(self._servers.ready(uris))
+
+        self._wait_for(is_any, deadline)
+
+    def _wait_for(self, is_so: Callable[[], bool], deadline: Deadline) -> None:
+        if not self._waiters.wait_for(is_so, deadline.remaining):
+            deadline.remaining()  # raises
 
     def others(self, uris: Sequence[str], asked: Collection[str]) -> bool:
         """Tell whether there are servers left to ask."""
-        with self._tried:
+        with self._lock:
             return bool(self._servers.ready(uris, asked))
 
     def why(self, uris: Sequence[str]) -> list[LDAPDBError]:
         """Return why each server that may not be asked failed."""
-        with self._tried:
+        with self._lock:
             return [self._why[uri] for uri in uris if uri in self._why]
 
     # --- its connections
@@ -116,7 +130,9 @@ class Pool:
         DeadlineExceeded
             If none becomes free in time.
         """
-        if not self._room.acquire(timeout=deadline.remaining()):
+        deadline.remaining()  # nothing is begun without time
+        place = self._places.take(deadline.left)
+        if place is None:
             raise DeadlineExceeded(
                 f"all {_SIZE} connections were in use until this call's time was over; "
                 "see whether the directory is slow"
@@ -124,12 +140,12 @@ class Pool:
         try:
             yield
         finally:
-            self._room.release()
+            self._places.leave(place)
 
     def take(self, uri: str) -> Optional[Session]:
         """Take an idle connection to a server, the one used last; None if there is none."""
         while True:
-            with self._tried:
+            with self._lock:
                 mine = [session for session in self._idle if session.uri == uri]
                 if not mine:
                     return None
@@ -140,12 +156,29 @@ class Pool:
             session.drop()
 
     def connect(self, uri: str, deadline: Deadline) -> Session:
-        """Make a new connection to a server."""
+        """Make a new connection to a server.
+
+        Raises
+        ------
+        DeadlineExceeded
+            If the call had so little time left that this says nothing about the server.
+        DirectoryUnavailable, SettingsError
+            If the server fails.
+        """
         began = self._timer()
         connecting = deadline.within(self._settings.connect_timeout_seconds)
+        seconds = connecting.left()
         try:
             session = Session(uri, self._settings, connecting)
-        except DeadlineExceeded as error:
+        except DirectoryUnavailable as error:
+            if not connecting.left() and not self.is_fair(seconds):
+                raise DeadlineExceeded(
+                    f"this call had {seconds:.2g} s left when it connected to the directory at "
+                    f"{uri}, which was not enough: {error}",
+                    server=uri,
+                ) from error
+            if not isinstance(error, DeadlineExceeded):
+                raise
             raise DirectoryUnavailable(
                 f"the directory at {uri} did not accept a connection and a log-in within "
                 f"{self._timer() - began:.1f} s (see connect_timeout_seconds)",
@@ -157,13 +190,13 @@ class Pool:
     def give_back(self, session: Session) -> None:
         """Keep a sound connection for the next operation."""
         session.used_at = self._timer()
-        with self._tried:
+        with self._lock:
             keep = not self._closed
             if keep:
                 self._idle.append(session)
                 self._why.pop(session.uri, None)
                 recovered = self._servers.succeeded(session.uri)
-                self._tried.notify_all()
+                self._waiters.wake()
         if not keep:
             session.close()
         elif recovered:
@@ -173,54 +206,75 @@ class Pool:
 
     def note_answer(self, uri: str) -> None:
         """Take a server back that has answered elsewhere."""
-        with self._tried:
+        with self._lock:
             self._why.pop(uri, None)
             recovered = self._servers.succeeded(uri)
-            self._tried.notify_all()
+            self._waiters.wake()
         if recovered:
             log.info("the directory at %s answers again", uri)
+
+    def is_fair(self, seconds: float) -> bool:
+        """Tell whether a server that says nothing for so long has failed."""
+        of_a_call = _FAIR_SHARE * self._settings.operation_timeout_seconds
+        return seconds >= min(self._settings.connect_timeout_seconds, of_a_call)
 
     def note_failure(self, uri: str, error: LDAPDBError) -> None:
         """Leave a server alone until it answers in the background.
 
         Connections to it that wait in the pool are dropped.
         """
-        with self._tried:
+        with self._lock:
             self._servers.failed(uri, self._timer())
             self._why[uri] = error
             suspect = [session for session in self._idle if session.uri == uri]
             self._idle = [session for session in self._idle if session.uri != uri]
             self._begin_trying()
-            self._tried.notify_all()
+            self._waiters.wake()
         for session in suspect:
             session.drop()
         log.warning("%s; it is left alone until it answers again", error)
 
     def _begin_trying(self) -> None:
         """Start the background's thread, unless it runs; whoever calls has the lock."""
-        if self._trying is not None or self._closed or self._servers.next_due() is None:
+        if self._closed or self._servers.next_due() is None:
+            return
+        if self._trying is not None and self._trying.is_alive():
             return
         thread = threading.Thread(target=self._try_again, name="ldapdb-failover", daemon=True)
+        # Before it starts, so that an interrupt in between leaves none that nobody knows of.
+        self._trying = thread
         try:
             thread.start()
         except RuntimeError as error:  # the system gives us none; the next call asks again
+            self._trying = None
             log.warning("failed servers are not tried again for now: %s", error)
-        else:
-            self._trying = thread
 
     def _try_again(self) -> None:
-        while True:
-            with self._tried:
-                next_due = self._servers.next_due()
-                if next_due is None or self._closed:
+        while (uri := self._due()) is not None:
+            self._try(uri)
+        self._waiters.wake()
+
+    def _due(self) -> Optional[str]:
+        """Wait until a failed server is to be tried again; None when there is none any more."""
+        due: list[str] = []
+
+        def is_decided() -> bool:
+            with self._lock:
+                due[:] = self._servers.due(self._timer())[:1]
+                if self._closed or self._servers.next_due() is None:
+                    due.clear()
                     self._trying = None
-                    self._tried.notify_all()
-                    return
-                due = self._servers.due(self._timer())
-                if not due:
-                    self._tried.wait(max(next_due - self._timer(), 0.001))
-                    continue
-            self._try(due[0])
+                    return True
+                return bool(due)
+
+        def remaining() -> float:
+            with self._lock:
+                next_due = self._servers.next_due()
+            return 0.001 if next_due is None else max(next_due - self._timer(), 0.001)
+
+        while not self._waiters.wait_for(is_decided, remaining):
+            pass
+        return due[0] if due else None
 
     def _try(self, uri: str) -> None:
         deadline = Deadline(self._settings.connect_timeout_seconds, self._timer)
@@ -232,20 +286,20 @@ class Pool:
             # It answers, if only to refuse us; whoever asks next is told so himself. Trying
             # a refused password again and again would lock the account.
             log.warning("%s", error)
-            with self._tried:
+            with self._lock:
                 self._why.pop(uri, None)
                 self._servers.succeeded(uri)
-                self._tried.notify_all()
+                self._waiters.wake()
         except Exception as error:  # noqa: BLE001 -- this thread has to live on, whatever it is
             self._note_trial(uri, DirectoryUnavailable(f"{uri}: {error}", server=uri))
         else:
             self.give_back(session)
 
     def _note_trial(self, uri: str, error: LDAPDBError) -> None:
-        with self._tried:
+        with self._lock:
             seconds = self._servers.failed(uri, self._timer())
             self._why[uri] = error
-            self._tried.notify_all()
+            self._waiters.wake()
         log.info("%s; next trial in %.1f s", error, seconds)
 
     # --- the end
@@ -259,11 +313,11 @@ class Pool:
             Whether to wait for a trial under way, up to ``connect_timeout_seconds``. Its thread
             ends by itself otherwise, that much later.
         """
-        with self._tried:
+        with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
             trying = self._trying
-            self._tried.notify_all()
+            self._waiters.wake()
         for session in idle:
             session.close()
         if trying is not None and wait:

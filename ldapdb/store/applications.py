@@ -132,11 +132,11 @@ class Applications:
                 if created is not None:
                     return created
             self._refuse_registered(call, image)
-            raise LDAPDBError(
+            raise error.restated(
                 f"cannot register {image!r}: the entry '{dn}' is there already and does not "
                 "register it; rename that entry, or give it the class remoteAppApplication "
                 "and the image",
-                server=error.server,
+                LDAPDBError,
                 dn=str(dn),
             ) from error
         except NoSuchEntry as error:
@@ -245,12 +245,10 @@ def until_settled(attempt: Callable[[], Sequence[LDAPDBError]]) -> None:
 
 def tree_missing(profile: Profile, error: NoSuchEntry) -> LDAPDBError:
     """Say that the tree is not there to add an entry to."""
-    return LDAPDBError(
+    return error.restated(
         f"'{error.dn}' cannot be added: the entry above it is missing; run `ldapdb init`, or "
         f"see base_dn '{profile.base.dn}'",
-        server=error.server,
-        dn=error.dn,
-        result_code=error.result_code,
+        LDAPDBError,
     )
 
 

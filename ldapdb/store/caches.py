@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -16,6 +15,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import CertificateRefused, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
+from ldapdb.shared import LOCK, Kept
 from ldapdb.store.everybody import UserList
 
 __all__ = ["Caches", "fold"]
@@ -71,18 +71,17 @@ class Caches:
         self.concerned: Callable[[AbstractSet[int]], object] = lambda _: None
         # What a mapping id that was handed out stands for. The id is a pure function of it,
         # so it never goes out of date; it only spares a search through all grants.
-        self._issued: LRUCache[str, tuple[int, str, Policy]] = LRUCache(size)
-        self._lock = threading.Lock()
+        self._issued: Kept[LRUCache[str, tuple[int, str, Policy]]] = Kept(lambda: LRUCache(size))
 
     def issue(self, identifier: str, user_id: int, image: str, policy: Policy) -> None:
         """Remember what a mapping id stands for."""
-        with self._lock:
-            self._issued[identifier] = user_id, image, policy
+        meant = user_id, image, policy
+        self._issued.change(lambda issued: issued.__setitem__(identifier, meant))
 
     def issued(self, identifier: str) -> Optional[tuple[int, str, Policy]]:
         """Return what a mapping id stands for, if it was handed out here."""
-        with self._lock:
-            return self._issued.get(identifier)
+        with LOCK:
+            return self._issued.whole.get(identifier)
 
     def forget_grants_of(self, user: User) -> None:
         """Forget what a user may start."""
@@ -138,19 +137,6 @@ class Caches:
             self.user_list.drop()
         self.applications.outdate()
         self.application_list.outdate()
-
-    def renew_after_fork(self) -> None:
-        """Drop what belongs to threads that a forked child does not have."""
-        self._lock = threading.Lock()
-        for cache in (
-            self.users_by_name,
-            self.users_by_id,
-            self.entitlements,
-            self.applications,
-            self.application_list,
-        ):
-            cache.renew_after_fork()
-        self.user_list.renew_after_fork()
 
     def info(self) -> dict[str, CacheInfo]:
         """Return the statistics of each cache."""

@@ -13,8 +13,8 @@ from ldapdb.errors import ReadOnly
 from ldapdb.model import Accounting
 from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.settings import Settings
+from ldapdb.shared import renew_in_children
 from ldapdb.store.caches import Caches
-from ldapdb.store.forking import renew_in_children
 from ldapdb.store.profile import Profile, stated_bases
 from ldapdb.store.readers import Readers
 from ldapdb.store.reading import Warned, require_base
@@ -105,9 +105,7 @@ class Core:
 
     def renew_after_fork(self) -> None:
         """Start anew in a forked child, with what is known and without what is under way."""
-        self._caches.renew_after_fork()
-        self._warned.renew_after_fork()
-        self._routes.renew_after_fork()
+        self._caches.user_list.renew_after_fork()
         self._tending.renew_after_fork()
         self._watching.renew_after_fork()
         self._directory.renew_after_fork()

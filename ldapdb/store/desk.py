@@ -236,7 +236,7 @@ class Desk(Explaining):
         try:
             return groups.find(call, name)
         except NotFound as error:
-            raise NotFound(f"{error}{like_group(call, groups, name)}") from error
+            raise error.restated(f"{error}{like_group(call, groups, name)}") from error
 
     def like_user(self, name: str) -> str:
         """Ask whether another user was meant, or a group, to go on after an error's text."""

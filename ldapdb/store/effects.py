@@ -137,11 +137,8 @@ def effects_of(
             except DirectoryUnavailable:
                 raise
             except LDAPDBError as error:
-                raise LDAPDBError(
-                    f"line {line}: the change does not fit the directory: {error}",
-                    server=error.server,
-                    dn=error.dn,
-                    result_code=error.result_code,
+                raise error.restated(
+                    f"line {line}: the change does not fit the directory: {error}", LDAPDBError
                 ) from error
         concerned = _Concerned(store, planned)
         names = concerned.names()

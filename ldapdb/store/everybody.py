@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -13,6 +14,7 @@ from ldapdb.connection import Deadline
 from ldapdb.dn import DN
 from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
+from ldapdb.shared import Places, Waiters
 
 __all__ = ["Everybody", "Reader", "UserList"]
 
@@ -147,7 +149,7 @@ class UserList:
         self._held: Optional[Everybody] = None
         self._changed: set[DN] = set()
         # What changes while all is being read; one set for each that reads.
-        self._meanwhile: dict[int, set[DN]] = {}
+        self._meanwhile: weakref.WeakValueDictionary[int, set[DN]] = weakref.WeakValueDictionary()
         self._generation = self._outdated = 0
         self._due = self._rests_until = self._again_at = 0.0
         self._hits = self._misses = self._failures = 0
@@ -157,16 +159,16 @@ class UserList:
         self._renew_locks()
 
     def _renew_locks(self) -> None:
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
-        # Whether a caller has found no time to read all, and what tells others that it was read.
+        self._lock = threading.RLock()
+        self._reading = Places(1)
+        # Whether a caller has found no time to read all, and who waits until it was read.
         self._is_left = False
-        self._was_read = threading.Condition(self._lock)
+        self._waiters = Waiters()
 
     def renew_after_fork(self) -> None:
         """Drop what belongs to threads that a forked child does not have."""
         self._renew_locks()
-        self._meanwhile = {}
+        self._meanwhile = weakref.WeakValueDictionary()
         self.is_tended = False
         self.drop()
 
@@ -190,7 +192,7 @@ class UserList:
             Whether one that was no user may be one now.
         """
         with self._lock:
-            for meanwhile in self._meanwhile.values():
+            for meanwhile in list(self._meanwhile.values()):
                 meanwhile.update(entries)
             held = self._held
             if held is not None:
@@ -218,13 +220,15 @@ class UserList:
         with self._lock:
             if self._is_good() and not self._changed:
                 return self._listed()
-            is_mine = self._was_read.wait_for(self._is_for_callers, deadline.remaining())
-        if not is_mine or not self._reading.acquire(timeout=deadline.remaining()):
+        place = None
+        if self._waiters.wait_for(self._is_for_callers, deadline.left):
+            place = self._reading.take(deadline.left)
+        if place is None:
             raise DeadlineExceeded("another thread's reading of all users did not end in time")
         try:
             return self._patched(reader) or self._read_for_caller(reader)
         finally:
-            self._reading.release()
+            self._reading.leave(place)
 
     def _read_for_caller(self, reader: Reader) -> list[User]:
         try:
@@ -257,12 +261,12 @@ class UserList:
             has_changed = is_held and bool(self._changed)
         if is_due and is_held:
             self.refresh(reader)
-        elif (is_due or has_changed) and self._reading.acquire(blocking=False):
+        elif (is_due or has_changed) and (place := self._reading.take(lambda: 0.0)) is not None:
             try:  # whoever asks meanwhile waits for this, and does not read all as well
                 if self._patched(reader) is None:
                     self.refresh(reader)
             finally:
-                self._reading.release()
+                self._reading.leave(place)
 
     def refresh(self, reader: Reader) -> list[User]:
         """Read all anew, and list it."""
@@ -280,7 +284,6 @@ class UserList:
             with self._lock:
                 self._meanwhile.pop(id(meanwhile), None)
                 self._is_left = False
-                self._was_read.notify_all()
                 took = ended - began
                 if users is None:
                     self._failures += 1
@@ -291,6 +294,7 @@ class UserList:
                         is_new = outdated == self._outdated
                         seconds = max(self._ttl, _SHARE * took) if is_new else took
                         self._due = ended + seconds
+            self._waiters.wake()
         for several in users.shared():
             reader.warn(several)
         return users.listed()
@@ -307,20 +311,21 @@ class UserList:
             held, generation = self._held, self._generation
             if held is None or not self._is_good():
                 return None
-            changed, self._changed = self._changed, set()
+            changed = self._changed.copy()
             if not changed:
                 return self._listed()
-        users = None
-        try:
-            users = reader.again(changed)
-        finally:
-            with self._lock:
-                if users is None:
-                    self._changed |= changed
+            # Noted until they have been read, and what changes meanwhile after that as well.
+            meanwhile: set[DN] = set()
+            self._meanwhile[id(meanwhile)] = meanwhile
+        users = reader.again(changed)
         with self._lock:
+            del self._meanwhile[id(meanwhile)]
             if generation != self._generation:
                 return None
+            self._held = None  # while it changes: an interrupt leaves none, and all is read
             shared = held.put(changed, users)
+            self._changed = self._changed - (changed - meanwhile)
+            self._held = held
             self._exceeds(held)
             self._hits += 1
             listed = held.listed()
@@ -328,11 +333,12 @@ class UserList:
             reader.warn(several)
         return listed
 
-    # --- with the lock held
-
     def _is_for_callers(self) -> bool:
         """Tell whether a caller may read what is missing: nobody else is about to."""
-        return not (self._is_left and self.is_tended) or self._is_good()
+        with self._lock:
+            return not (self._is_left and self.is_tended) or self._is_good()
+
+    # --- with the lock held
 
     def _is_good(self) -> bool:
         until = self._due + (TENDED_SECONDS if self.is_tended else 0)

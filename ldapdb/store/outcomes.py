@@ -173,12 +173,7 @@ def carry_out(
             )
             if isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt(f"{text}; the first of them may be {done}") from error
-            raise type(error)(
-                f"{error}; {text}",
-                server=error.server,
-                dn=error.dn,
-                result_code=error.result_code,
-            ) from error
+            raise error.restated(f"{error}; {text}") from error
     return written
 
 

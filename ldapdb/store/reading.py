@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Optional, TypeVar
@@ -15,6 +14,7 @@ from ldapdb.entries import Entry
 from ldapdb.errors import BaseNotFound, InvalidValue, LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.shared import LOCK, Kept
 from ldapdb.store.profile import Base
 from ldapdb.wellformed import one_line
 
@@ -159,20 +159,15 @@ class Warned:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._said: LRUCache[tuple[str, str], bool] = LRUCache(10_000)
-
-    def renew_after_fork(self) -> None:
-        """Drop what belongs to threads that a forked child does not have."""
-        self._lock = threading.Lock()
+        self._said: Kept[LRUCache[tuple[str, str], bool]] = Kept(lambda: LRUCache(10_000))
 
     def skip(self, dn: object, reason: object) -> None:
         """Warn that an entry is left out."""
         key = one_line(str(dn)), one_line(str(reason))
-        with self._lock:
-            if key in self._said:
+        with LOCK:
+            if key in self._said.whole:
                 return
-            self._said[key] = True
+            self._said.change(lambda said: said.__setitem__(key, True))
         log.warning("left out %s: %s", *key)
 
     def readable(self, entries: Iterable[Entry], read: Callable[[Entry], T]) -> list[T]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.errors import DirectoryUnavailable
 from ldapdb.settings import Settings
+from ldapdb.shared import LOCK
 
 __all__ = ["Routes"]
 
@@ -52,7 +52,6 @@ class Routes:
     timer: Callable[[], float]
     watched: Callable[[], Optional[str]] = lambda: None
     _written: tuple[_Written, ...] = ()
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reading(self) -> tuple[str, ...]:
         """Order servers for what is never written here: users."""
@@ -83,7 +82,7 @@ class Routes:
             The user whom it is about; by default everybody.
         """
         until = self.timer() + max(self.settings.cache_ttl_seconds, _LAG_SECONDS)
-        with self._lock:
+        with LOCK:
             for server in call.written:
                 self._note(_Written(server, user_id, until))
 
@@ -128,10 +127,6 @@ class Routes:
                 "one answers, or in a minute",
                 server=call.asked[-1],
             )
-
-    def renew_after_fork(self) -> None:
-        """Drop what belongs to threads that a forked child does not have."""
-        self._lock = threading.Lock()
 
     def _recent(self, user_id: Optional[int]) -> list[_Written]:
         """Return writes about a user or about everybody, the last one last."""

@@ -122,7 +122,7 @@ class Tending:
 
     def renew_after_fork(self) -> None:
         """Leave the thread to the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._over = threading.Event()
         self._thread: Optional[threading.Thread] = None
         self._asked_at = 0.0
@@ -139,13 +139,15 @@ class Tending:
             thread = threading.Thread(
                 target=_run, args=arguments, name="ldapdb-list", daemon=True
             )  # fmt: skip
-            try:
-                thread.start()
-            except RuntimeError as error:  # the system gives us no thread: whoever asks reads
-                log.debug("%s", error)
-                return
+            # Before it starts, so that an interrupt leaves no thread that nobody knows of.
             self._thread = thread
             self._users.is_tended = True
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system gives us no thread: callers read
+                self._thread = None
+                self._users.is_tended = False
+                log.debug("%s", error)
 
     def close(self, *, wait: bool) -> None:
         """End it for good; `wait` for what is under way."""

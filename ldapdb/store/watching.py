@@ -56,14 +56,14 @@ class Watching:
         self._settings = settings
         self._caches = caches
         self._timer = timer
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._watch: Optional[Watch] = None
         self._dropped: Optional[weakref.finalize[[], Watching]] = None
         self._is_over = not settings.watch
 
     def begin(self, profile: Profile, call: Call) -> None:
         """Start it, unless it runs, is not wanted or has been ended."""
-        if self._is_over or self._watch is not None:
+        if self._is_over or (self._watch is not None and self._watch.is_running):
             return
         with self._lock:
             self._start(profile, call)
@@ -73,7 +73,7 @@ class Watching:
         from ldapdb.store.invalidation import Invalidation, scope_of  # noqa: PLC0415
         from ldapdb.watch import Watch, sources_for  # noqa: PLC0415
 
-        if not self._is_over and self._watch is None:
+        if not self._is_over and (self._watch is None or not self._watch.is_running):
             any_class = self._settings.groups_filter is not None
             invalidation = Invalidation(self._caches, profile, self._timer, any_class=any_class)
             scope = scope_of(profile, call.root_dse(), self._settings.watch_poll_seconds)
@@ -85,15 +85,17 @@ class Watching:
                 self._timer,
                 self._note_answer,
             )
+            # The thread knows nothing of the database, which may be dropped unclosed. All this
+            # before it starts, so that an interrupt leaves no thread that nobody knows of.
+            self._watch = watch
+            self._dropped = weakref.finalize(self, watch.close, wait=False)
+            self._dropped.atexit = False
             try:
                 watch.start()
             except RuntimeError as error:  # the system gives us no thread; the next call asks again
+                self._watch = None
+                self._dropped.detach()
                 log.warning("changes are not seen for now: %s", error)
-            else:
-                self._watch = watch
-                # The thread knows nothing of the database, which may be dropped unclosed.
-                self._dropped = weakref.finalize(self, watch.close, wait=False)
-                self._dropped.atexit = False
 
     def server(self) -> Optional[str]:
         """Return the server whose changes are seen now; None if none are."""
@@ -114,7 +116,7 @@ class Watching:
 
     def renew_after_fork(self) -> None:
         """Leave the parent's to it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         inherited, self._watch = self._watch, None
         if self._dropped is not None:
             self._dropped.detach()

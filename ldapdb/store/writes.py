@@ -136,9 +136,10 @@ class Store(Bulk):
             self._caches.forget_grants_of(user)
             return self._in_effect(image, user_name, policy, error, call.deadline)
         except NoSuchEntry as error:  # Active Directory looks for members
-            raise NotFound(
-                f"the user {user_name!r} has left the directory or moved in it since he was found, "
-                f"as '{user.dn}'; grant it again if he is still there",
+            raise error.restated(
+                f"the user {user_name!r} has left the directory or moved in it since the search, "
+                f"as '{user.dn}'; grant it again if the user is still there",
+                NotFound,
                 dn=str(user.dn),
             ) from error
         finally:

@@ -139,6 +139,11 @@ class Watch:
         self._thread.start()
 
     @property
+    def is_running(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
+    @property
     def server(self) -> Optional[str]:
         """The server whose changes are seen now; None if none are."""
         return self._server if self._state is State.LIVE else None

@@ -151,7 +151,7 @@ def test_entries_give_nothing_that_they_do_not_say(
     def read(data: st.DataObject, reading: Reading, what: int) -> None:
         identifier = reading.profile.user_id_attribute
         dn, attributes = data.draw(raw.people(name, identifier) if what == 0 else raw.grants())
-        reading.warned._said.clear()
+        reading.warned._said.renew()
         with bounded(kind, seconds=5, megabytes=200):
             entry = received(dn, attributes)
             if what == 0:

@@ -117,10 +117,10 @@ def forget(database: Any) -> None:
         if hasattr(cache, "clear"):
             cache.clear()
     pool = database._store._directory._pool
-    with pool._tried:
+    with pool._lock:
         pool._servers._failed.clear()
         pool._why.clear()
-        pool._tried.notify_all()
+        pool._waiters.wake()
 
 
 def connect(database: Any) -> None:

@@ -489,3 +489,25 @@ def test_waiting_for_what_another_thread_asks_counts_too(
         assert isinstance(second.result().error, errors.DirectoryUnavailable)
         assert isinstance(last.result().error, errors.DirectoryUnavailable)
         assert last.result().seconds < seconds + ALLOWANCE_SECONDS
+
+
+@pytest.mark.parametrize("slow", ["BIND", "SRCH"])
+def test_a_hasty_call_fails_alone(
+    directory: Directory, proxy: Proxy, caplog: pytest.LogCaptureFixture, slow: str
+) -> None:
+    """A call with little time left takes no server, and no answer, from calls that have more."""
+    directory.person("alice")
+    database = directory.open(uri=proxy.uri)
+    store = database._store
+
+    def answered(operation: str, _: bytes) -> None:
+        if operation == slow:
+            time.sleep(0.3)
+
+    if slow == "BIND":
+        proxy.cut()
+    proxy.answered = answered
+    with pytest.raises(errors.DeadlineExceeded):
+        store.get_user("alice", store.deadline().within(0.1))
+    assert database.get_user(user_name="alice").name == "alice"
+    assert "left alone" not in caplog.text

@@ -259,3 +259,49 @@ def check_children_of(secured: Private, ca_file: Path) -> None:
         with secured.logged() as seen:
             assert database.get_user(user_name="alice").name == "alice"
         assert seen == ["SRCH"], "the parent had to connect again"
+
+
+# --- interrupts
+
+
+@of_openldap
+def test_interrupts_cost_no_connection(
+    directory: Directory, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any number of them, all connections can be used, and answers are right."""
+    alice = directory.person("alice")
+    directory.application(IMAGES[0])
+    directory.granted("one", images=IMAGES[:1], members=[alice])
+    database = directory.open(uri=proxy.uri, cache_ttl_seconds=0, operation_timeout_seconds=5)
+    monkeypatch.setattr("sys.unraisablehook", lambda _: None)  # some come while garbage goes
+    armed = caught = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal armed
+        if armed:
+            armed = 0
+            raise KeyboardInterrupt
+
+    def ask() -> list[str]:
+        user = database.get_user(user_name="alice")
+        return [each.application.image for each in database.get_accounting_for_user(user)]
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    chance, end = random.Random(1), time.monotonic() + 2
+    try:
+        while time.monotonic() < end or caught < 50:
+            try:
+                armed = 1
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.003))
+                ask()
+            except KeyboardInterrupt:
+                caught += 1
+            armed = 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with ThreadPoolExecutor(16) as pool:
+        answers = [pool.submit(ask) for _ in range(64)]
+        assert all(each.result() == IMAGES[:1] for each in answers)
+    assert len(database._store._directory._pool._places._taken) <= 8
+    assert proxy.most <= 8 + 1  # one that was interrupted may still be closing

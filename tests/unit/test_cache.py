@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ldapdb.cache import Cache, CacheInfo, Lifetimes
+from ldapdb.cache import Cache, CacheInfo, Lifetimes, _Flight
 from ldapdb.errors import AccessDenied, DeadlineExceeded, DirectoryUnavailable
+from ldapdb.shared import LOCK, Place, Waiters
 
 TTL, NEGATIVE_TTL, MAX_STALE, FAILURE = 60.0, 10.0, 600.0, 1.0
 DEADLINE_SECONDS = 20.0  # for threads that should meet at once; nothing ever sleeps
@@ -73,16 +74,16 @@ class Caller(threading.Thread):
         return self._error if self._error is not None else self._value
 
 
-class WatchedEvent(threading.Event):
-    """An event that tells how many wait for it."""
+class WatchedWaiters(Waiters):
+    """Waiters who can be counted."""
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting = threading.Semaphore(0)
 
-    def wait(self, timeout: Optional[float] = None) -> bool:
+    def wait_for(self, is_so: Callable[[], bool], remaining: Callable[[], float]) -> bool:
         self._waiting.release()
-        return super().wait(timeout)
+        return super().wait_for(is_so, remaining)
 
     def expect(self, waiters: int) -> None:
         for _ in range(waiters):
@@ -111,11 +112,11 @@ def cache(clock: Clock) -> Cache[str, Optional[str]]:
     return _cache(clock)
 
 
-def _watched(cache: Cache[str, Any], key: str) -> WatchedEvent:
-    """Put an event that can be watched into the load under way."""
-    event = WatchedEvent()
-    cache._flights[key].landed = event
-    return event
+def _watched(cache: Cache[str, Any], key: str) -> WatchedWaiters:
+    """Put waiters that can be counted into the load under way."""
+    waiters = WatchedWaiters()
+    cache._kept.whole.flights[key].waiters = waiters
+    return waiters
 
 
 def _down() -> DirectoryUnavailable:
@@ -192,8 +193,8 @@ def test_the_memory_of_failures_is_bounded(clock: Clock, directory: Directory) -
     for number in range(1000):
         with pytest.raises(DirectoryUnavailable):
             cache.get(str(number), directory.load)
-    assert len(cache._failed) == 2
-    assert not cache._flights
+    assert len(cache._kept.whole.failed) == 2
+    assert not cache._kept.whole.flights
 
 
 # -- outages --------------------------------------------------------------------------------
@@ -336,7 +337,7 @@ def test_a_success_ends_the_memory_of_a_failure(
     clock.now += FAILURE
     cache.get("k", directory.load)
     clock.now -= FAILURE / 2  # back to where the failure would still be remembered
-    assert not cache._failed
+    assert not cache._kept.whole.failed
     assert cache.get("k", directory.load) == "old"
 
 
@@ -410,9 +411,9 @@ def test_those_who_wait_get_what_was_loaded(
     waiters: list[Caller] = []
 
     def load() -> Optional[str]:
-        event = _watched(cache, "k")
+        watched = _watched(cache, "k")
         waiters.extend(Caller(lambda: cache.get("k", pytest.fail)) for _ in range(3))
-        event.expect(3)
+        watched.expect(3)
         waiting.set()
         return value
 
@@ -426,9 +427,9 @@ def test_those_who_wait_get_the_failure(cache: Cache[str, Optional[str]]) -> Non
     waiters: list[Caller] = []
 
     def load() -> str:
-        event = _watched(cache, "k")
+        watched = _watched(cache, "k")
         waiters.extend(Caller(lambda: cache.get("k", pytest.fail)) for _ in range(3))
-        event.expect(3)
+        watched.expect(3)
         raise error
 
     with pytest.raises(DirectoryUnavailable):
@@ -448,9 +449,9 @@ def test_those_who_wait_get_the_old_answer_in_an_outage(
     waiters: list[Caller] = []
 
     def load() -> str:
-        event = _watched(cache, "k")
+        watched = _watched(cache, "k")
         waiters.append(Caller(lambda: cache.get("k", pytest.fail)))
-        event.expect(1)
+        watched.expect(1)
         raise _down()
 
     assert cache.get("k", load) == "old"
@@ -458,22 +459,75 @@ def test_those_who_wait_get_the_old_answer_in_an_outage(
     assert cache.info().stale == 2
 
 
-def test_an_interrupted_load_wakes_those_who_wait(cache: Cache[str, Optional[str]]) -> None:
-    """Nobody waits for ever for a thread that was interrupted, nor is interrupted himself."""
+def test_an_interrupt_is_no_waiters_failure(cache: Cache[str, Optional[str]]) -> None:
+    """One of those who waited for an interrupted load loads itself, for all of them."""
     waiters: list[Caller] = []
+    loads: list[str] = []
+
+    def load_again() -> str:
+        loads.append("again")
+        return "new"
 
     def load() -> str:
-        event = _watched(cache, "k")
-        waiters.append(Caller(lambda: cache.get("k", pytest.fail)))
-        event.expect(1)
+        watched = _watched(cache, "k")
+        waiters.extend(Caller(lambda: cache.get("k", load_again)) for _ in range(3))
+        watched.expect(3)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         cache.get("k", load)
-    outcome = waiters[0].outcome()
-    assert isinstance(outcome, RuntimeError)
-    assert "was interrupted" in str(outcome)
+    assert [waiter.outcome() for waiter in waiters] == ["new"] * 3
+    assert loads == ["again"]
+
+
+def test_a_lost_leader_is_replaced(cache: Cache[str, Optional[str]]) -> None:
+    """A load whose thread was interrupted before it began keeps nobody waiting."""
+    cache._kept.whole.flights["k"] = _Flight(Place())
     assert cache.get("k", lambda: "new") == "new"
+    waiting: _Flight[Optional[str]] = _Flight(leader := Place())
+    cache._kept.whole.flights["k"] = waiting
+    cache.outdate()
+    cache._kept.whole.flights["k"] = waiting
+    watched = _watched(cache, "k")
+    waiter = Caller(lambda: cache.get("k", lambda: "newer"))
+    watched.expect(1)
+    del leader
+    assert waiter.outcome() == "newer"
+
+
+@pytest.mark.parametrize(("mine", "loads"), [(0.05, 1), (0.1, 1), (0.105, 1), (0.2, 2), (None, 2)])
+def test_short_time_fails_for_its_caller(
+    cache: Cache[str, Optional[str]], directory: Directory, mine: Optional[float], loads: int
+) -> None:
+    """A load that ended for want of time says nothing to a caller who has more."""
+    directory.error = DeadlineExceeded("no time")
+    with pytest.raises(DeadlineExceeded):
+        cache.get("k", directory.load, lambda: 0.1)
+    remaining = None if mine is None else lambda: mine
+    with pytest.raises(DeadlineExceeded):
+        cache.get("k", directory.load, remaining)
+    assert directory.loads == loads
+    directory.error = DirectoryUnavailable("down")  # which has nothing to do with time
+    with pytest.raises(DirectoryUnavailable):
+        cache.get("other", directory.load, lambda: 0.1)
+    with pytest.raises(DirectoryUnavailable):
+        cache.get("other", pytest.fail, remaining)
+
+
+def test_waiters_outlast_a_hasty_leader(cache: Cache[str, Optional[str]]) -> None:
+    """Waiters with more time than the one who loads load again; those with less fail."""
+    outcomes: list[Caller] = []
+
+    def load() -> str:
+        watched = _watched(cache, "k")
+        outcomes.append(Caller(lambda: cache.get("k", lambda: "patient")))
+        watched.expect(1)
+        raise DeadlineExceeded("no time")
+
+    with pytest.raises(DeadlineExceeded):
+        cache.get("k", load, lambda: 0.1)
+    assert outcomes[0].outcome() == "patient"
+    assert cache.get("k", pytest.fail) == "patient"
 
 
 def test_nobody_waits_longer_than_allowed(clock: Clock) -> None:
@@ -512,9 +566,9 @@ def test_one_who_waited_in_vain_spoils_nothing_for_the_others(clock: Clock) -> N
         with pytest.raises(DeadlineExceeded):
             cache.get("k", pytest.fail)
         cache._lifetimes = replace(cache._lifetimes, wait=DEADLINE_SECONDS)
-        event = _watched(cache, "k")
+        watched = _watched(cache, "k")
         waiters.append(Caller(lambda: cache.get("k", pytest.fail)))
-        event.expect(1)
+        watched.expect(1)
 
     assert cache.get("k", load) is None
     assert waiters[0].outcome() is None
@@ -527,7 +581,7 @@ def test_a_forked_child_waits_for_no_thread_of_its_parent(
     cache.get("held", lambda: "old")
 
     def load() -> str:
-        with cache._lock:  # as another thread of the parent may hold it
+        with LOCK:  # as another thread of the parent may hold it
             cache.renew_after_fork()
             assert cache.get("k", lambda: "child's") == "child's"
             assert cache.get("held", pytest.fail) == "old"
@@ -609,7 +663,7 @@ def test_an_old_load_that_fails_harms_nobody_after_the_write(
     with pytest.raises(DirectoryUnavailable):
         cache.get("k", load)
     assert cache.get("k", pytest.fail) == "new"
-    assert not cache._failed
+    assert not cache._kept.whole.failed
 
 
 @FORGET
@@ -632,9 +686,9 @@ def test_an_old_load_leaves_the_newer_one_under_way(
         return "old"
 
     assert cache.get("k", load_old) == "old"
-    event = _watched(cache, "k")
+    watched = _watched(cache, "k")
     newer.append(Caller(lambda: cache.get("k", pytest.fail)))
-    event.expect(1)
+    watched.expect(1)
     old_is_back.set()
     assert [caller.outcome() for caller in newer] == ["new", "new"]
 
@@ -956,7 +1010,7 @@ def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
     )
     for key, value in {"a": "x1", "b": "y1", "c": "x2", "d": "y2"}.items():
         cache.get(key, lambda value=value: value)  # type: ignore[misc]  # a default
-    assert set(cache._held._keys) == {*"bcd", *"xy"}
+    assert set(cache._kept.whole.held._keys) == {*"bcd", *"xy"}
     assert cache.discard_tagged({"x", "a", "z"}) == {"c"}
     assert [cache.peek(key) for key in "abcd"] == [None, "y1", None, "y2"]
     assert cache.last("c") == "x2"
@@ -964,11 +1018,11 @@ def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
     cache.discard_tagged({"x"})
     assert cache.peek("c") == "z1"
     cache.discard("b")
-    assert set(cache._held._keys) == {*"cd", *"zy"}
+    assert set(cache._kept.whole.held._keys) == {*"cd", *"zy"}
     cache.discard_tagged({"c", "d"})
     assert cache.peek("c") is cache.peek("d") is None
     cache.clear()
-    assert cache._held._keys == {}
+    assert cache._kept.whole.held._keys == {}
     cache.discard_tagged({"y"})
 
 

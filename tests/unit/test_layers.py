@@ -43,6 +43,7 @@ PURE = (
     "messages",
     "searching",
     "controls",
+    "shared",
     "tagged",
     "cache",
 )
@@ -67,6 +68,7 @@ PURE_NEEDS = {
     "binascii",
     "cachetools",
     "collections",
+    "contextlib",
     "copy",
     "dataclasses",
     "datetime",
@@ -77,12 +79,14 @@ PURE_NEEDS = {
     "json",
     "logging",
     "math",
+    "os",  # for its hooks around a fork; that none reads the environment is tested below
     "re",
     "shlex",
     "threading",
     "typing",
     "unicodedata",
     "uuid",
+    "weakref",
 }
 
 # Who alone may import what.

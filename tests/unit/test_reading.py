@@ -24,4 +24,4 @@ def test_no_entry_fills_the_log(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = caplog.messages
     assert len(line) < 2100
     assert "(1000003 characters)" in line
-    assert sum(len(text) for key in warned._said for text in key) < 2100
+    assert sum(len(text) for key in warned._said.whole for text in key) < 2100
