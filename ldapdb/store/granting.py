@@ -70,7 +70,7 @@ def grant_within(
         gone: list[LDAPDBError] = []
         for grant, attribute, value in before:
             try:
-                grants.remove_member(call, grant, attribute, value)
+                grants.remove_member(call, grant.dn, attribute, value)
             except (NoSuchEntry, NoSuchValue) as error:  # it may have been renamed
                 gone.append(error)
         if not gone:

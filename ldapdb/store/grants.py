@@ -133,36 +133,40 @@ class Grants:
 
     def add_member(
         self, call: Call, image: str, policy: Policy, window: Window, *members: DN
-    ) -> None:
+    ) -> Optional[DN]:
         """Give a grant of one image to a member or several, in one write of one entry.
 
         The entry of the derived name is made, or gets the members. Where that entry was
         changed by hand and grants something else by now, the next name serves.
+
+        Returns
+        -------
+        DN or None
+            The entry; None if it named all of them already.
         """
         for attempt in NAMES:
             dn = self._profile.grants.dn.child("cn", grant_cn(image, policy, window, attempt))
             try:
-                if self._add_to(call, dn, image, policy, window, members):
-                    return
+                was_added = self._add_to(call, dn, image, policy, window, members)
             except EntryExists:  # made by another process since we looked, or hidden
                 try:
-                    if self._add_to(call, dn, image, policy, window, members):
-                        return
+                    was_added = self._add_to(call, dn, image, policy, window, members)
                 except EntryExists as error:
-                    raise AccessDenied(
+                    raise error.restated(
                         f"the entry '{dn}' is there already and hidden from this account; let "
                         "the account read and write it, or set read_only",
-                        server=error.server,
+                        AccessDenied,
                         dn=str(dn),
-                        result_code=error.result_code,
                     ) from error
+            if was_added is not None:
+                return dn if was_added else None
         raise LDAPDBError(
             f"none of the entries '{dn}' and before grants {image!r} as its name says; they were "
             "changed by hand: rename them",
             dn=str(dn),
         )
 
-    def remove_member(self, call: Call, grant: Grant, attribute: str, value: str) -> None:
+    def remove_member(self, call: Call, grant: DN, attribute: str, value: str) -> None:
         """Take a member out of a grant; the entry stays.
 
         Raises
@@ -175,20 +179,24 @@ class Grants:
         """
         removal = Modification(Operation.DELETE, attribute, (value,))
         try:
-            was_in = self._modify_member(call, grant.dn, [removal])
+            was_in = self._modify_member(call, grant, [removal])
         except ObjectClassViolation:
             # OpenLDAP's groupOfNames must keep one member. The empty DN, which names
             # nobody, goes in as he goes out; in one modify, so that a member who is added
             # at the same time is not lost.
             placeholder = Modification(Operation.ADD, attribute, ("",))
-            was_in = self._modify_member(call, grant.dn, [placeholder, removal])
+            was_in = self._modify_member(call, grant, [placeholder, removal])
         if not was_in:
-            raise NoSuchValue(f"{value!r} is no {attribute} of '{grant.dn}'", dn=str(grant.dn))
+            error = NoSuchValue(f"{value!r} is no {attribute} of '{grant}'", dn=str(grant))
+            error.answer_lost = was_in is None
+            raise error
 
     def _modify_member(
         self, call: Call, dn: DN, changes: Sequence[Modification], again: int = _MORE
-    ) -> bool:
+    ) -> Optional[bool]:
         """Add or delete members, where what is asked for may be so already; False if it was.
+
+        None if it was, and perhaps by this very request, because its first answer was lost.
 
         Servers say "already there" and "not there" by codes that also mean other things
         (68 and 53 on Active Directory), so that what they say is looked at, not believed. Where
@@ -213,7 +221,7 @@ class Grants:
                 return not all(was_so)
             is_member = filters.equal(last.attribute, last.values[0])
             if bool(call.read(dn, ("1.1",), is_member)[1]) is wanted:
-                return False
+                return None if error.answer_lost else False
             if not again:
                 raise
         else:
@@ -258,8 +266,11 @@ class Grants:
         members: Sequence[DN],
         *,
         again: bool = True,
-    ) -> bool:
-        """Add members to the entry, or make it; False if it grants something else."""
+    ) -> Optional[bool]:
+        """Add members to the entry, or make it; None if it grants something else.
+
+        Otherwise returns whether any of them was not in it before.
+        """
         entries = self._entry(call, dn)
         if not entries:
             said = {**grant_attributes([image], policy, window), MEMBER: list(map(str, members))}
@@ -273,15 +284,14 @@ class Grants:
             return True
         if not self._says(entries, image, policy, window):
             self._warned.skip(dn, "it does not grant what its name says; another entry serves")
-            return False
+            return None
         try:
             addition = Modification(Operation.ADD, MEMBER, tuple(map(str, members)))
-            self._modify_member(call, dn, [addition])
+            return bool(self._modify_member(call, dn, [addition]))
         except NoSuchEntry:  # removed since we looked
             if not again:
                 raise
             return self._add_to(call, dn, image, policy, window, members, again=False)
-        return True
 
     def _entry(self, call: Call, dn: DN) -> list[Entry]:
         """Read an entry that may not be there.

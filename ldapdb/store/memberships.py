@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -11,7 +12,13 @@ from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
 from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant, read_dn
-from ldapdb.errors import AccessDenied, BaseNotFound, IncompleteResult, LDAPDBError
+from ldapdb.errors import (
+    AccessDenied,
+    BaseNotFound,
+    IncompleteResult,
+    LDAPDBError,
+    NoSuchEntry,
+)
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
 from ldapdb.searching import NO_ATTRIBUTES, Search
@@ -136,6 +143,33 @@ class Memberships:
     def naming(self, call: Call, attribute: str, value: str) -> list[Entry]:
         """Find the groups and grants that name a member in an attribute: no group in between."""
         return self._of_members(call, [_is_member(attribute, value, None)])
+
+    def is_through_group(self, call: Call, grant: DN, user: User, groups: Iterable[DN]) -> bool:
+        """See whether a grant names one of a user's groups, and not the user.
+
+        Asked in one filter, so that no change can come in between, and the members need not be
+        read.
+
+        Parameters
+        ----------
+        grant : DN
+            The grant.
+        user : User
+            The user.
+        groups : iterable of DN
+            The groups that contain the user, as far as this account sees them.
+        """
+        memberships, rule = self._profile.memberships(user), self._profile.in_chain_rule
+        is_indirect = filters.none_of(*(filters.equal(*each) for each in memberships))
+        naming = self._holding(groups)
+        if rule is not None:  # which also knows groups that this account does not see
+            naming += [_is_member(*each, rule) for each in memberships]
+        for batch in batches(naming):
+            wanted = filters.all_of(filters.any_of(*batch), is_indirect)
+            with suppress(NoSuchEntry):
+                if call.read(grant, NO_ATTRIBUTES, wanted)[1]:
+                    return True
+        return False
 
     def is_named(self, call: Call, dn: DN) -> bool:
         """Tell whether groups or grants name an entry as their member."""

@@ -8,7 +8,7 @@ from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import is_grant, read_dn
+from ldapdb.entries import MEMBER, is_grant, read_dn
 from ldapdb.errors import HeldThroughGroup, InvalidValue, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
@@ -184,19 +184,28 @@ class Revoking:
         """Take a member out of grants that name it; return the errors by which some are gone.
 
         What it is taken out of that somebody else made is added to `left`.
+
+        Where somebody else took the member out first, what was granted here for it to keep is
+        taken back: it may just have been revoked, by the one who did that.
         """
         gone: list[LDAPDBError] = []
         for grant, attribute, value in direct:
             # Before: whatever fails here, nothing has been taken from him unsaid.
             besides = [] if self._grants.is_ours(grant) else [self._besides(call, grant.dn)]
-            # What else the entry grants him he keeps, through entries of their own.
-            for other in grant.images:
-                if other != image:
-                    self._grants.add_member(call, other, grant.policy, grant.window, member)
+            # What else the entry grants the member keeps, through entries of their own.
+            kept = [
+                self._grants.add_member(call, other, grant.policy, grant.window, member)
+                for other in grant.images
+                if other != image
+            ]
             try:
-                self._grants.remove_member(call, grant, attribute, value)
+                self._grants.remove_member(call, grant.dn, attribute, value)
             except (NoSuchEntry, NoSuchValue) as error:
                 gone.append(error)
+                # Unless it was done here, and the answer was lost.
+                for dn in () if error.answer_lost else filter(None, kept):
+                    with suppress(NoSuchEntry, NoSuchValue):
+                        self._grants.remove_member(call, dn, MEMBER, str(member))
             else:
                 left.update({each.dn: each for each in besides})
         return gone
@@ -213,36 +222,43 @@ class Revoking:
     ) -> bool:
         """Raise if the user has an image through a group; any policy counts if it is None.
 
+        A grant that reaches the user may name the user at one moment and not at the next, when
+        somebody else revokes it, or may be gone. That is no group: everything is read again.
+
         Returns
         -------
         bool
-            Whether a grant names him directly, which has come about since it was looked for.
+            Whether a grant names the user directly, which is so only since it was looked for.
 
         Raises
         ------
         HeldThroughGroup
             Naming the group and the grant.
+        LDAPDBError
+            If others change the grant each time.
         """
-        reach = self._memberships.reaching(call, user)
-        held = [
-            grant
-            for grant in reach.grants
-            if image in grant.images
-            and policy in (None, grant.policy)
-            and not grant.window.is_over(now)
-        ]
-        if not held:
-            return False
-        members = self._memberships.members(call, [held[0].dn])
-        if user.dn in members.dns or user.name in members.names:
-            return True
-        through = sorted(map(str, members.dns & reach.groups))
-        groups = " and ".join(f"'{dn}'" for dn in through) or "whose name this account cannot see"
-        raise HeldThroughGroup(
-            f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
-            f"grant '{held[0].dn}'; nothing was revoked: take him out of the group, or the "
-            "group out of the grant",
-            dn=through[0] if through else str(held[0].dn),
+        for _ in range(_ATTEMPTS):
+            reach = self._memberships.reaching(call, user)
+            held = [
+                grant
+                for grant in reach.grants
+                if image in grant.images
+                and policy in (None, grant.policy)
+                and not grant.window.is_over(now)
+            ]
+            if not held:
+                return False
+            grant = held[0].dn
+            members = self._memberships.members(call, [grant])
+            if user.dn in members.dns or user.name in members.names:
+                return True
+            through = sorted(map(str, members.dns & reach.groups))
+            if through or self._memberships.is_through_group(call, grant, user, reach.groups):
+                raise _held_through(image, user, grant, through)
+        raise LDAPDBError(
+            f"the grant '{grant}' was changed by others whenever it was looked at; nothing was "
+            f"revoked from {user.name!r}: try again",
+            dn=str(grant),
         )
 
     def by_id(self, call: Call, identifier: str) -> list[tuple[str, User, Policy]]:
@@ -294,3 +310,13 @@ class Revoking:
         yield from self._users.by_dns(call, members.dns)
         yield from self._users.by_names(call, members.names)
         yield from self._users.by_primary_groups(call, members.groups)
+
+
+def _held_through(image: str, user: User, grant: DN, through: Sequence[str]) -> HeldThroughGroup:
+    groups = " and ".join(f"'{dn}'" for dn in through) or "whose name this account cannot see"
+    return HeldThroughGroup(
+        f"{user.name!r} has {image!r} through the group {groups}, which is a member of the "
+        f"grant '{grant}'; nothing was revoked: take the user out of the group, or the "
+        "group out of the grant",
+        dn=through[0] if through else str(grant),
+    )

@@ -1,12 +1,14 @@
-"""Two processes that do the same thing at the same time."""
+"""Two processes that do the same thing, or its opposite, at the same time."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from proxy import Proxy
 
 from ldapdb import LDAPDatabase, errors
 from support import Directory
@@ -103,3 +105,82 @@ def test_two_processes_remove_two_images_of_one_grant(directory: Directory) -> N
             database.create_application(image)
     held = database.get_accounting_for_user(database.get_user(user_name="alice"))
     assert [each.application.image for each in held] == []
+
+
+# --- revocations, with another writer between two of their requests
+
+IMAGE, OTHER_IMAGE = "simphony/race:a", "simphony/race:b"
+POLICY: Any = (True, False, None)
+
+
+@pytest.fixture
+def proxy(directory: Directory) -> Iterator[Proxy]:
+    address = urlsplit(directory.server.uri)
+    proxy = Proxy(str(address.hostname), address.port or 389)
+    yield proxy
+    proxy.close()
+
+
+class AtSearch:
+    """Lets things happen before some of the searches that pass, by their numbers from 1."""
+
+    def __init__(self, acts: Mapping[int, Callable[[], object]]) -> None:
+        self._acts = acts
+        self._count = 0
+
+    def __call__(self, operation: str) -> None:
+        if operation == "SRCH":
+            self._count += 1
+            self._acts.get(self._count, lambda: None)()
+
+
+def images_of(database: LDAPDatabase, name: str) -> set[str]:
+    user = database.get_user(user_name=name)
+    return {each.application.image for each in database.get_accounting_for_user(user)}
+
+
+def test_another_writer_is_no_group(directory: Directory, proxy: Proxy) -> None:
+    """A grant that is made and revoked between any two searches of a revocation is not held."""
+    alice = directory.person("alice")
+    directory.application(IMAGE)
+    other, database = directory.open(cache_ttl_seconds=0), directory.open(uri=proxy.uri)
+
+    def grant() -> object:
+        return other.grant_access(IMAGE, "alice", *POLICY)
+
+    def revoke() -> object:
+        return other.revoke_access(IMAGE, "alice", *POLICY)
+
+    grant()
+    revoke()
+    with proxy.operations() as seen:
+        proxy.asked = AtSearch({4: grant})
+        database.revoke_access(IMAGE, "alice", *POLICY)
+    searches = seen.count("SRCH")
+    assert searches > 4
+    assert images_of(other, "alice") == set()
+    for number in range(4, searches):
+        proxy.asked = AtSearch({number: grant, number + 1: revoke})
+        database.revoke_access(IMAGE, "alice", *POLICY)
+        proxy.behave()
+        assert images_of(other, "alice") == set()
+    staff = directory.group("staff", alice)
+    directory.granted("staff", images=[IMAGE], members=[staff], home=True)
+    with pytest.raises(errors.HeldThroughGroup, match=r"(?i)cn=staff"):
+        database.revoke_access(IMAGE, "alice", *POLICY)
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_two_revocations_restore_nothing(directory: Directory, proxy: Proxy, done: bool) -> None:
+    """Two images of one grant are revoked at once: neither revocation keeps the other's image."""
+    alice, bob = directory.person("alice"), directory.person("bob")
+    for image in (IMAGE, OTHER_IMAGE):
+        directory.application(image)
+    directory.granted("bundle", images=[IMAGE, OTHER_IMAGE], members=[alice, bob], home=True)
+    other, database = directory.open(cache_ttl_seconds=0), directory.open(uri=proxy.uri)
+    fault = proxy.at_write(1, lambda: other.revoke_access(IMAGE, "alice", *POLICY), done=done)
+    database.revoke_access(OTHER_IMAGE, "alice", *POLICY)
+    proxy.behave()
+    assert fault.reached
+    assert images_of(other, "alice") == set()
+    assert images_of(other, "bob") == {IMAGE, OTHER_IMAGE}
