@@ -4,7 +4,7 @@
 
     LDAPDBError
     ├── SettingsError               mend a setting (also a ValueError)
-    │   ├── CredentialsRefused      mend bind_dn, bind_password
+    │   ├── CredentialsRejected      mend bind_dn, bind_password
     │   ├── CertificateRefused      mend ca_file, the server's certificate or the name in uri
     │   ├── BaseNotFound            mend base_dn, users_base …, or create the entry
     │   └── SchemaMissing           load ldif/ into the directory
@@ -39,7 +39,7 @@ __all__ = [
     "AmbiguousName",
     "BaseNotFound",
     "CertificateRefused",
-    "CredentialsRefused",
+    "CredentialsRejected",
     "DeadlineExceeded",
     "DirectoryUnavailable",
     "EntryExists",
@@ -121,7 +121,7 @@ class SettingsError(LDAPDBError, ValueError):
     """A setting is wrong, unknown or contradicts another one."""
 
 
-class CredentialsRefused(SettingsError):
+class CredentialsRejected(SettingsError):
     """The directory refused the bind DN or its password (result code 49)."""
 
 

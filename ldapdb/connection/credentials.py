@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ldapdb.connection.results import quoted, result_error
-from ldapdb.errors import CredentialsRefused, LDAPDBError
+from ldapdb.errors import CredentialsRejected, LDAPDBError
 from ldapdb.messages import Result, bind_request
 from ldapdb.settings import Settings
 
@@ -61,7 +61,7 @@ def refusal(settings: Settings, uri: str, result: Result) -> LDAPDBError:
             "check client_cert_file, and that the server asks for certificates, trusts who "
             "issued it and takes it for an account"
         )
-    return CredentialsRefused(
+    return CredentialsRejected(
         f"the directory at {uri} refused the log-in by {method} (result code {code}); {advice}; "
         f"docs/authentication.md has how.{quoted(said)}",
         server=uri,

@@ -17,7 +17,7 @@ import ldap3
 from ldap3.core.exceptions import LDAPPackageUnavailableError
 
 from ldapdb.connection.deadline import Deadline
-from ldapdb.errors import CredentialsRefused, DirectoryUnavailable, LDAPDBError, SettingsError
+from ldapdb.errors import CredentialsRejected, DirectoryUnavailable, LDAPDBError, SettingsError
 from ldapdb.settings import Settings
 from ldapdb.settings.private import check_private
 from ldapdb.shared import renew_in_children
@@ -36,7 +36,7 @@ _NO_REALM = (
     "no KDC is known for the realm; see [realms] in krb5.conf, or the name servers",
 )
 _NO_CREDENTIALS = (
-    CredentialsRefused,
+    CredentialsRejected,
     (
         "there is no ticket of a log-in, and no key in a keytab to get one with, for this "
         "principal; check keytab_file and kerberos_principal (klist -k FILE), or run kinit"
@@ -44,20 +44,20 @@ _NO_CREDENTIALS = (
 )
 # The text follows "no Kerberos ticket for <server>: ".
 _MEANINGS = {
-    6: (CredentialsRefused, "the KDC has no such account; check kerberos_principal"),
+    6: (CredentialsRejected, "the KDC has no such account; check kerberos_principal"),
     7: (
-        CredentialsRefused,
+        CredentialsRejected,
         (
             "the KDC knows no service ldap of that name; use in uri the name that the server has "
             "in Kerberos, or give the server that name (setspn -S ldap/NAME ACCOUNT)"
         ),
     ),
-    18: (CredentialsRefused, "the account is disabled or locked; let it be enabled"),
-    23: (CredentialsRefused, "the account's password has expired; set one, and make its keytab"),
-    24: (CredentialsRefused, "the keytab's key is not the account's any more; make it anew"),
+    18: (CredentialsRejected, "the account is disabled or locked; let it be enabled"),
+    23: (CredentialsRejected, "the account's password has expired; set one, and make its keytab"),
+    24: (CredentialsRejected, "the keytab's key is not the account's any more; make it anew"),
     29: _UNREACHED,
-    32: (CredentialsRefused, f"the ticket of the log-in has expired; {_LOG_IN_AGAIN}"),
-    37: (CredentialsRefused, "this machine's clock and the KDC's differ; set it right (NTP)"),
+    32: (CredentialsRejected, f"the ticket of the log-in has expired; {_LOG_IN_AGAIN}"),
+    37: (CredentialsRejected, "this machine's clock and the KDC's differ; set it right (NTP)"),
     141: _NO_CREDENTIALS,
     154: _NO_REALM,
     156: _UNREACHED,
@@ -110,7 +110,7 @@ def ticket(settings: Settings, uri: str, deadline: Deadline) -> Any:
     ------
     SettingsError
         If the package is missing, or others can read the keytab.
-    CredentialsRefused
+    CredentialsRejected
         If the KDC gives none.
     DirectoryUnavailable
         If no KDC answers in time.
@@ -180,7 +180,7 @@ def _initiate(gssapi: Any, settings: Settings, uri: str) -> Any:
 
 def _meaning(uri: str, error: Any) -> LDAPDBError:
     # MIT's own words are for what is not known here: they may name a file of tickets.
-    unknown = (CredentialsRefused, f"{str(error).rpartition('): ')[2]}; see krb5.conf and klist")
+    unknown = (CredentialsRejected, f"{str(error).rpartition('): ')[2]}; see krb5.conf and klist")
     kind, text = _MEANINGS.get(error.min_code % 2**32 - _TABLE, unknown)
     return kind(f"no Kerberos ticket for the directory at {uri}: {text}", server=uri)
 
@@ -195,7 +195,7 @@ class KerberosConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 is un
         ------
         SettingsError
             If a package is missing.
-        CredentialsRefused
+        CredentialsRejected
             If the ticket is not good enough for one of the two.
         """
         from gssapi.exceptions import GSSError  # noqa: PLC0415 -- an extra
@@ -207,7 +207,7 @@ class KerberosConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 is un
                 f"bind: gssapi: {error}; run: pip install '/path/to/ldapdb[gssapi]'"
             ) from error
         except GSSError as error:
-            raise CredentialsRefused(
+            raise CredentialsRejected(
                 f"the directory at {self.server.name} and Kerberos do not agree: "
                 f"{str(error).rpartition('): ')[2]}; check that uri has the server's own name, "
                 "and the clocks",

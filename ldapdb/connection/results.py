@@ -28,8 +28,8 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     17: (errors.SchemaMissing, "does not know an attribute; load the schema from ldif/"),
     20: (errors.ValueExists, "says that the attribute has this value already"),
     NO_SUCH_OBJECT: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
-    48: (errors.CredentialsRefused, "does not allow this kind of bind; see bind and bind_dn"),
-    49: (errors.CredentialsRefused, "refused the log-in; check bind_dn and its password"),
+    48: (errors.CredentialsRejected, "does not allow this kind of bind; see bind and bind_dn"),
+    49: (errors.CredentialsRejected, "refused the log-in; check bind_dn and its password"),
     50: (
         errors.AccessDenied,
         (

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ldapdb.connection.deadline import Deadline
 from ldapdb.errors import (
     CertificateRefused,
-    CredentialsRefused,
+    CredentialsRejected,
     DirectoryUnavailable,
     LDAPDBError,
     SettingsError,
@@ -60,7 +60,7 @@ _CUT = (
     ),
 )
 _OUR_CERTIFICATE = (
-    CredentialsRefused,
+    CredentialsRejected,
     (
         "refused our certificate, or the lack of one; check client_cert_file and client_key_file, "
         "and which authorities the server trusts"

@@ -84,7 +84,7 @@ class Core:
 
         Raises
         ------
-        DirectoryUnavailable, CredentialsRefused, BaseNotFound, SchemaMissing, SettingsError
+        DirectoryUnavailable, CredentialsRejected, BaseNotFound, SchemaMissing, SettingsError
             Each with its own remedy.
         """
         call = self._directory.call(self._routes.reading())

@@ -14,7 +14,7 @@ from typing import Optional
 from ldapdb.connection import Deadline, Stream
 from ldapdb.errors import (
     AccessDenied,
-    CredentialsRefused,
+    CredentialsRejected,
     IncompleteResult,
     LDAPDBError,
     UnexpectedResult,
@@ -309,7 +309,7 @@ class Watch:
                 continue
             try:
                 Stream(preferred, self._settings, Deadline(_TRIAL_SECONDS, self._timer)).close()
-            except CredentialsRefused as error:  # again and again, it would lock the account
+            except CredentialsRejected as error:  # again and again, it would lock the account
                 log.warning("%s; changes are seen by %s meanwhile", error, uri)
                 self._note_refusal(preferred)
             except LDAPDBError as error:
@@ -327,7 +327,7 @@ class Watch:
         self._look_away(str(error))
         self._complain(str(error))
         log.debug("%s; next trial in %.1f s", error, seconds)
-        if isinstance(error, CredentialsRefused):
+        if isinstance(error, CredentialsRejected):
             self._note_refusal(uri)
 
     def _note_refusal(self, uri: str) -> None:

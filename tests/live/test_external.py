@@ -179,7 +179,7 @@ def test_the_uid_at_the_socket_is_the_account(peers: Peers) -> None:
     """Whoever the server takes for nobody is told his uid, or what it takes him for."""
     before = peers.as_uid(_UID)
     assert "alice" not in before.partition(":")[0]
-    assert before.startswith(("CredentialsRefused", "BaseNotFound"))
+    assert before.startswith(("CredentialsRejected", "BaseNotFound"))
     assert str(_UID) in before
     peers.map_uids()
     assert peers.as_uid(_UID) == "alice"
@@ -328,7 +328,7 @@ def test_a_server_that_asks_for_no_certificate_is_named(
 ) -> None:
     settings.update(certificates.issue("reader"))
     with pytest.raises(
-        errors.CredentialsRefused, match=r"refused the log-in by external .* asks for certificates"
+        errors.CredentialsRejected, match=r"refused the log-in by external .* asks for certificates"
     ):
         slapd.open(**settings)
 

@@ -63,7 +63,7 @@ def test_the_principal_is_the_one_that_is_named(realm: Realm) -> None:
     for principal in ("alice", "svc@ELSEWHERE.ORG"):
         answer = realm.answer(environment, kerberos_principal=principal, **settings)
         assert answer.startswith(
-            "CredentialsRefused: no Kerberos ticket for the directory at ldap:"
+            "CredentialsRejected: no Kerberos ticket for the directory at ldap:"
         )
         assert "check keytab_file and kerberos_principal" in answer
 
@@ -74,7 +74,7 @@ def test_tickets_of_kinit_and_the_environments_keytab_serve_too(realm: Realm) ->
     assert realm.answer(keytab) == "alice"
     tickets = realm.environment(KRB5CCNAME=f"FILE:{realm.folder / 'mine'}")
     refused = realm.answer(tickets)
-    assert refused.startswith("CredentialsRefused")
+    assert refused.startswith("CredentialsRejected")
     assert "run kinit" in refused
     realm.kinit(tickets)
     assert realm.answer(tickets) == "alice"
@@ -125,7 +125,7 @@ def _line(client: subprocess.Popen[str], question: str = "") -> str:
 def test_clocks_that_differ_are_named(realm: Realm) -> None:
     """Kerberos allows five minutes."""
     answer = realm.answer(realm.ahead(3600), keytab_file=realm.keytab)
-    assert answer.startswith("CredentialsRefused")
+    assert answer.startswith("CredentialsRejected")
     assert "this machine's clock and the KDC's differ; set it right (NTP)" in answer
 
 
@@ -171,7 +171,7 @@ def test_a_server_without_that_name_in_kerberos_is_named(realm: Realm) -> None:
     answer = realm.answer(
         realm.environment(), keytab_file=realm.keytab, uri=f"ldap://{realm.server.host}"
     )
-    assert answer.startswith("CredentialsRefused")
+    assert answer.startswith("CredentialsRejected")
     assert "the KDC knows no service ldap of that name; use in uri the name" in answer
 
 
@@ -182,7 +182,7 @@ def test_what_became_of_an_account_is_told(realm: Realm) -> None:
     keytab = realm.make_keytab("gone")
     tool("samba-tool", "user", "setpassword", "gone", "--newpassword=Gone-pw-2")
     answer = realm.answer(realm.environment(), keytab_file=keytab)
-    assert answer.startswith("CredentialsRefused")
+    assert answer.startswith("CredentialsRejected")
     assert "the keytab's key is not the account's any more; make it anew" in answer
     keytab = realm.make_keytab("gone")
     assert realm.answer(realm.environment(), keytab_file=keytab) == "alice"

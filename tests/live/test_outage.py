@@ -24,7 +24,7 @@ def test_four_mistakes_have_four_messages(private: Private) -> None:
     """Wrong password, wrong base, no server; the missing schema has a test of its own."""
     good = private.database_kwargs()
     wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"bind_password": "hunter2"}, errors.CredentialsRefused, "bind_dn"),
+        ({"bind_password": "hunter2"}, errors.CredentialsRejected, "bind_dn"),
         ({"base_dn": "ou=nowhere,dc=example,dc=org"}, errors.BaseNotFound, "base_dn"),
         ({"uri": "ldap://127.0.0.1:1"}, errors.DirectoryUnavailable, "cannot be reached"),
         ({"base_dn": "dc=other"}, errors.BaseNotFound, "base_dn"),

@@ -80,7 +80,7 @@ def test_a_new_password_is_taken_up_without_a_restart(
         _change_and_cut(running, service, "the second")
         assert database.get_user(user_name="alice").name == "alice"
         _change_and_cut(running, service, "the third")  # and the file is as it was
-        with pytest.raises(errors.CredentialsRefused):
+        with pytest.raises(errors.CredentialsRejected):
             database.list_users()
 
 

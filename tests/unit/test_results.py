@@ -124,7 +124,7 @@ def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:
         (17, errors.SchemaMissing),
         (20, errors.ValueExists),
         (32, errors.NoSuchEntry),
-        (49, errors.CredentialsRefused),
+        (49, errors.CredentialsRejected),
         (50, errors.AccessDenied),
         (51, errors.DirectoryUnavailable),
         (52, errors.DirectoryUnavailable),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ldapdb.connection.probing import Security, security
 from ldapdb.errors import (
     CertificateRefused,
-    CredentialsRefused,
+    CredentialsRejected,
     DirectoryUnavailable,
     LDAPDBError,
     SettingsError,
@@ -60,7 +60,7 @@ def _refused(visit: Visit, error: LDAPDBError) -> Finding:
         return problem("tls", uri, str(error), show_certificate(uri, start_tls=start_tls))
     if isinstance(error, DirectoryUnavailable):
         return problem("server", uri, str(error), ping(uri))
-    if isinstance(error, CredentialsRefused):
+    if isinstance(error, CredentialsRejected):
         return problem("account", uri, str(error), _log_in_by_hand(visit))
     if isinstance(error, SettingsError):
         return problem("settings", uri, str(error), "ldapdb settings")
