@@ -20,7 +20,7 @@ from typing import Generic, Optional, TypeVar, Union
 
 from cachetools import LRUCache
 
-from ldapdb.errors import DeadlineExceeded
+from ldapdb.errors import DeadlineExceeded, LDAPDBError
 from ldapdb.shared import LOCK, Kept, Place, Waiters, renew_in_children
 from ldapdb.tagged import Tagged
 
@@ -411,7 +411,8 @@ class Cache(Generic[K, V]):
             if not isinstance(error, Exception):
                 raise  # an interrupt says nothing: one of those who wait loads itself
             value = self._despite(error, held)
-            log.warning("an answer past its time serves: %s", error)
+            if not _is_logged(error):
+                log.warning("an answer past its time serves: %s", error)
         finally:
             flight.land()
         return value
@@ -436,7 +437,9 @@ class Cache(Generic[K, V]):
         if known.flights.get(key) is not flight:
             return None  # discarded meanwhile: what is held now is not for this caller
         del known.flights[key]
-        if flight.failure is not None:
+        # A failure that is logged already costs nothing, so it need not be remembered, and what
+        # ends it is noticed at once.
+        if flight.failure is not None and not _is_logged(error):
             known.failed[key] = flight.failure
         return known.held.known(key)
 
@@ -502,3 +505,7 @@ def _again(error: Exception) -> Exception:
         return copy.copy(error)
     except Exception:  # noqa: BLE001 -- not every class can be copied, whatever it raises then
         return error
+
+
+def _is_logged(error: BaseException) -> bool:
+    return isinstance(error, LDAPDBError) and error.logged

@@ -80,6 +80,9 @@ class LDAPDBError(Exception):
     answer_lost : bool
         Whether an earlier answer to the same write was lost: it may have been made, and what
         is complained of may be its own doing.
+    logged : bool
+        Whether the log has it already, because the same failure was met before. Raising it again
+        costs nothing.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class LDAPDBError(Exception):
         self.dn = dn
         self.result_code = result_code
         self.answer_lost = False
+        self.logged = False
 
     def restated(
         self, message: str, kind: Optional[type[LDAPDBError]] = None, *, dn: Optional[str] = None
@@ -113,7 +117,7 @@ class LDAPDBError(Exception):
         error = (kind or type(self))(
             message, server=self.server, dn=dn or self.dn, result_code=self.result_code
         )
-        error.answer_lost = self.answer_lost
+        error.answer_lost, error.logged = self.answer_lost, self.logged
         return error
 
 
@@ -122,7 +126,15 @@ class SettingsError(LDAPDBError, ValueError):
 
 
 class CredentialsRejected(SettingsError):
-    """The directory refused the bind DN or its password (result code 49)."""
+    """The directory rejected the login: the account, its password, or how it was sent.
+
+    Attributes
+    ----------
+    judged : bool
+        Whether the server has judged the password, and may lock the account if it gets it again.
+    """
+
+    judged = False
 
 
 class CertificateRefused(SettingsError):

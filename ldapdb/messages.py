@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 from ldapdb import ber
 from ldapdb.ber import BrokenAnswer
 from ldapdb.entries import Modification, Operation
 
 __all__ = [
+    "POLICY_CONTROLS",
     "UNBIND",
+    "PolicyResult",
     "Result",
     "add_request",
     "bind_request",
@@ -36,6 +39,10 @@ _ANSWERS = {_BIND: 0x61, _MODIFY: 0x67, _ADD: 0x69, _DELETE: 0x6B, _RENAME: 0x6D
 _TRUE = b"\x01\x01\xff"  # a BOOLEAN
 _VERSION, _SIMPLE = 3, 0x80
 _RESULT = [ber.ENUMERATED, ber.OCTETS, ber.OCTETS]
+_CONTROLS, _ERROR = 0xA0, 0x81
+# draft-behera-ldap-password-policy-10, section 6. A server that does not know it passes it over.
+_POLICY = b"1.3.6.1.4.1.42.2.27.8.5.1"
+POLICY_CONTROLS = ber.sequence(ber.sequence(ber.element(_POLICY)), tag=_CONTROLS)
 _OPERATIONS = {Operation.ADD: 0, Operation.DELETE: 1, Operation.REPLACE: 2}
 
 
@@ -53,6 +60,19 @@ class Result:
 
     code: int
     said: str
+
+
+@dataclass(frozen=True)
+class PolicyResult(Result):
+    """A result that comes with an error of the server's password policy.
+
+    Parameters
+    ----------
+    policy : int
+        The error's number (draft-behera-ldap-password-policy-10, section 6.2).
+    """
+
+    policy: int
 
 
 # --- writing
@@ -151,7 +171,30 @@ def read_result(octets: bytes, number: int, request: bytes) -> Result:
     tag, start, stop = ber.head(octets, at, len(octets))
     if tag != _ANSWERS[request[0]]:
         raise BrokenAnswer(f"a message of kind {tag:#04x}")
-    return result(octets, ber.children(octets, start, stop))
+    read = result(octets, ber.children(octets, start, stop))
+    policy = _read_policy(octets, stop) if stop != len(octets) else None
+    return read if policy is None else PolicyResult(read.code, read.said, policy)
+
+
+def _read_policy(octets: bytes, start: int) -> Optional[int]:
+    """Return the error of the password policy that is in a message's controls."""
+    tag, start, stop = ber.head(octets, start, len(octets))
+    if tag != _CONTROLS:
+        raise BrokenAnswer("elements that are not those of an answer")
+    for _, first, last in ber.children(octets, start, stop):
+        parts = ber.children(octets, first, last)
+        names = [octets[begin:end] for _, begin, end in parts[:1]]
+        if names == [_POLICY] and len(parts) > 1 and parts[-1][0] == ber.OCTETS:
+            return _read_error(octets, *parts[-1][1:])
+    return None
+
+
+def _read_error(octets: bytes, start: int, stop: int) -> Optional[int]:
+    _, start, stop = ber.head(octets, start, stop)
+    for kind, first, last in ber.children(octets, start, stop):
+        if kind == _ERROR:
+            return ber.number(octets, first, last)
+    return None
 
 
 def result(octets: bytes, parts: Sequence[ber.Element]) -> Result:

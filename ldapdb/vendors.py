@@ -125,6 +125,8 @@ class Vendor:
         cookie without a word about what has changed since.
     negates_hidden : bool
         Whether "not (attribute is there)" is true of what the account is not shown, too.
+    takes_account_names : bool
+        Whether bind_dn may be a name of another form than a DN, such as user@domain.
     links_follow : bool
         Whether groups name an entry by its new name once it is renamed, and no longer once it
         is deleted. Elsewhere that is a matter of set-up.
@@ -160,6 +162,7 @@ class Vendor:
     change_numbers: bool = False
     resumes_in_silence: bool = False
     negates_hidden: bool = False
+    takes_account_names: bool = False
     links_follow: bool = False
 
     def identifier_form(self, attribute: str) -> Optional[IdentifierForm]:
@@ -257,6 +260,7 @@ ACTIVE_DIRECTORY = Vendor(
     change_attribute="uSNChanged",
     change_numbers=True,
     negates_hidden=True,
+    takes_account_names=True,
     links_follow=True,
     partitions=frozenset({"cn=configuration", "dc=domaindnszones", "dc=forestdnszones"}),
 )

@@ -13,10 +13,12 @@ from ldapdb.connection.answers import EVERYTHING, ROOT_DSE, RootDSE
 from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
+from ldapdb.connection.logins import LOGINS
 from ldapdb.connection.stream import Message, Stream
 
 __all__ = [
     "EVERYTHING",
+    "LOGINS",
     "ROOT_DSE",
     "Call",
     "Deadline",

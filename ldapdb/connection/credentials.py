@@ -1,18 +1,24 @@
-"""How a connection authenticates: what is sent, and what a refusal means."""
+"""How a connection authenticates: what is sent, and what a rejection means."""
 
 from __future__ import annotations
 
 import os
+from typing import Optional
 
 from ldapdb.connection.results import quoted, result_error
+from ldapdb.dn import DN
 from ldapdb.errors import CredentialsRejected, LDAPDBError
-from ldapdb.messages import Result, bind_request
+from ldapdb.messages import PolicyResult, Result, bind_request
+from ldapdb.rejections import Meaning, meaning_of
 from ldapdb.settings import Settings
 
-__all__ = ["refusal", "simple_bind"]
+__all__ = ["rejection", "simple_bind"]
 
 # authMethodNotSupported, inappropriateAuthentication, invalidCredentials (RFC 4511, 4.1.9).
 _NOT_THIS_WAY = frozenset({7, 48, 49})
+# What a server answers that takes names of accounts for broken DNs: invalidDNSyntax,
+# invalidCredentials.
+_NOT_A_DN = frozenset({34, 49})
 
 
 def simple_bind(settings: Settings) -> bytes:
@@ -33,37 +39,68 @@ def simple_bind(settings: Settings) -> bytes:
     return bind_request(settings.bind_dn or "", password)
 
 
-def refusal(settings: Settings, uri: str, result: Result) -> LDAPDBError:
-    """Say what a server's refusal of the log-in means.
+def rejection(settings: Settings, uri: str, result: Result) -> Optional[LDAPDBError]:
+    """Return what a server's answer to the login means; None if it accepted it.
 
     Parameters
     ----------
     settings : Settings
-        How we logged in.
+        How we log in.
     uri : str
         The server.
     result : Result
         What it answered.
     """
     method, code, said = settings.authentication, result.code, result.said
-    if code not in _NOT_THIS_WAY or method not in {"external", "gssapi"}:
-        who = f" of {settings.bind_dn}" if settings.bind_dn else ""
-        return result_error(code, uri, f"binding{who}", None, said)
-    if method == "gssapi":
-        advice = (
-            "look at the ticket (klist): its account must be one of the directory's; after the "
-            "server has got a new key, make the log-in's ticket anew"
-        )
-    elif uri.startswith("ldapi://"):
-        advice = f"let it take processes of uid {os.geteuid()} for an account"
+    policy = result.policy if isinstance(result, PolicyResult) else None
+    meaning = meaning_of(code, said, policy)
+    who = f"login of {settings.bind_dn}" if settings.bind_dn else f"login by {method}"
+    if code in _NOT_THIS_WAY and method in {"external", "gssapi"}:
+        text = f"rejected the login by {method}; {_advice(method, uri)}; see docs/authentication.md"
+    elif meaning is not None:
+        text = _said_of_name(settings, meaning, result)
+    elif code:
+        return result_error(code, uri, who, None, said)
     else:
-        advice = (
-            "check client_cert_file, and that the server asks for certificates, trusts who "
-            "issued it and takes it for an account"
-        )
-    return CredentialsRejected(
-        f"the directory at {uri} refused the log-in by {method} (result code {code}); {advice}; "
-        f"docs/authentication.md has how.{quoted(said)}",
+        return None
+    error = CredentialsRejected(
+        f"the directory at {uri} {text} ({who}; result code {code}).{quoted(said)}",
         server=uri,
         result_code=code,
+    )
+    error.judged = meaning is not None and meaning.is_judged
+    return error
+
+
+def _said_of_name(settings: Settings, meaning: Meaning, result: Result) -> str:
+    """Return a meaning in words; that of a name that is not a DN, if that is why."""
+    name = settings.bind_dn or ""
+    # Active Directory says more, so a plain 49 is another server's.
+    if result.code not in _NOT_A_DN or not name or _is_dn(name) or "data" in result.said:
+        return meaning.text
+    return (
+        f"rejected the login of {name!r}, which is not a DN; only Active Directory takes "
+        "user@domain or DOMAIN\\user: write the account's whole DN into bind_dn"
+    )
+
+
+def _is_dn(text: str) -> bool:
+    try:
+        DN.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _advice(method: str, uri: str) -> str:
+    if method == "gssapi":
+        return (
+            "check the ticket (klist): its account must be one of the directory's; after the "
+            "server has got a new key, renew the login's ticket"
+        )
+    if uri.startswith("ldapi://"):
+        return f"map processes of uid {os.geteuid()} to an account in the directory"
+    return (
+        "check client_cert_file, and that the server asks for certificates, trusts their issuer "
+        "and maps them to an account"
     )

@@ -17,6 +17,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import (
     AccessDenied,
     CertificateRefused,
+    CredentialsRejected,
     DeadlineExceeded,
     DirectoryUnavailable,
     LDAPDBError,
@@ -164,7 +165,8 @@ class _Operation(Generic[T]):
                 self._asked.append(uri)
                 try:
                     return uri, self._ask(uri)
-                except (DirectoryUnavailable, CertificateRefused) as error:
+                except (DirectoryUnavailable, CertificateRefused, CredentialsRejected) as error:
+                    # Another server may accept a password that this one does not know yet.
                     self._failures.append(error)
             raise self._none_left() from next(iter(self._failures), None)
         except LDAPDBError as error:
@@ -250,17 +252,28 @@ class _Operation(Generic[T]):
     def _none_left(self) -> LDAPDBError:
         failures = self._failures or self._pool.why(self._uris)
         said = "; ".join(map(str, failures))
+        is_logged = all(failure.logged for failure in failures)
         if self._failures:
-            log.error("no server is left to ask: %s", said)
+            if not is_logged:
+                log.error("no server is left to ask: %s", said)
         elif not failures:
             said = "they had failed, and one has come back this moment; try again"
         else:  # nobody was asked; the log has it from the call that asked
             said = f"{said}; it is tried again in the background"
         if len(failures) == 1:
             [failure] = failures
-            return failure.restated(said)
-        refused = all(isinstance(failure, CertificateRefused) for failure in failures)
-        kind = CertificateRefused if failures and refused else DirectoryUnavailable
-        if any(isinstance(failure, DeadlineExceeded) for failure in failures):
-            kind = DeadlineExceeded  # more time, or less to do, may help
-        return kind(f"no server could be used: {said}")
+            error = failure.restated(said)
+        else:
+            error = _kind_of(failures)(f"no server could be used: {said}")
+        error.logged = bool(failures) and is_logged
+        return error
+
+
+def _kind_of(failures: Sequence[LDAPDBError]) -> type[LDAPDBError]:
+    """Choose the error for several failures: the one that says most about what to do."""
+    if any(isinstance(failure, CredentialsRejected) for failure in failures):
+        return CredentialsRejected
+    if any(isinstance(failure, DeadlineExceeded) for failure in failures):
+        return DeadlineExceeded  # more time, or less to do, may help
+    refused = all(isinstance(failure, CertificateRefused) for failure in failures)
+    return CertificateRefused if failures and refused else DirectoryUnavailable

@@ -283,9 +283,9 @@ class Pool:
         except (DirectoryUnavailable, CertificateRefused) as error:
             self._note_trial(uri, error)
         except LDAPDBError as error:
-            # It answers, if only to refuse us; whoever asks next is told so himself. Trying
-            # a refused password again and again would lock the account.
-            log.warning("%s", error)
+            # It answers, if only to reject us; the next call gets the same error.
+            if not error.logged:
+                log.warning("%s", error)
             with self._lock:
                 self._why.pop(uri, None)
                 self._servers.succeeded(uri)

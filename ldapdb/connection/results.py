@@ -20,16 +20,19 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     1: (errors.AccessDenied, "refused the operation; the account may not be allowed to ask"),
     3: (errors.IncompleteResult, "ended the search at its time limit; index what it searches"),
     4: (errors.IncompleteResult, f"ended the search at its size limit; {_LIFT_SIZE_LIMIT}"),
-    8: (errors.AccessDenied, "demands a stronger log-in; see bind, or use ldaps:// or start_tls"),
+    8: (
+        errors.CredentialsRejected,
+        "demands a stronger login; see bind, or use ldaps:// or set start_tls = true",
+    ),
     10: (errors.ReadOnly, "is a read-only consumer; set write_uri to the provider"),
     11: (errors.IncompleteResult, "ended the search at an administrative limit; lift it"),
-    13: (errors.SettingsError, "demands TLS; use ldaps:// or set start_tls = true"),
+    13: (errors.CredentialsRejected, "demands TLS; use ldaps:// or set start_tls = true"),
     16: (errors.NoSuchValue, "says that the attribute has no such value"),
     17: (errors.SchemaMissing, "does not know an attribute; load the schema from ldif/"),
     20: (errors.ValueExists, "says that the attribute has this value already"),
     NO_SUCH_OBJECT: (errors.NoSuchEntry, "has no such entry, or hides it from this account"),
     48: (errors.CredentialsRejected, "does not allow this kind of bind; see bind and bind_dn"),
-    49: (errors.CredentialsRejected, "refused the log-in; check bind_dn and its password"),
+    49: (errors.CredentialsRejected, "rejected the login; check bind_dn and its password"),
     50: (
         errors.AccessDenied,
         (

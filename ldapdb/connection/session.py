@@ -11,15 +11,16 @@ from typing import Any, Optional, TypeVar
 
 from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.addresses import connect
-from ldapdb.connection.credentials import refusal, simple_bind
+from ldapdb.connection.credentials import rejection, simple_bind
 from ldapdb.connection.deadline import Deadline
+from ldapdb.connection.logins import LOGINS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
 from ldapdb.connection.tls import secure, tls_error
 from ldapdb.connection.wire import DeadlineSocket
 from ldapdb.entries import Entry
-from ldapdb.errors import DirectoryUnavailable, LDAPDBError
+from ldapdb.errors import CredentialsRejected, DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
-from ldapdb.messages import UNBIND, Result, message, read_result
+from ldapdb.messages import POLICY_CONTROLS, UNBIND, Result, message, read_result
 from ldapdb.searching import (
     END_TAG,
     End,
@@ -64,8 +65,10 @@ class Session:
     ------
     DirectoryUnavailable
         If the server cannot be reached.
+    CredentialsRejected
+        If it rejects the login, or has done so a short while ago.
     SettingsError
-        If it refuses us, or we refuse its certificate.
+        If we refuse its certificate.
     """
 
     def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
@@ -74,6 +77,7 @@ class Session:
         self._settings = settings
         self._numbers = itertools.count(1)
         self._library: Any = None
+        self._require_login()
         self._socket = DeadlineSocket(connect(uri, deadline), deadline)
         try:
             if uri.startswith("ldaps://"):
@@ -113,28 +117,45 @@ class Session:
             )
         self._socket.plain = secure(self._socket.plain, self._settings, self.uri, deadline)
 
+    def _require_login(self) -> None:
+        """See that a login may be sent, before the server is connected to."""
+        LOGINS.require(self._settings, self.uri)
+
     def _bind(self, deadline: Deadline) -> None:
+        LOGINS.send(self._settings, self.uri, deadline, lambda: self._log_in(deadline))
+
+    def _log_in(self, deadline: Deadline) -> Optional[CredentialsRejected]:
+        """Log in; return the rejection of a password that must not be sent again at once."""
         if self._settings.authentication in ("external", "gssapi"):
             told = self._by_library(deadline, _bind, self._at_log_in)
             result = Result(told["result"], told.get("message") or "")
         else:
-            result = self.exchange(deadline, simple_bind(self._settings), self._at_log_in)
-        if result.code != SUCCESS:
-            raise refusal(self._settings, self.uri, result)
+            request = simple_bind(self._settings)
+            result = self.exchange(deadline, request, self._at_log_in, POLICY_CONTROLS)
+        error = rejection(self._settings, self.uri, result)
+        if isinstance(error, CredentialsRejected) and error.judged:
+            return error
+        if error is not None:
+            raise error
+        return None
 
-    def exchange(self, deadline: Deadline, request: bytes, broken: str = "broke off") -> Result:
+    def exchange(
+        self, deadline: Deadline, request: bytes, broken: str = "broke off", controls: bytes = b""
+    ) -> Result:
         """Send a request of ``messages``, and return the result that answers it.
 
         Parameters
         ----------
         broken : str
             What it is if the connection breaks, for the error.
+        controls : bytes
+            What goes along with the request.
         """
         self._socket.deadline = deadline
         self._socket.heard = False
         number = next(self._numbers)
         try:
-            self._socket.sendall(message(number, request))
+            self._socket.sendall(message(number, request, controls))
             answer = self._socket.recv(0)
             if not answer:
                 raise ConnectionError("closed before its answer")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from pydantic import SecretStr, ValidationError
 
 from ldapdb.errors import SettingsError
+from ldapdb.secrecy import wiped
 from ldapdb.settings.model import SECRET, Settings
+from ldapdb.settings.private import fingerprint
 from ldapdb.settings.sources import ENVIRONMENT_PREFIX, refuse_unknown
 
 __all__ = ["load"]
@@ -34,22 +37,52 @@ def load(**keywords: Any) -> Settings:
     SettingsError
         With one message for all that is wrong.
     """
+    loaded = _loaded(keywords)
     # Error reporters print the variables of a call that fails.
-    if isinstance(keywords.get(SECRET), str):
-        keywords[SECRET] = SecretStr(keywords[SECRET])
+    keywords.clear()
+    if isinstance(loaded, str):
+        raise SettingsError(loaded)
+    return loaded
+
+
+@wiped
+def _loaded(keywords: dict[str, Any]) -> Union[Settings, str]:
+    """Return the settings, or what is wrong with them: an error would hold what was given."""
     given = {name: value for name, value in keywords.items() if value is not None}
-    refuse_unknown(Settings, given, "keyword arguments")
-    refuse_unknown(
-        Settings,
-        [name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)],
-        "environment",
-        lambda name: name[len(ENVIRONMENT_PREFIX) :].lower(),
-    )
+    given_by = _origin(given)
+    if isinstance(given.get(SECRET), str):
+        given[SECRET] = SecretStr(given[SECRET])
     try:
-        return Settings(**given)
+        refuse_unknown(Settings, given, "keyword arguments")
+        refuse_unknown(
+            Settings,
+            [name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)],
+            "environment",
+            lambda name: name[len(ENVIRONMENT_PREFIX) :].lower(),
+        )
+        settings = Settings(**given)
     except ValidationError as error:
-        wrong = _explain(error)  # and no more: the error holds what was given
-    raise SettingsError(wrong)
+        return _explain(error)
+    except SettingsError as error:
+        return str(error)
+    settings.note_origin(given_by or _file_of(settings))
+    return settings
+
+
+def _origin(given: Mapping[str, Any]) -> Hashable:
+    """Return where bind_password is given: what differs for another one, and says nothing of it."""
+    password = given.get(SECRET)
+    if password is not None:
+        # The host gives the same object again and again.
+        return SECRET, id(
+            password.get_secret_value() if isinstance(password, SecretStr) else password
+        )
+    name = f"{ENVIRONMENT_PREFIX}{SECRET}".upper()
+    return name if name in map(str.upper, os.environ) else None
+
+
+def _file_of(settings: Settings) -> Hashable:
+    return None if settings.config_file is None else fingerprint(settings.config_file)
 
 
 def _explain(error: ValidationError) -> str:

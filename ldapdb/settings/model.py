@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Optional
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ldapdb.settings.private import read_password
+from ldapdb.settings.private import fingerprint, read_password
 from ldapdb.settings.sources import (
     CONFIG_FILE,
     ENVIRONMENT_PREFIX,
@@ -19,8 +20,10 @@ from ldapdb.settings.sources import (
     toml_source,
 )
 from ldapdb.settings.values import (
+    ACCOUNT_NAME,
     Attribute,
     Attributes,
+    BindName,
     DNText,
     DNTexts,
     File,
@@ -31,6 +34,7 @@ from ldapdb.settings.values import (
     Uris,
     is_loopback,
 )
+from ldapdb.vendors import possible
 
 __all__ = ["SECRET", "Settings"]
 
@@ -90,7 +94,10 @@ class Settings(_Schema):
         description="How to authenticate: simple (default with bind_dn), anonymous (default "
         "without), external (ldapi peer or client certificate), gssapi (Kerberos).",
     )
-    bind_dn: Optional[DNText] = Field(None, description="The account's DN.")
+    bind_dn: Optional[BindName] = Field(
+        None,
+        description="The account's DN; on Active Directory also user@domain or DOMAIN\\user.",
+    )
     bind_password: Optional[SecretStr] = Field(
         None, description="Its password. Better: bind_password_file."
     )
@@ -203,6 +210,11 @@ class Settings(_Schema):
     )
     read_only: bool = Field(False, description="Never write, whatever the account may do.")
 
+    # What was loaded, for copies that name one server alone, as for a check of each.
+    _servers: frozenset[str] = PrivateAttr(frozenset())
+    # Where bind_password was given: changes when it may be another one.
+    _given_by: Hashable = PrivateAttr(None)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -251,6 +263,22 @@ class Settings(_Schema):
         """The servers for writes, with the default filled in."""
         return self.write_uri or self.uri
 
+    @property
+    def servers(self) -> frozenset[str]:
+        """All servers that were loaded, for reads and writes."""
+        return self._servers or frozenset((*self.uri, *self.write_uri))
+
+    def note_origin(self, given_by: Hashable) -> None:
+        """Note where these settings come from; see :meth:`password_source`."""
+        self._given_by = given_by
+        self._servers = self.servers
+
+    def password_source(self) -> Hashable:
+        """Return what changes when the password may have changed; nothing is derived from it."""
+        if self.bind_password_file is not None:
+            return fingerprint(self.bind_password_file)
+        return self._given_by
+
     def password(self) -> str:
         """Read the password from where it is kept, anew each time.
 
@@ -265,7 +293,7 @@ class Settings(_Schema):
         return read_password(self.bind_password_file, "bind_password_file")
 
     def _wrong_bind(self) -> list[str]:
-        method, complaints = self.authentication, []
+        method, complaints = self.authentication, self._wrong_name()
         passwords = [
             name for name in (SECRET, "bind_password_file") if getattr(self, name) is not None
         ]
@@ -292,6 +320,18 @@ class Settings(_Schema):
         if len(passwords) > 1:
             complaints.append("bind_password_file: contradicts bind_password; keep one of them")
         return complaints
+
+    def _wrong_name(self) -> list[str]:
+        if self.bind_dn is None or not ACCOUNT_NAME.fullmatch(self.bind_dn):
+            return []
+        if any(vendor.takes_account_names for vendor in possible(self.vendor)):
+            return []
+        return [
+            (
+                f"bind_dn: {self.bind_dn!r} is not a DN; only Active Directory takes user@domain "
+                "or DOMAIN\\user: write the account's whole DN"
+            )
+        ]
 
     def _wrong_kerberos(self) -> list[str]:
         if self.authentication != "gssapi":

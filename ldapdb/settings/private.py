@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Optional
 
 from ldapdb.errors import SettingsError
 
-__all__ = ["check_private", "read_password"]
+__all__ = ["check_private", "fingerprint", "read_password"]
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
@@ -96,3 +97,12 @@ def _is_credential(path: Path) -> bool:
     """Tell whether systemd has put a file there, which it names to the service alone."""
     folder = os.environ.get(_CREDENTIALS)
     return bool(folder) and path.resolve().parent == Path(str(folder)).resolve()
+
+
+def fingerprint(path: Path) -> Hashable:
+    """Return what changes when a file is written, replaced or touched; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -16,8 +16,10 @@ from ldapdb import filters
 from ldapdb.dn import DN
 
 __all__ = [
+    "ACCOUNT_NAME",
     "Attribute",
     "Attributes",
+    "BindName",
     "DNText",
     "DNTexts",
     "File",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 
+# user@domain or DOMAIN\user, by which Active Directory knows accounts (MS-ADTS, 5.1.1.1.1).
+ACCOUNT_NAME = re.compile(r"[^\s@\\=,]+@[^\s@\\=,]+|[^\s@\\=,/]+\\[^\s@\\=,/]+")
 _URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
 
 
@@ -76,6 +80,10 @@ def _check_dn(text: str) -> str:
     return text
 
 
+def _check_name(text: str) -> str:
+    return text if ACCOUNT_NAME.fullmatch(text) else _check_dn(text)
+
+
 def _check_filter(text: str) -> str:
     return str(filters.parse(text))
 
@@ -95,6 +103,7 @@ Uris = Annotated[
     tuple[Annotated[str, AfterValidator(_check_uri)], ...], NoDecode, BeforeValidator(_split)
 ]
 DNText = Annotated[str, AfterValidator(_check_dn)]
+BindName = Annotated[str, AfterValidator(_check_name)]
 DNTexts = Annotated[tuple[DNText, ...], NoDecode, BeforeValidator(_split_dns), Field(min_length=1)]
 PrincipalText = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f]+$")]
 FilterText = Annotated[str, AfterValidator(_check_filter)]

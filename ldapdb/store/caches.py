@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from ldapdb.cache import Cache, CacheInfo, Lifetimes
 from ldapdb.dn import DN
-from ldapdb.errors import CertificateRefused, DirectoryUnavailable
+from ldapdb.errors import CertificateRefused, CredentialsRejected, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
 from ldapdb.settings import Settings
 from ldapdb.shared import LOCK, Kept
@@ -42,8 +42,10 @@ class Caches:
             max_stale=settings.cache_max_stale_seconds,
             wait=settings.operation_timeout_seconds,
         )
-        # A server with a certificate that does not verify might as well not be there.
-        size, outage = settings.cache_max_entries, (DirectoryUnavailable, CertificateRefused)
+        # A server whose certificate does not verify, or that rejects our login, might as well
+        # not be there.
+        outage = (DirectoryUnavailable, CertificateRefused, CredentialsRejected)
+        size = settings.cache_max_entries
         # The key is the name as it is asked for, never a folded form: two names that we
         # fold together and the directory tells apart would be one user.
         self.users_by_name: Cache[str, Optional[User]] = Cache(

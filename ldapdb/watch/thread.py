@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
-from ldapdb.connection import Deadline, Stream
+from ldapdb.connection import LOGINS, Deadline, Stream
 from ldapdb.errors import (
     AccessDenied,
     CredentialsRejected,
@@ -28,10 +28,8 @@ __all__ = ["State", "Watch", "WatchInfo"]
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_SECONDS = 1.0
-# Directories lock accounts for a password that is refused again and again. So each server is
-# asked once in so long, unless the file has another one.
-_REFUSED_SECONDS = 900.0
-# No account is locked for a ticket that is late, and somebody may be renewing it.
+# No account is locked for a rejected ticket or certificate, and somebody may be renewing it.
+# When a rejected password is sent again is decided for all connections of the process.
 _NO_TICKET_SECONDS = 30.0
 # A server that is preferred is tried again so often, and no longer: changes wait meanwhile.
 _LOOK_SECONDS = 30.0
@@ -120,8 +118,8 @@ class Watch:
         self._connected = connected
         self._tried_at = timer()
         self._servers = Servers(random.random)
-        # When a server that refused the log-in may be asked again, and what it refused.
-        self._refused: dict[str, tuple[float, object]] = {}
+        # When a server that rejected a login without a password may be asked again.
+        self._rejected: dict[str, float] = {}
         # A database that is dropped closes this from wherever the garbage is collected.
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -288,7 +286,7 @@ class Watch:
             self._server, self._mechanism = now
             self._state = State.LIVE  # now that nothing from before is left
             self._servers.succeeded(uri)
-            self._refused.pop(uri, None)
+            self._rejected.pop(uri, None)
             if source is self._sources[0]:
                 self._better_seconds = _LOOK_SECONDS
             self._complained = False
@@ -309,9 +307,9 @@ class Watch:
                 continue
             try:
                 Stream(preferred, self._settings, Deadline(_TRIAL_SECONDS, self._timer)).close()
-            except CredentialsRejected as error:  # again and again, it would lock the account
-                log.warning("%s; changes are seen by %s meanwhile", error, uri)
-                self._note_refusal(preferred)
+            except CredentialsRejected as error:
+                log.info("%s; changes are seen by %s meanwhile", error, uri)
+                self._note_rejection(preferred)
             except LDAPDBError as error:
                 log.debug("%s", error)
                 self._servers.failed(preferred, now)
@@ -328,24 +326,13 @@ class Watch:
         self._complain(str(error))
         log.debug("%s; next trial in %.1f s", error, seconds)
         if isinstance(error, CredentialsRejected):
-            self._note_refusal(uri)
+            self._note_rejection(uri)
 
-    def _note_refusal(self, uri: str) -> None:
-        by_ticket = self._settings.bind == "gssapi"
-        seconds = _NO_TICKET_SECONDS if by_ticket else _REFUSED_SECONDS
-        self._refused[uri] = self._timer() + seconds, self._password()
+    def _note_rejection(self, uri: str) -> None:
+        if self._settings.authentication != "simple":
+            self._rejected[uri] = self._timer() + _NO_TICKET_SECONDS
 
     def _may_log_in(self, uri: str, now: float) -> bool:
-        until, password = self._refused.get(uri, (now, None))
-        return now >= until or password != self._password()
-
-    def _password(self) -> object:
-        """Return what changes when the file has another password."""
-        path = self._settings.bind_password_file
-        if path is None:
-            return None
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino, status.st_size
+        if now < self._rejected.get(uri, now):
+            return False
+        return not LOGINS.is_paused(self._settings, uri)

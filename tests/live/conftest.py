@@ -11,6 +11,8 @@ from typing import Optional
 
 import pytest
 
+from ldapdb.attempts import Attempts
+from ldapdb.connection.logins import LOGINS
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of
 from support.contents import Entries
@@ -80,6 +82,12 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Optional[
     if op == "==" and isinstance(left, Entries) and isinstance(right, Entries):
         return ["the entries are the same:", *left.differences(right)]
     return None
+
+
+@pytest.fixture(autouse=True)
+def _no_rejected_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget rejected logins: they belong to the process, and all tests log in as one account."""
+    monkeypatch.setattr(LOGINS, "_attempts", Attempts())
 
 
 @pytest.fixture(scope="session")

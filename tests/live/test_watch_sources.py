@@ -471,14 +471,14 @@ def test_a_server_that_refuses_the_log_in_is_left_alone_and_no_other(
 @pytest.mark.live("openldap", reason="the thread does not depend on the directory")
 @pytest.mark.lengthy
 def test_a_new_password_is_tried_at_once(directory: Directory, tmp_path: Path) -> None:
-    """The one that was refused is not, for a quarter of an hour."""
+    """The one that was rejected waits for its time."""
     reader = directory.person("reader", attributes={"userPassword": ["secret"]})
     file = tmp_path / "password"
     file.touch(mode=0o600)
     file.write_text("wrong\n", encoding="ascii")
     settings = directory.settings(bind_dn=reader, bind_password=None, bind_password_file=file)
     with _watching(settings) as watch:
-        assert eventually(lambda: "refuse" in watch.info().error)
+        assert eventually(lambda: "rejected" in watch.info().error)
         time.sleep(1.5)
         assert watch.server is None
         file.write_text("secret\n", encoding="ascii")

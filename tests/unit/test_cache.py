@@ -315,6 +315,33 @@ def test_a_failure_is_remembered_briefly(
     assert directory.loads == 2
 
 
+def test_a_logged_failure_is_not_remembered(
+    cache: Cache[str, Optional[str]], directory: Directory
+) -> None:
+    """It costs nothing to meet it again, and what ends it is noticed at once."""
+    directory.error = DirectoryUnavailable("down")
+    directory.error.logged = True
+    with pytest.raises(DirectoryUnavailable):
+        cache.get("alice", directory.load)
+    directory.error = None
+    assert cache.get("alice", directory.load) == "old"
+
+
+def test_a_logged_failure_is_logged_once(
+    cache: Cache[str, Optional[str]],
+    clock: Clock,
+    directory: Directory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An old answer is served over it without a further line."""
+    cache.get("alice", directory.load)
+    clock.now += TTL
+    directory.error = DirectoryUnavailable("down")
+    directory.error.logged = True
+    assert cache.get("alice", directory.load) == "old"
+    assert not caplog.messages
+
+
 def test_a_failure_of_one_key_is_none_of_another(
     cache: Cache[str, Optional[str]], directory: Directory
 ) -> None:

@@ -39,6 +39,8 @@ PURE = (
     "vendors",
     "modifying",
     "failover",
+    "attempts",
+    "rejections",
     "framing",
     "messages",
     "searching",
@@ -47,7 +49,7 @@ PURE = (
     "tagged",
     "cache",
 )
-SHELL = ("settings", "connection", "watch", "store")
+SHELL = ("secrecy", "settings", "connection", "watch", "store")
 EDGES = (
     "report",
     "interface",

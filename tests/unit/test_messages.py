@@ -21,7 +21,7 @@ from ldapdb import ber, messages
 from ldapdb.ber import BrokenAnswer
 from ldapdb.entries import Modification, Operation
 from ldapdb.framing import check
-from ldapdb.messages import Result, read_result
+from ldapdb.messages import PolicyResult, Result, read_result
 
 NUMBER = 300
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
@@ -149,3 +149,57 @@ def test_what_is_no_result_is_refused(parts: tuple[bytes, ...]) -> None:
 def test_what_is_no_message_is_refused(octets: bytes) -> None:
     with pytest.raises(BrokenAnswer):
         read_result(octets, NUMBER, messages.bind_request("", ""))
+
+
+POLICY = "1.3.6.1.4.1.42.2.27.8.5.1"
+
+
+def _answered(*controls: bytes) -> bytes:
+    result = ber.sequence(
+        ber.integer(49, ber.ENUMERATED), ber.element(b""), ber.element(b""), tag=0x61
+    )
+    whole = messages.message(NUMBER, result, ber.sequence(*controls, tag=0xA0))
+    check(whole)
+    return whole
+
+
+def _control(*parts: bytes, oid: str = POLICY) -> bytes:
+    return ber.sequence(ber.element(oid.encode()), *parts)
+
+
+def _response(*parts: bytes) -> bytes:
+    return ber.element(ber.sequence(*parts))
+
+
+_ERROR = ber.integer(2, 0x81)
+_WARNING = ber.sequence(ber.integer(100, 0x80), tag=0xA0)
+
+
+@pytest.mark.parametrize(
+    ("controls", "policy"),
+    [
+        ([_control(_response(_ERROR))], 2),
+        ([_control(_response(_WARNING, _ERROR))], 2),
+        ([_control(b"\x01\x01\xff", _response(_ERROR))], 2),
+        ([_control(_response(_ERROR), oid="1.2.3"), _control(_response(_ERROR))], 2),
+        ([_control(_response(_WARNING))], None),
+        ([_control(_response())], None),
+        ([_control()], None),
+        ([_control(b"\x01\x01\xff")], None),
+        ([_control(_response(_ERROR), oid="1.2.3")], None),
+        ([], None),
+    ],
+)
+def test_the_password_policy_is_read(controls: list[bytes], policy: int | None) -> None:
+    """The error in its response control, with or without a warning in front of it."""
+    read = read_result(_answered(*controls), NUMBER, messages.bind_request("", ""))
+    assert read == (Result(49, "") if policy is None else PolicyResult(49, "", policy))
+
+
+def test_elements_that_are_no_controls_are_refused() -> None:
+    result = ber.sequence(
+        ber.integer(0, ber.ENUMERATED), ber.element(b""), ber.element(b""), tag=0x61
+    )
+    whole = messages.message(NUMBER, result, ber.element(b"", 0xA1))
+    with pytest.raises(BrokenAnswer, match="not those of an answer"):
+        read_result(whole, NUMBER, messages.bind_request("", ""))

@@ -10,7 +10,7 @@ from pyasn1.error import PyAsn1Error
 from ldapdb import errors
 from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.answers import partial
-from ldapdb.connection.credentials import refusal
+from ldapdb.connection.credentials import rejection
 from ldapdb.connection.library import LIBRARY_ERRORS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
 from ldapdb.dn import DN
@@ -109,7 +109,9 @@ def test_where_a_referral_leads_stays_within_its_line() -> None:
 def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:
     settings = load(uri=SERVER, base_dn="dc=org", bind="gssapi")
     refused = Result(49, "no\nERROR forged \x1b[2J")
-    assert str(refusal(settings, SERVER, refused)).endswith(r'It said: "no\nERROR forged \x1b[2J"')
+    assert str(rejection(settings, SERVER, refused)).endswith(
+        r'It said: "no\nERROR forged \x1b[2J"'
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,8 @@ def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:
         (4, errors.IncompleteResult),
         (10, errors.ReadOnly),
         (11, errors.IncompleteResult),
-        (13, errors.SettingsError),
+        (8, errors.CredentialsRejected),
+        (13, errors.CredentialsRejected),
         (16, errors.NoSuchValue),
         (17, errors.SchemaMissing),
         (20, errors.ValueExists),

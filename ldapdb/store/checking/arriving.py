@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator
+from typing import Optional
 
 from ldapdb.connection.probing import Security, security
 from ldapdb.errors import (
@@ -23,6 +24,8 @@ from ldapdb.syntaxes import said_time
 __all__ = ["arrive", "judge_certificate"]
 
 _DAY = 86_400.0
+# strongerAuthRequired and confidentialityRequired.
+_TLS_DEMANDED = frozenset({8, 13})
 _SOON_DAYS = 30
 
 
@@ -61,7 +64,7 @@ def _refused(visit: Visit, error: LDAPDBError) -> Finding:
     if isinstance(error, DirectoryUnavailable):
         return problem("server", uri, str(error), ping(uri))
     if isinstance(error, CredentialsRejected):
-        return problem("account", uri, str(error), _log_in_by_hand(visit))
+        return problem("account", uri, str(error), _log_in_by_hand(visit, error.result_code))
     if isinstance(error, SettingsError):
         return problem("settings", uri, str(error), "ldapdb settings")
     return problem("server", uri, str(error), ping(uri))
@@ -109,8 +112,10 @@ def _account(visit: Visit) -> Finding:
     return ok("account", visit.uri, f"{visit.account or 'whoever has the ticket'} ({method})")
 
 
-def _log_in_by_hand(visit: Visit) -> str:
+def _log_in_by_hand(visit: Visit, code: Optional[int]) -> str:
     settings, uri = visit.settings, shlex.quote(visit.uri)
+    if code in _TLS_DEMANDED:
+        return "export LDAPDB_START_TLS=true"
     if settings.authentication != "simple":
         mechanism = {"external": "EXTERNAL", "gssapi": "GSSAPI"}.get(settings.authentication, "")
         return f"ldapwhoami -Y {mechanism} -H {uri}" if mechanism else f"ldapwhoami -x -H {uri}"

@@ -42,6 +42,9 @@ _NOBODY: dict[str, Any] = {
 class _Unbound(Session):
     """A connection that sends no bind."""
 
+    def _require_login(self) -> None:
+        """Require nothing: no login is sent."""
+
     def _bind(self, deadline: Deadline) -> None:
         """Send nothing: whoever has not bound is nobody."""
 
