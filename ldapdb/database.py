@@ -17,6 +17,7 @@ from ldapdb import errors
 from ldapdb.cache import CacheInfo
 from ldapdb.interface import ABCDatabase
 from ldapdb.model import Accounting, Application, Policy, User
+from ldapdb.secrecy import wiped_methods
 from ldapdb.settings import load
 from ldapdb.store import Store
 from ldapdb.store.outcomes import warn_of
@@ -76,6 +77,7 @@ def _host_errors() -> Iterator[None]:
         raise error.restated(str(error), _HOST_ERRORS[type(error)]) from error
 
 
+@wiped_methods
 class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or ours, at run time
     """What both generations have in common."""
 
@@ -97,11 +99,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         ldapdb.errors.DirectoryUnavailable
             If no server answers. The host tries again at its next request.
         """
-        try:
-            settings = load(**database_kwargs)
-        finally:
-            # Error reporters print the variables of a call that fails.
-            database_kwargs.clear()
+        settings = load(**database_kwargs)
         self._store = Store(settings, form=self._form)
         try:
             self._store.verify()
@@ -246,6 +244,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
             warn_of(self._store.revoke(app_name, user_name, policy))
 
 
+@wiped_methods
 class _DatabaseOf20(_Database):
     """The interface of the host's 2.0 and 2.1."""
 
@@ -295,6 +294,7 @@ class _DatabaseOf20(_Database):
         self._revoke(app_name, user_name, policy)
 
 
+@wiped_methods
 class _DatabaseOf22(_Database):
     """The interface of the host's 2.2 and of its master."""
 

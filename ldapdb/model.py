@@ -93,7 +93,8 @@ class Policy:
         Whether data may be handed over at the start.
     """
 
-    app_license: Optional[str] = None
+    # A host's error reporter prints what the host was given.
+    app_license: Optional[str] = field(default=None, repr=False)
     allow_home: bool = False
     allow_view: bool = False
     allow_common: bool = False

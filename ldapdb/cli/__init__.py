@@ -20,6 +20,7 @@ from ldapdb.cli.holding import HeldBack
 from ldapdb.cli.lazily import LazyGroup, did_you_mean
 from ldapdb.cli.options import FAILED, MISUSED, NO_SERVER, example
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError, SettingsError
+from ldapdb.secrecy import wiped
 from ldapdb.settings import ENVIRONMENT_PREFIX
 from ldapdb.wellformed import escaped, one_line
 
@@ -49,6 +50,7 @@ _COMMANDS = {
 }
 
 
+@wiped
 def run(arguments: Optional[Sequence[str]] = None) -> int:
     """Run a command and return the exit code.
 

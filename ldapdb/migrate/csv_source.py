@@ -16,6 +16,7 @@ from typing import IO, Optional, Union
 from ldapdb.errors import InvalidValue, LDAPDBError
 from ldapdb.migrate.policies import BOOLEANS, COLUMNS, SINCE_2_2, policy_of
 from ldapdb.migrate.rows import Problem, Row
+from ldapdb.secrecy import wiped_methods
 
 __all__ = ["HEADER", "CSVSource"]
 
@@ -25,6 +26,7 @@ HEADER = (_USER, _IMAGE, *(f"policy.{name}" for name in COLUMNS))
 _REQUIRED = tuple(name for name in HEADER if name.partition(".")[2] not in SINCE_2_2)
 
 
+@wiped_methods
 class CSVSource:
     """A file in the form of the host's CSV, of any of its releases.
 

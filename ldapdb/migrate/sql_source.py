@@ -10,6 +10,7 @@ from typing import Any, Union
 from ldapdb.errors import InvalidValue, LDAPDBError
 from ldapdb.migrate.policies import BOOLEANS, COLUMNS, SINCE_2_2, policy_of
 from ldapdb.migrate.rows import Problem, Row
+from ldapdb.secrecy import wiped_methods
 from ldapdb.wellformed import one_line
 
 __all__ = ["SQLSource"]
@@ -21,6 +22,7 @@ _TOLD = {"charset", "connect_timeout", "database", "dbname", "driver", "host", "
 _TOLD |= {"sslmode", "uid", "user"}
 
 
+@wiped_methods
 class SQLSource:
     """The four tables of the host, of any of its releases: the columns tell.
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Mapping
-from pathlib import Path
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Union
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from ldapdb.errors import SettingsError
 from ldapdb.secrecy import wiped
 from ldapdb.settings.model import SECRET, Settings
 from ldapdb.settings.private import fingerprint
 from ldapdb.settings.sources import ENVIRONMENT_PREFIX, refuse_unknown
+from ldapdb.settings.values import NO_LOG_IN
 
 __all__ = ["load"]
 
@@ -88,12 +89,16 @@ def _file_of(settings: Settings) -> Hashable:
 def _explain(error: ValidationError) -> str:
     """Turn pydantic's errors into one message, without a password."""
     lines: dict[str, str] = {}  # the first complaint about a setting; the rest follow from it
-    for each in error.errors(include_url=False, include_context=True, include_input=True):
+    complaints = error.errors(include_url=False, include_context=True, include_input=True)
+    with_log_in = _with_log_in(complaints)
+    for each in complaints:
         location = each["loc"]
         name = str(location[0]) if location else ""
         message = _without_log_in(str(each.get("ctx", {}).get("error", each["msg"])))
         if not location:  # from _contradictions, which names the setting itself
             lines.setdefault(message, message)
+        elif name in with_log_in:  # a password with a comma or a space in it makes several URIs
+            lines.setdefault(name, f"{name}: '***@{with_log_in[name]}': {NO_LOG_IN}{_hint(name)}")
         elif each["type"] == "missing":
             lines.setdefault(
                 name,
@@ -101,18 +106,41 @@ def _explain(error: ValidationError) -> str:
                 f"{name.upper()} or in the config_file",
             )
         else:
-            value = "" if name == SECRET else f"{_shown(name, each['input'])}: "
+            shown = _shown(name, each["input"])
+            value = f"{shown}: " if shown else ""
+            if not shown and each["input"]:
+                message = message.replace(str(each["input"]), "***")
             lines.setdefault(name, f"{name}: {value}{message}{_hint(name)}")
     return "wrong settings: " + "; ".join(lines.values())
 
 
+def _with_log_in(complaints: Iterable[ErrorDetails]) -> dict[str, str]:
+    """Return the server's name for each setting in which a log-in stands in front of one."""
+    found = {}
+    for each in complaints:
+        name = str(each["loc"][0]) if each["loc"] else ""
+        log_in, _, server = str(each["input"]).rpartition("@")
+        if name.endswith("uri") and log_in:
+            found[name] = found.get(name) or _server(server)
+    return found
+
+
+def _server(text: str) -> str:
+    """Return a server's name with its port, or nothing if it is not only that."""
+    return text if re.fullmatch(r"[\w.:\[\]-]*", text) else ""
+
+
 def _shown(name: str, value: Any) -> str:
-    if value and not isinstance(value, (str, int, float, Path)):
+    """Write a wrong value; nothing if it may be a secret that was given in the wrong place."""
+    if name.endswith("_file"):
+        # A path, and not a password or a key: it begins as paths do.
+        is_path = re.fullmatch(r"(~|\.{0,2})/[^\n]*", str(value)) is not None
+        return repr(str(value)) if is_path else ""
+    if name.startswith("bind"):
+        return ""
+    if value and not isinstance(value, (str, int, float)):
         return f"a {type(value).__name__}"  # whatever is in there
-    text = repr(str(value) if isinstance(value, Path) else value)
-    if name.endswith("uri") and "//" not in text:
-        return re.sub(r"^(.).*@", r"\1***@", text)
-    return _without_log_in(text)
+    return _without_log_in(repr(value))
 
 
 def _without_log_in(text: str) -> str:

@@ -12,6 +12,7 @@ from ldapdb.errors import SettingsError
 
 __all__ = ["check_private", "fingerprint", "read_password"]
 
+_LONGEST = 4096  # octets
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
@@ -32,7 +33,10 @@ def read_password(path: Path, setting: str) -> str:
     """
     password = _first_line(path, setting)
     if password is None:
-        raise SettingsError(f"{setting} {str(path)!r}: it is no text in UTF-8")
+        raise SettingsError(
+            f"{setting} {str(path)!r}: its first line is not text in UTF-8, or has more than "
+            f"{_LONGEST} octets"
+        )
     if not password:
         raise SettingsError(f"{setting} {str(path)!r} has an empty first line")
     return password
@@ -43,9 +47,11 @@ def _first_line(path: Path, setting: str) -> Optional[str]:
     try:
         with path.open("rb") as file:
             check_private(path, setting, os.fstat(file.fileno()))
-            return file.readline().decode("utf-8").rstrip("\r\n")
+            line = file.readline(_LONGEST + 1)
     except OSError as error:
         raise SettingsError(f"{setting} {str(path)!r}: {error}") from error
+    try:
+        return line.decode("utf-8").rstrip("\r\n") if len(line) <= _LONGEST else None
     except UnicodeDecodeError:
         return None
 

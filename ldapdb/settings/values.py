@@ -17,6 +17,7 @@ from ldapdb.dn import DN
 
 __all__ = [
     "ACCOUNT_NAME",
+    "NO_LOG_IN",
     "Attribute",
     "Attributes",
     "BindName",
@@ -34,6 +35,7 @@ __all__ = [
 
 # user@domain or DOMAIN\user, by which Active Directory knows accounts (MS-ADTS, 5.1.1.1.1).
 ACCOUNT_NAME = re.compile(r"[^\s@\\=,]+@[^\s@\\=,]+|[^\s@\\=,/]+\\[^\s@\\=,/]+")
+NO_LOG_IN = "must not contain a user or a password; use bind_dn and bind_password"
 _URI = re.compile(r"(ldap|ldaps|ldapi)://\S*", re.IGNORECASE)
 
 
@@ -60,7 +62,7 @@ def _check_uri(uri: str) -> str:
         raise ValueError("must begin with ldap://, ldaps:// or ldapi:// and have no spaces")
     scheme: str = match[1].lower()  # as every question about plain text and TLS expects it
     if scheme != "ldapi" and "@" in uri:  # first, because urlsplit's errors quote what it is given
-        raise ValueError("must not contain a user or a password; use bind_dn and bind_password")
+        raise ValueError(NO_LOG_IN)
     parts = urlsplit(uri)
     if scheme == "ldapi":
         if not unquote(parts.netloc).startswith("/"):

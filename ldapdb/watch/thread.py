@@ -20,6 +20,7 @@ from ldapdb.errors import (
     UnexpectedResult,
 )
 from ldapdb.failover import Servers
+from ldapdb.secrecy import wipe
 from ldapdb.settings import Settings
 from ldapdb.watch.protocol import Batch, Patience, Source
 
@@ -199,6 +200,7 @@ class Watch:
             except LDAPDBError as error:
                 self._failed(due[0], error)
             except Exception as error:  # this thread has to live on, whatever it is
+                wipe(error)
                 log.exception("following changes failed")
                 self._failed(due[0], LDAPDBError(f"{due[0]}: {error}", server=due[0]))
 

@@ -12,11 +12,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from ldapdb import LDAPDatabase, errors
+from ldapdb.database import _DatabaseOf22
 from ldapdb.model import Policy
 from ldapdb.settings import load
 from support import Another, Private
@@ -243,6 +245,82 @@ def test_no_password_is_in_what_is_logged_or_reported(
     assert "ldapdb." in shown
     assert marked.server.password not in shown
     assert LICENCE not in caplog.text + str(error)
+
+
+def _bad_volume(database: Any, _: Private) -> None:
+    database.grant_access("a/b", "alice", LICENCE, True, True, "none", False)
+
+
+def _bad_licence(database: Any, _: Private) -> None:
+    database.grant_access("a/b", "alice", f"{LICENCE}\x1b", True, True, None, False)
+
+
+def _unknown_user(database: Any, _: Private) -> None:
+    database.grant_access("a/b", "nobody", LICENCE, True, True, None, False)
+
+
+def _unknown_image(database: Any, _: Private) -> None:
+    database.revoke_access("c/d", "alice", LICENCE, True, True, None, False)
+
+
+def _wrong_type(database: Any, _: Private) -> None:
+    database.grant_access("a/b", "alice", [LICENCE], True, True, None, False)
+
+
+def _too_few(database: Any, _: Private) -> None:
+    database.grant_access("a/b", "alice", LICENCE)
+
+
+def _without_rights(database: Any, private: Private) -> None:
+    _make_read_only(private)
+    database.grant_access("a/b", "alice", LICENCE, True, True, None, False)
+
+
+def _frozen(database: Any, private: Private) -> None:
+    private.server.signal(signal.SIGSTOP)
+    try:
+        database.grant_access("a/b", "alice", LICENCE, True, True, None, False)
+    finally:
+        private.server.signal(signal.SIGCONT)
+
+
+_LICENCE_SCENES = (
+    _bad_volume,
+    _bad_licence,
+    _unknown_user,
+    _unknown_image,
+    _wrong_type,
+    _too_few,
+    _without_rights,
+    _frozen,
+)
+
+
+def _make_read_only(private: Private) -> None:
+    change = (
+        "dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\n"
+        "replace: olcReadOnly\nolcReadOnly: TRUE\n"
+    )
+    command = ["ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", private.server.socket_uri]
+    subprocess.run(command, input=change, text=True, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("scene", _LICENCE_SCENES, ids=lambda scene: scene.__name__.strip("_"))
+def test_no_licence_is_in_an_error(
+    private: Private,
+    scene: Callable[[Any, Private], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever goes wrong with a grant, and with the variables of every call."""
+    caplog.set_level(logging.DEBUG)
+    private.person("alice")
+    private.application("a/b")
+    database = private.open(_DatabaseOf22, operation_timeout_seconds=1, connect_timeout_seconds=0.5)
+    with pytest.raises((errors.LDAPDBError, TypeError, AttributeError)) as caught:
+        scene(database, private)
+    error = caught.value
+    _begin_at_ldapdb(error)
+    assert LICENCE not in _reported(error) + caplog.text
 
 
 def _begin_at_ldapdb(error: BaseException) -> None:

@@ -317,7 +317,7 @@ def test_a_wrong_value_is_explained(name: str, value: Any, remedy: str) -> None:
     """The error names the setting, shows the value, says what is wrong and what it is for."""
     message = _complaint(**{**MINIMUM, name: value})
     assert message.startswith(f"wrong settings: {name}: ")
-    assert _shown(name, value) in message
+    assert name.startswith("bind") or _shown(name, value) in message  # perhaps a password
     assert remedy in message
     assert f"({name} is: {(Settings.model_fields[name].description or '').rstrip('.')})" in message
 
@@ -775,7 +775,7 @@ def test_a_log_in_in_front_of_the_server_is_hidden(name: str, uri: str) -> None:
     assert message.startswith(f"wrong settings: {name}: ")
     assert "reader" not in message
     assert "***@one" in message
-    if uri.lower().startswith("ldaps://"):
+    if "@" in uri:
         assert "use bind_dn and bind_password" in message
 
 
