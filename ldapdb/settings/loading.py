@@ -116,7 +116,7 @@ def _explain(error: ValidationError) -> str:
 
 def _with_log_in(complaints: Iterable[ErrorDetails]) -> dict[str, str]:
     """Return the server's name for each setting in which a log-in stands in front of one."""
-    found = {}
+    found: dict[str, str] = {}
     for each in complaints:
         name = str(each["loc"][0]) if each["loc"] else ""
         log_in, _, server = str(each["input"]).rpartition("@")
