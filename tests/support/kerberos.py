@@ -30,7 +30,8 @@ for name in sys.argv[2].split():
     sys.modules[name] = None
 try:
     from ldapdb import LDAPDatabase
-    database = LDAPDatabase(**json.loads(sys.argv[1]), cache_ttl_seconds=0)
+    given = json.loads(sys.argv[1])
+    database = LDAPDatabase(**given, cache_ttl_seconds=0, cache_max_stale_seconds=0)
     print("ready", flush=True)
     for line in sys.stdin:
         began = time.monotonic()
