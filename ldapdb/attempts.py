@@ -155,9 +155,10 @@ class Attempts:
     def end(self, login: Login) -> None:
         """Note that a login is not under way any more."""
         under_way = self._account(login).under_way
-        under_way[login.server] -= 1
-        if not under_way[login.server]:
-            del under_way[login.server]
+        # An interrupt may have made this process forget what was under way.
+        left = under_way.pop(login.server, 1) - 1
+        if left:
+            under_way[login.server] = left
 
     def accept(self, login: Login, now: float) -> None:
         """Note that the server accepted a login; its count of wrong ones begins anew."""

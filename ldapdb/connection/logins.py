@@ -7,17 +7,16 @@ rejected logins belongs to the process and not to a database. ``attempts`` has t
 from __future__ import annotations
 
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable
-from typing import Optional
+from typing import Optional, Union
 
 from ldapdb.attempts import Attempts, Busy, Login, Pause
 from ldapdb.connection.deadline import Deadline
 from ldapdb.dn import DN
-from ldapdb.errors import CredentialsRejected
+from ldapdb.errors import CredentialsRejected, DeadlineExceeded
 from ldapdb.settings import Settings
+from ldapdb.shared import LOCK, Kept, Waiters, renew_in_children
 from ldapdb.syntaxes import said_time
 
 __all__ = ["LOGINS", "Logins"]
@@ -36,9 +35,9 @@ class Logins:
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self._timer = timer
-        self._attempts = Attempts()
-        # Guards the above; notified when a login has ended.
-        self._ended = threading.Condition()
+        self._attempts = Kept(Attempts)
+        self._waiters = Waiters()
+        renew_in_children(self)
 
     def require(self, settings: Settings, uri: str) -> None:
         """See that a login may be sent now.
@@ -50,8 +49,9 @@ class Logins:
         """
         if settings.authentication != "simple":
             return
-        with self._ended:
-            pause = self._attempts.pause(_login(settings, uri), self._timer())
+        login = _login(settings, uri)
+        with LOCK:
+            pause = self._attempts.whole.pause(login, self._timer())
         if pause is not None:
             raise self._paused(settings, pause)
 
@@ -96,31 +96,40 @@ class Logins:
             error = exchange()
             if error is not None:
                 raise self._noted(settings, login, error)
-            with self._ended:
-                self._attempts.accept(login, self._timer())
+            self._attempts.change(lambda attempts: attempts.accept(login, self._timer()))
         finally:
-            with self._ended:
-                self._attempts.end(login)
-                self._ended.notify_all()
+            self._attempts.change(lambda attempts: attempts.end(login))
+            self._waiters.wake()
 
     def _begin(self, settings: Settings, login: Login, deadline: Deadline) -> None:
-        with self._ended:
-            asked_at = self._timer()
-            while True:
-                answer = self._attempts.begin(login, self._timer(), asked_at)
-                if not isinstance(answer, Busy):
-                    break
-                self._ended.wait(deadline.remaining())
-        if answer is not None:
+        asked_at = self._timer()
+        answer: Union[Busy, Pause, None] = None
+
+        def is_decided() -> bool:
+            nonlocal answer
+            answer = self._attempts.change(
+                lambda attempts: attempts.begin(login, self._timer(), asked_at)
+            )
+            return not isinstance(answer, Busy)
+
+        if not self._waiters.wait_for(is_decided, deadline.remaining):
+            raise DeadlineExceeded(
+                f"another login of {settings.bind_dn} did not end in time; see whether the "
+                "directory is slow"
+            )
+        if isinstance(answer, Pause):
             raise self._paused(settings, answer)
 
     def _noted(
         self, settings: Settings, login: Login, error: CredentialsRejected
     ) -> CredentialsRejected:
-        with self._ended:
-            now = self._timer()
-            self._attempts.reject(login, now, str(error))
-            pause = self._attempts.pause(login, now)
+        now = self._timer()
+
+        def reject(attempts: Attempts) -> Optional[Pause]:
+            attempts.reject(login, now, str(error))
+            return attempts.pause(login, now)
+
+        pause = self._attempts.change(reject)
         noted = error if pause is None else self._paused(settings, pause, error.result_code)
         log.warning("%s", noted)  # once, and not for each call that is not sent
         return noted
@@ -146,8 +155,8 @@ class Logins:
 
     def renew_after_fork(self) -> None:
         """Start anew in a forked child, with what is known and without what is under way."""
-        self._ended = threading.Condition()
-        self._attempts.forget_under_way()
+        self._waiters = Waiters()
+        self._attempts.change(Attempts.forget_under_way)
 
 
 def _login(settings: Settings, uri: str) -> Login:
@@ -168,4 +177,3 @@ def _spelled(account: str) -> str:
 
 
 LOGINS = Logins()
-os.register_at_fork(after_in_child=LOGINS.renew_after_fork)

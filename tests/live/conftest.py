@@ -13,6 +13,7 @@ import pytest
 
 from ldapdb.attempts import Attempts
 from ldapdb.connection.logins import LOGINS
+from ldapdb.shared import Kept
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of
 from support.contents import Entries
@@ -87,7 +88,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Optional[
 @pytest.fixture(autouse=True)
 def _no_rejected_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget rejected logins: they belong to the process, and all tests log in as one account."""
-    monkeypatch.setattr(LOGINS, "_attempts", Attempts())
+    monkeypatch.setattr(LOGINS, "_attempts", Kept(Attempts))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from ldapdb.cli import run
 from ldapdb.cli.check import exit_code
 from ldapdb.connection.logins import LOGINS
 from ldapdb.embedded import ldif_folder
+from ldapdb.shared import Kept
 from ldapdb.store.checking import Finding, Level, check
 from support import Another, Directory, Private
 from support.openldap import PPOLICY
@@ -385,7 +386,7 @@ def test_active_directory_names_its_policy(
         ("pwdLastSet: 0", "pwdLastSet: -1", "demands that the account changes its password"),
         (f"userAccountControl: {_UAC_DISABLED}", "userAccountControl: 512", "has disabled"),
     ):
-        monkeypatch.setattr(LOGINS, "_attempts", Attempts())
+        monkeypatch.setattr(LOGINS, "_attempts", Kept(Attempts))
         name = spoil.partition(":")[0]
         directory.change(reader, f"replace: {name}", spoil)
         rejected(directory, capsys, monkeypatch, said, bind_dn=reader, bind_password=PASSWORD)
