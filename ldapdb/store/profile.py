@@ -58,7 +58,11 @@ class Profile:
     users : tuple of Base
         Search bases of users.
     users_filter, groups_filter : Filter
-        What a user and a group is.
+        Which users may log in, and what a group is.
+    any_user_filter : Filter
+        What a user is, whether or not the user may log in: everything that matches
+        users_filter, and everything that matches the vendor's default filter without its locks.
+        Computers, contacts and groups that happen to have a login name match neither.
     strict_groups : bool
         Whether nothing but groups_filter makes a group: an administrator wrote it, and what
         else we search for with it, lines of description, anybody may have written.
@@ -91,6 +95,7 @@ class Profile:
     users: tuple[Base, ...]
     groups: Base
     users_filter: Filter
+    any_user_filter: Filter
     groups_filter: Filter
     strict_groups: bool
     user_name_attributes: tuple[str, ...]
@@ -117,6 +122,7 @@ class Profile:
         id_attribute, id_form = _identifier(settings, vendor)
         context = _context_of(base, root_dse.naming_contexts)
         stock = settings.schema == "stock"
+        users_filter = _users_filter(settings, root_dse)
         return cls(
             vendor=vendor,
             notation=StockNotation() if stock else SchemaNotation(),
@@ -128,7 +134,8 @@ class Profile:
             users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
             or (_place(settings, root_dse, "users_base", context),),
             groups=_place(settings, root_dse, "groups_base", context),
-            users_filter=_users_filter(settings, root_dse),
+            users_filter=users_filter,
+            any_user_filter=filters.any_of(users_filter, filters.parse(vendor.users_filter)),
             groups_filter=filters.parse(settings.groups_filter or vendor.groups_filter),
             strict_groups=stock and settings.groups_filter is not None,
             user_name_attributes=settings.user_name_attribute or (vendor.user_name_attribute,),

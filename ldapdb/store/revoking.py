@@ -307,9 +307,10 @@ class Revoking:
 
     def _users_among(self, call: Call, members: Members) -> Iterator[User]:
         # Last those by number: of Domain Users that is everybody.
-        yield from self._users.by_dns(call, members.dns)
-        yield from self._users.by_names(call, members.names)
-        yield from self._users.by_primary_groups(call, members.groups)
+        users = self._users.of_any_kind()
+        yield from users.by_dns(call, members.dns)
+        yield from users.by_names(call, members.names)
+        yield from users.by_primary_groups(call, members.groups)
 
 
 def _held_through(image: str, user: User, grant: DN, through: Sequence[str]) -> HeldThroughGroup:

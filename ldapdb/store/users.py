@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Optional
 
 from ldapdb import filters
-from ldapdb.connection import Call
+from ldapdb.connection import EVERYTHING, Call
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
 from ldapdb.errors import AccessDenied, AmbiguousName, NoSuchEntry, SettingsError
@@ -200,14 +201,15 @@ class Users:
         confirm_nothing(call, self._profile.users, anybody, "users")
 
     def by_dns(self, call: Call, dns: Iterable[DN]) -> list[User]:
-        """Find the users among some DNs, whatever users_filter says of them.
+        """Find the users among some DNs, also those who may not log in.
 
+        Entries of other kinds are skipped: see :attr:`Profile.any_user_filter`.
         Asked by naming attribute, which directories index, and not by DN, which they
         do not.
         """
         users: list[User] = []
         for batch in batches(dns):
-            entries = self._in_bases(
+            entries = self._of_any(
                 call, filters.any_of(*map(rdn_filter, batch)), self._profile.page_size
             )
             wanted = set(batch)
@@ -218,6 +220,14 @@ class Users:
                     if user.dn in wanted
                 ]  # fmt: skip
         return users
+
+    def of_any_kind(self) -> Users:
+        """Return a reader whose :meth:`by_dns` and the like take any named entry for a user.
+
+        For revoking by mapping id: an entry that was a user when its id was handed out may have
+        lost the class since, and what it holds must still be revocable.
+        """
+        return Users(replace(self._profile, any_user_filter=EVERYTHING), self._warned)
 
     def by_login_names(
         self, call: Call, names: Iterable[str]
@@ -246,9 +256,10 @@ class Users:
         Parameters
         ----------
         logging_in : bool
-            Whether users_filter counts. Otherwise it does not, as in :meth:`by_dns`.
+            Whether only users who may log in are found. Otherwise all are, as in
+            :meth:`by_dns`.
         """
-        find = self._search if logging_in else self._in_bases
+        find = self._search if logging_in else self._of_any
         users: list[User] = []
         for batch in batches(names):
             wanted = (filters.equal(each, name) for name in batch for each in self._names)
@@ -260,7 +271,7 @@ class Users:
     def by_primary_groups(self, call: Call, sids: Collection[bytes]) -> list[User]:
         """Find the users of Active Directory who are in some groups by number.
 
-        Whatever users_filter says of them, as in :meth:`by_dns`.
+        Also those who may not log in, as in :meth:`by_dns`.
 
         Parameters
         ----------
@@ -271,7 +282,7 @@ class Users:
         for batch in batches(sids):
             numbers = (str(int.from_bytes(sid[-4:], "little")) for sid in batch)
             wanted = filters.any_of(*(filters.equal(PRIMARY_GROUP_ID, each) for each in numbers))
-            for entry in self._in_bases(call, wanted, self._profile.page_size):
+            for entry in self._of_any(call, wanted, self._profile.page_size):
                 # Another domain's group may have the same number.
                 users += [user for user in self._quietly(entry) if user.primary_group in sids]
         return users
@@ -281,6 +292,11 @@ class Users:
 
     def _search(self, call: Call, wanted: Filter, page_size: int = 0) -> list[Entry]:
         return self._in_bases(call, filters.all_of(self._profile.users_filter, wanted), page_size)
+
+    def _of_any(self, call: Call, wanted: Filter, page_size: int) -> list[Entry]:
+        """Search for users whether or not they may log in; never for anything else."""
+        wanted = filters.all_of(self._profile.any_user_filter, wanted)
+        return self._in_bases(call, wanted, page_size)
 
     def _in_bases(self, call: Call, wanted: Filter, page_size: int) -> list[Entry]:
         """Search all bases; an entry that two of them hold counts once."""
@@ -319,7 +335,7 @@ class Users:
                 yield bytes(value).decode(errors="replace").lower()
 
     def _quietly(self, entry: Entry) -> list[User]:
-        # Among members there are groups and other entries; that they are no users is no news.
+        # A member without a login name cannot log in; that is not worth a warning.
         named = self._name_attribute(entry) is not None
         return self._warned.readable([entry], self._read) if named else []
 

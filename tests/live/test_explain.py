@@ -292,6 +292,43 @@ def test_who_is_everybody_and_through_what(directory: Directory, opened: Opened)
 
 
 @by_rule
+def test_who_lists_users_alone(directory: Directory, opened: Opened) -> None:
+    """Groups, computers, contacts and devices with a login name are not users.
+
+    On Active Directory groups and computers have ``sAMAccountName``, the default login name.
+    """
+    alice, bob = directory.person("alice"), directory.person("bob")
+    directory.application(IMAGE)
+    inner = directory.group("inner", alice, bob)
+    if directory.vendor == "ad":
+        others = {"computer": "objectClass: computer\nsAMAccountName: other$\n"}
+        others["contact"] = "objectClass: contact\n"
+        given: dict[str, str] = {}
+        kind = "(objectCategory=person)(objectClass=user)"
+        computers = f"CN=Domain Computers,CN=Users,{directory.suffix}"  # the primary group
+    else:
+        others = {"device": "objectClass: device\n", "service": "objectClass: applicationProcess\n"}
+        given = {"user_name_attribute": "cn", "users_base": directory.suffix}
+        kind, computers = "(objectClass=person)", inner
+    named = {f"cn={name},{directory.users_base}": lines for name, lines in others.items()}
+    for dn, lines in named.items():
+        directory.add(f"dn: {dn}\n{lines}")
+    outer = directory.group("outer", inner, *named)
+    directory.granted("staff", images=[IMAGE], members=[outer, computers, *named])
+    everybody = opened(**given)
+    narrow = opened(**given, users_filter=f"(&{kind}(!(cn=bob)))")
+    for store, may in ((everybody, {"alice", "bob"}), (narrow, {"alice"})):
+        found = store.who(IMAGE)
+        assert {each.user.name for each in found.holders} == {"alice", "bob"}
+        assert {each.user.name for each in found.holders if each.holds} == may
+        assert {each.user.name for each in store.review().people} == {"alice", "bob"}
+        told = [each.text.lower() for each in found.reasons if each.kind == "dangling"]
+        assert len(told) == len(others)
+        assert all("no user and no group" in text for text in told)
+        assert all(any(dn.lower() in text for text in told) for dn in named)
+
+
+@by_rule
 def test_members_that_are_nobody_are_named(directory: Directory, opened: Opened) -> None:
     """Active Directory takes the names of who is removed out of groups itself."""
     alice, gone = directory.person("alice"), directory.person("gone")

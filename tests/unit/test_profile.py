@@ -97,6 +97,8 @@ def test_locked_users_are_none(vendor: Vendor, controls: tuple[str, ...], locked
     )
     own = _profile(vendor, controls=controls, users_filter="(a=b)")
     assert str(own.users_filter) == "(a=b)"
+    # Whoever is kept out by either is a user all the same.
+    assert str(own.any_user_filter) == f"(|(a=b){vendor.users_filter})"
 
 
 def test_an_attribute_that_cannot_identify_is_refused() -> None:
