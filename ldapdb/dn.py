@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-__all__ = ["AVA", "DN", "RDN", "common_ancestor"]
+__all__ = ["AVA", "DN", "RDN", "Subtree", "common_ancestor"]
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*")
 _SPECIAL = frozenset('"+,;<>\\=')
@@ -191,6 +191,38 @@ class DN:
         """Tell whether this name is `base` or below it."""
         depth = len(base.rdns)
         return depth <= len(self.rdns) and self.key[len(self.rdns) - depth :] == base.key
+
+
+class Subtree:
+    """An entry and all entries below it, for names as a server spells them.
+
+    Parameters
+    ----------
+    base : DN
+        The entry.
+    """
+
+    def __init__(self, base: DN) -> None:
+        self._base = base
+        self._text = str(base).lower()
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a name is the base or below it.
+
+        Text that is not a DN counts as inside: whoever reads the entry rejects its name.
+        """
+        # Nearly every name ends as the base is written, and is not worth parsing.
+        if text.isascii() and self._text.isascii():
+            lower = text.lower()
+            if lower == self._text or not self._text:
+                return True
+            # After a backslash the comma is a part of a value: below another entry, then.
+            if lower.endswith(f",{self._text}") and lower[-len(self._text) - 2] != "\\":
+                return True
+        try:
+            return DN.parse(text).is_under(self._base)
+        except ValueError:
+            return True
 
 
 def common_ancestor(first: DN, second: DN) -> Optional[DN]:

@@ -63,6 +63,7 @@ __all__ = [
     "read_identifier",
     "read_images",
     "read_user",
+    "without_class",
 ]
 
 OBJECT_CLASS = "objectClass"
@@ -202,6 +203,14 @@ def is_application(entry: Entry) -> bool:
 def is_grant(entry: Entry) -> bool:
     """Tell whether the entry carries a grant."""
     return entry.has_class(GRANT_CLASS)
+
+
+def without_class(entry: Entry, object_class: str) -> Entry:
+    """Return an entry as it would be without an object class."""
+    unwanted, name = object_class.lower().encode(), OBJECT_CLASS.lower()
+    classes = entry.attributes.get(name, ())
+    left = [value for value in classes if bytes(value).lower() != unwanted]
+    return Entry(entry.dn, {**entry.attributes, name: left})
 
 
 def read_user(

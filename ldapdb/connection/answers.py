@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb.connection.results import result_error
-from ldapdb.dn import DN
+from ldapdb.dn import DN, Subtree
 from ldapdb.entries import Entry
 from ldapdb.errors import IncompleteResult, LDAPDBError
 from ldapdb.filters import present
@@ -16,7 +17,9 @@ from ldapdb.searching import BASE, End, Search
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor
 from ldapdb.wellformed import one_line
 
-__all__ = ["EVERYTHING", "ROOT_DSE", "RootDSE", "part_of", "partial", "search_error"]
+__all__ = ["EVERYTHING", "ROOT_DSE", "RootDSE", "inside", "part_of", "partial", "search_error"]
+
+log = logging.getLogger(__name__)
 
 EVERYTHING = present("objectClass")
 _RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
@@ -53,6 +56,35 @@ def search_error(end: End, server: str, base: str) -> LDAPDBError:
     """Turn the end of an answer that is no success into our error."""
     doing = f"searching {base or 'the root DSE'}"
     return result_error(end.code, server, doing, base, end.said)
+
+
+def inside(entries: Sequence[Entry], server: str, base: DN, scope: int) -> list[Entry]:
+    """Keep the entries that are within a search's base and scope; warn about others.
+
+    No sound server returns others (RFC 4511, section 4.5.1), since aliases are never
+    dereferenced. One that rewrites names, or lies, must not make what is elsewhere count.
+    """
+    subtree = Subtree(base)
+    found = [entry for entry in entries if subtree.holds(entry.dn)]
+    if scope == BASE:
+        found = [entry for entry in found if _is_named(entry, base)]
+    if len(found) < len(entries):
+        kept = set(map(id, found))
+        other = next(entry.dn for entry in entries if id(entry) not in kept)
+        log.warning(
+            "the directory at %s answered a search of '%s' with entries from outside it, such as "
+            "'%s'; they are ignored: look for a rewriting of names (slapo-rwm, a proxy)",
+            server, base, one_line(other),
+        )  # fmt: skip
+    return found
+
+
+def _is_named(entry: Entry, base: DN) -> bool:
+    """Tell whether an entry at or below a base is the base; one of no readable name counts."""
+    try:
+        return len(DN.parse(entry.dn).rdns) == len(base.rdns)
+    except ValueError:
+        return True
 
 
 def part_of(

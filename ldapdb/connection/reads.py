@@ -9,7 +9,14 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Optional, Protocol, TypeVar, Union
 from urllib.parse import unquote, urlsplit
 
-from ldapdb.connection.answers import EVERYTHING, RootDSE, part_of, partial, search_error
+from ldapdb.connection.answers import (
+    EVERYTHING,
+    RootDSE,
+    inside,
+    part_of,
+    partial,
+    search_error,
+)
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS
 from ldapdb.connection.session import Answer, Session
@@ -181,7 +188,8 @@ class Reads:
             )  # fmt: skip
             elsewhere = any(not self._is_of_no_matter(uri) for uri in referred)
             if end.code == SUCCESS and not elsewhere and not end.cookie:
-                self._ahead[search] = entries
+                base = DN.parse(search.base)
+                self._ahead[search] = inside(entries, self.asked[-1], base, search.scope)
             elif end.code == NO_SUCH_OBJECT:
                 self._ahead[search] = search_error(end, self.asked[-1], search.base)
 
@@ -283,7 +291,7 @@ class Reads:
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
         )  # fmt: skip
-        return entries
+        return inside(entries, session.uri, base, scope)
 
     def _is_of_no_matter(self, referral: str) -> bool:
         """Tell whether a referral leads to a part in which no user or group is kept.

@@ -92,16 +92,16 @@ class Groups:
         return found[:most]
 
     def _by_dn(self, call: Call, name: str, dn: DN) -> Group:
-        groups = self._profile.groups.dn
+        groups = self._profile.groups
         found = self._read(call, dn, self._profile.groups_filter)
         if found is None:
             if self._read(call, dn, None) is None:
                 raise NotFound(f"there is no entry '{dn}' that this account can see")
             raise InvalidValue(f"'{dn}' is no group: it is not within {self._a_group}")
-        if not found.is_under(groups):
+        if not groups.holds(found):
             raise InvalidValue(
-                f"the group '{found}' is not below groups_base '{groups}', where groups are looked "
-                "for: a grant to it would give nobody anything"
+                f"the group '{found}' is not below groups_base '{groups.dn}', where groups are "
+                "looked for: a grant to it would give nobody anything"
             )
         return Group(name, found)
 

@@ -130,12 +130,12 @@ class Holders:
             named = {dn for members in read.values() for dn in members.dns} - set(self._members)
             goes_on = self._profile.nested_groups or depth == 1
             # What is read next is what of these is a group; the others are not answered.
-            below = [dn for dn in named if dn.is_under(self._profile.groups.dn)]
+            below = [dn for dn in named if self._profile.groups.holds(dn)]
             frontier = below if goes_on else []
         self._groups_above = {
             dn: holders
             for dn, holders in self._above.items()
-            if dn in self._members and dn.is_under(self._profile.groups.dn)
+            if dn in self._members and self._profile.groups.holds(dn)
         }
 
     # --- users
@@ -265,7 +265,7 @@ class Holders:
         groups = filters.any_of(profile.groups_filter, profile.notation.carrying(GRANT_CLASS))
         try:
             if call.read(dn, NO_ATTRIBUTES, groups)[1]:
-                if not dn.is_under(profile.groups.dn):
+                if not profile.groups.holds(dn):
                     return "outside", "a group that is not below groups_base"
                 return "not-nested", "a group in a group, and nested_groups is false"
             is_there = bool(call.read(dn, NO_ATTRIBUTES)[1])

@@ -11,7 +11,15 @@ from typing import Optional
 from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
-from ldapdb.entries import GRANT_CLASS, MEMBER_UID, OBJECT_SID, Entry, is_grant, read_dn
+from ldapdb.entries import (
+    GRANT_CLASS,
+    MEMBER_UID,
+    OBJECT_SID,
+    Entry,
+    is_grant,
+    read_dn,
+    without_class,
+)
 from ldapdb.errors import (
     AccessDenied,
     BaseNotFound,
@@ -112,9 +120,9 @@ class Memberships:
                 dn = self._name(entry)
                 if dn is None:
                     continue
-                if is_grant(entry) and dn.is_under(self._profile.grants.dn):
+                if is_grant(entry):
                     grants[dn] = entry
-                if dn.is_under(self._profile.groups.dn) and dn not in groups:
+                if self._profile.groups.holds(dn) and dn not in groups:
                     groups.add(dn)
                     new.append(dn)
             return new
@@ -141,7 +149,10 @@ class Memberships:
         return self._of_members(call, [filters.equal(OBJECT_SID, user.primary_group)])
 
     def naming(self, call: Call, attribute: str, value: str) -> list[Entry]:
-        """Find the groups and grants that name a member in an attribute: no group in between."""
+        """Find the groups and grants that name a member in an attribute: no group in between.
+
+        An entry that carries a grant outside grants_base is a group like any other here.
+        """
         return self._of_members(call, [_is_member(attribute, value, None)])
 
     def is_through_group(self, call: Call, grant: DN, user: User, groups: Iterable[DN]) -> bool:
@@ -229,9 +240,40 @@ class Memberships:
         for batch in batches(members):
             wanted = filters.any_of(*batch)
             entries += self._in_bases(call, wanted, self._profile.notation.attributes)
-        return self._grants.read(entries)
+        return [self._as_inside(entry) for entry in self._grants.read(entries)]
+
+    def _as_inside(self, entry: Entry) -> Entry:
+        """Let an entry that was read be a grant only inside grants_base."""
+        if not is_grant(entry):
+            return entry
+        dn = self._name(entry)
+        if dn is not None and self._profile.grants.holds(dn):
+            return entry
+        return without_class(entry, GRANT_CLASS)
 
     def _in_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
+        """Find groups inside groups_base, and grants inside grants_base.
+
+        They are searched from above both, so that more may be found: a group that is inside
+        neither, or one that is inside grants_base alone and carries no grant.
+        """
+        groups, grants = self._profile.groups, self._profile.grants
+        if self._profile.strict_groups or groups.holds(grants.dn):  # then nothing else is found
+            return self._search_bases(call, wanted, attributes)
+        # What is not inside groups_base must be seen to be a grant.
+        attributes = tuple(dict.fromkeys((*attributes, *self._profile.notation.attributes)))
+        found = self._search_bases(call, wanted, attributes)
+        return [entry for entry in found if self._is_inside(entry)]
+
+    def _is_inside(self, entry: Entry) -> bool:
+        dn = self._name(entry)
+        if dn is None:
+            return False
+        if self._profile.groups.holds(dn):
+            return True
+        return self._profile.grants.holds(dn) and is_grant(self._grants.read([entry])[0])
+
+    def _search_bases(self, call: Call, wanted: Filter, attributes: Sequence[str]) -> list[Entry]:
         """Search groups and grants, in one search where the account may."""
         groups, grants = self._profile.groups, self._profile.grants
         if self._profile.strict_groups:

@@ -42,6 +42,13 @@ class Base:
     setting: str
     is_visible: bool = False
 
+    def holds(self, dn: DN) -> bool:
+        """Tell whether an entry is inside: the base itself, or anywhere below it.
+
+        This is the only notion of "inside a base". It is that of the searches from it.
+        """
+        return dn.is_under(self.dn)
+
 
 @dataclass(frozen=True)
 class Profile:

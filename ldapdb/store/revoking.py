@@ -103,7 +103,7 @@ class Revoking:
                 grants += self._grants.readable([entry]) if is_grant(entry) else []
                 with suppress(InvalidValue):  # a name that cannot be read is no member of others
                     name = read_dn(entry)
-                    groups.update([name] if name.is_under(self._profile.groups.dn) else [])
+                    groups.update([name] if self._profile.groups.holds(name) else [])
         return grants
 
     def revoke_group(self, call: Call, image: str, group: DN, policy: Policy) -> tuple[Left, ...]:
@@ -212,7 +212,7 @@ class Revoking:
 
     def _besides(self, call: Call, group: DN) -> Left:
         """Find what else a group gives its members that ldapdb knows of."""
-        if not group.is_under(self._profile.groups.dn):
+        if not self._profile.groups.holds(group):
             return Left(group)  # what it is a member of reaches none of its own
         grants = {grant.dn: None for _, grant in self._granted_above(call, group)}
         return Left(group, tuple(grants))

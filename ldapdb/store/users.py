@@ -140,7 +140,7 @@ class Users:
         trip.
         """
         wanted = filters.all_of(self._profile.users_filter, self._is_named())
-        within = [dn for dn in dns if any(dn.is_under(base.dn) for base in self._profile.users)]
+        within = [dn for dn in dns if any(base.holds(dn) for base in self._profile.users)]
         users: list[User] = []
         for start in range(0, len(within), _AT_ONCE):
             some = within[start : start + _AT_ONCE]

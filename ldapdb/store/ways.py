@@ -85,8 +85,8 @@ def walk(
         new: list[DN] = []
         for member, attribute, entry in found:
             for dn in warned.readable([entry], read_dn):
-                carries = is_grant(entry) and dn.is_under(profile.grants.dn)
-                is_group = goes_on and dn.is_under(profile.groups.dn) and dn != user.dn
+                carries = is_grant(entry)
+                is_group = goes_on and profile.groups.holds(dn) and dn != user.dn
                 if carries:
                     graph.grants[dn] = entry
                 if is_group and dn not in graph.groups:

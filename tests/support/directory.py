@@ -121,8 +121,8 @@ class Directory:
         dn = _below(parent or self.users_base, "ou", name)
         return self._new(dn, {"objectClass": ["organizationalUnit"]})
 
-    def application(self, image: str, name: str = "") -> str:
-        dn = _below(f"ou=applications,{self.base_dn}", "cn", name or image)
+    def application(self, image: str, name: str = "", *, parent: Optional[str] = None) -> str:
+        dn = _below(parent or f"ou=applications,{self.base_dn}", "cn", name or image)
         return self._new(dn, self._saying(Said([image]), "application", name or image))
 
     def granted(
@@ -140,6 +140,7 @@ class Directory:
         not_after: Optional[str] = None,
         raw: Optional[ldif.Values] = None,
         object_class: Optional[str] = None,
+        parent: Optional[str] = None,
     ) -> str:
         """Add a grant as an administrator would by hand; text is written as it is.
 
@@ -149,10 +150,12 @@ class Directory:
             Further attributes.
         object_class : str, optional
             Structural class, where it matters.
+        parent : str, optional
+            The entry above; by default grants_base.
         """
         said = Said(images, licence, home, view, startup_data, volume, not_before, not_after)
         attributes = self._saying(said, "grant", name, members, object_class)
-        dn = _below(f"ou=grants,{self.base_dn}", "cn", name)
+        dn = _below(parent or f"ou=grants,{self.base_dn}", "cn", name)
         return self._new(dn, {**attributes, **(raw or {})})
 
     def carry(self, dn: str, *roles: str, images: Sequence[str], home: Flag = None) -> None:

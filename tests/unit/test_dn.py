@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ldapdb import dn as names
-from ldapdb.dn import AVA, DN, RDN, common_ancestor
+from ldapdb.dn import AVA, DN, RDN, Subtree, common_ancestor
 
 # Text that UTF-8 can write, rich in what RFC 4514 escapes and in what people have in names.
 SPECIALS = st.sampled_from('+,\\"#;=*()<>/ \0\n\r\t\x7f\x85\u2028') | st.sampled_from("ÄöüßéŁİı")
@@ -344,3 +344,37 @@ def test_a_forked_child_compares_names_though_a_thread_of_its_parent_did(
     may_end.set()
     thread.join()
     assert status == 0
+
+
+@given(DNS, DNS)
+def test_a_subtree_is_the_same_relation(base: DN, name: DN) -> None:
+    """For names as text, which are parsed only where their ends do not tell."""
+    below = DN((*name.rdns, *base.rdns))
+    for each in (base, name, below):
+        for text in (str(each), str(each).upper(), str(each).replace(",", ", ")):
+            try:
+                parsed = DN.parse(text)
+            except ValueError:
+                continue
+            assert Subtree(base).holds(text) == parsed.is_under(base)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ("OU=People,DC=example,DC=org", True),
+        ("uid=alice,OU=PEOPLE,dc=example,dc=org", True),
+        (r"cn=a\,ou=people,dc=example,dc=org", False),
+        (r"cn=a\\,ou=people,dc=example,dc=org", True),
+        ("cn=ä,organizationalUnitName=people,dc=example,dc=org", True),
+        ("uid=alice,ou=otherpeople,dc=example,dc=org", False),
+        ("xou=people,dc=example,dc=org", False),
+        ("dc=example,dc=org", False),
+        ("", False),
+        ("is not a name", True),
+    ],
+)
+def test_a_subtree_holds_names_below(text: str, inside: bool) -> None:
+    """A comma that is escaped ends no RDN; text that is not a name is for the reader to reject."""
+    assert Subtree(BASE).holds(text) is inside
+    assert Subtree(DN(())).holds(text)

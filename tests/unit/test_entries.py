@@ -38,6 +38,7 @@ from ldapdb.entries import (
     read_identifier,
     read_images,
     read_user,
+    without_class,
 )
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Policy, User, Window
@@ -512,3 +513,10 @@ def test_a_modification_without_values_removes_the_attribute() -> None:
     removal = Modification(Operation.DELETE, IMAGE)
     assert removal.values == ()
     assert removal == Modification(Operation.DELETE, IMAGE, ())
+
+
+def test_an_entry_without_a_class() -> None:
+    entry = Entry("cn=a", {"objectclass": [b"group", b"REMOTEAPPGRANT"], "cn": [b"a"]})
+    assert is_grant(entry)
+    assert without_class(entry, GRANT_CLASS).attributes == {"objectclass": [b"group"], "cn": [b"a"]}
+    assert not is_grant(without_class(Entry("cn=a", {}), GRANT_CLASS))
