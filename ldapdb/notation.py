@@ -8,7 +8,7 @@ the two are the same; ``stock`` has the one for directories that keep the schema
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Optional, Protocol
 
 from ldapdb import filters
 from ldapdb.entries import (
@@ -16,6 +16,7 @@ from ldapdb.entries import (
     GRANT_ATTRIBUTES,
     GRANT_CLASS,
     IMAGE,
+    LICENSE,
     OBJECT_CLASS,
     POLICY_ATTRIBUTES,
     Entry,
@@ -42,6 +43,18 @@ class Notation(Protocol):
     @property
     def needs_schema(self) -> bool:
         """Whether the directory must know our classes."""
+
+    def require_licence_allowed(self, app_license: Optional[str]) -> None:
+        """See that a licence, if there is one, may be written.
+
+        Raises
+        ------
+        SettingsError
+            If it would be written where others may read it, and no setting allows that.
+        """
+
+    def licensed(self) -> Filter:
+        """Match entries that carry a grant with a licence, and perhaps some more."""
 
     def carrying(self, object_class: str) -> Filter:
         """Match entries of a class of ours, and perhaps some more."""
@@ -85,6 +98,13 @@ class SchemaNotation:
 
     attributes = GRANT_ATTRIBUTES
     needs_schema = True
+
+    def require_licence_allowed(self, app_license: Optional[str]) -> None:
+        """Allow it: the attribute is for licences alone, and access rules hide it."""
+
+    def licensed(self) -> Filter:
+        """Match the class with the attribute."""
+        return filters.all_of(self.carrying(GRANT_CLASS), filters.present(LICENSE))
 
     def carrying(self, object_class: str) -> Filter:
         """Match entries of a class."""

@@ -37,7 +37,7 @@ from ldapdb.entries import (
     Modification,
     Operation,
 )
-from ldapdb.errors import InvalidValue
+from ldapdb.errors import InvalidValue, SettingsError
 from ldapdb.filters import Filter
 
 __all__ = ["KEYS", "StockNotation"]
@@ -67,10 +67,34 @@ _MANY_IMAGES = 10
 
 
 class StockNotation:
-    """One line of ``description``, on plain groups."""
+    """One line of ``description``, on plain groups.
+
+    Parameters
+    ----------
+    licences : bool
+        Whether lines with a licence may be written. They are always read, and shortened.
+    """
 
     attributes = (OBJECT_CLASS, DESCRIPTION)
     needs_schema = False
+
+    def __init__(self, *, licences: bool = False) -> None:
+        self._licences = licences
+
+    def require_licence_allowed(self, app_license: Optional[str]) -> None:
+        """See that a licence, if there is one, may be written into a line."""
+        if app_license and not self._licences:
+            raise SettingsError(
+                "licences_in_description: with schema = 'stock' the licence would be written into "
+                f"{DESCRIPTION}, which most directories let all users read, and this setting is "
+                "false; grant without the licence, extend the schema (schema = 'remoteapp'), or "
+                "set licences_in_description = true once `ldapdb check --as-user NAME` sees no "
+                "licence, or if anybody may know it"
+            )
+
+    def licensed(self) -> Filter:
+        """Match entries with a line that has a licence in it."""
+        return filters.starts_with(DESCRIPTION, _MARK, "license=")
 
     def carrying(self, object_class: str) -> Filter:  # noqa: ARG002 -- Notation's
         """Match entries with a line; which roles it names is read from it."""
@@ -114,13 +138,19 @@ class StockNotation:
         plain = {
             name: list(values) for name, values in attributes.items() if name not in KEYS.values()
         }
+        self._require_writable(attributes)
         line = _format([object_class], attributes)
         return [], {**plain, DESCRIPTION: [*plain.get(DESCRIPTION, ()), line]}
 
     def with_images(self, entry: Entry, images: Sequence[str]) -> list[Modification]:
         """Replace the line by one with these images."""
         said = {name: entry.values(name) for name in KEYS.values()}
+        self._require_writable(said)
         return _replace(entry, _format(_classes_of(entry), {**said, IMAGE: list(images)}))
+
+    def _require_writable(self, said: Mapping[str, Sequence[str]]) -> None:
+        for value in said.get(LICENSE, ()):
+            self.require_licence_allowed(value)
 
     def without_image(self, entry: Entry, image: str) -> list[Modification]:
         """Replace the line by one without the image, which registers no other."""

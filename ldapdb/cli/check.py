@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 import click
@@ -21,7 +22,7 @@ from ldapdb.embedded import ldif_folder
 from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
-    from ldapdb.store.checking import Finding
+    from ldapdb.store.checking import Finding, Ordinary
 
 __all__ = ["check"]
 
@@ -33,9 +34,28 @@ _COLOURS = {"ok": "green", "not checked": "blue", "warning": "yellow", "problem"
     "--write", is_flag=True, help="Write an entry that gives nobody anything, and remove it again."
 )
 @click.option("--strict", is_flag=True, help="Let warnings count as problems.")
+@click.option(
+    "--as-user",
+    metavar="NAME",
+    help="Log in as this user too, and see whether users read licences. Asks for the password.",
+)
+@click.option(
+    "--as-user-password-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Read that password from the first line of a file that nobody else may read.",
+)
 @with_forms
 @click.pass_context
-def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> None:
+def check(
+    context: click.Context,
+    *,
+    write: bool,
+    strict: bool,
+    as_user: Optional[str],
+    as_user_password_file: Optional[Path],
+    form: Form,
+) -> None:
     """Look at servers, TLS, rights, schema, indexes, limits and replication.
 
     One line for each thing that was looked at: ok, not checked, warning or problem, and for
@@ -47,9 +67,12 @@ def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> N
     from ldapdb.store.checking import check as look  # noqa: PLC0415 -- no other command needs it
 
     settings = loaded_settings()
+    ordinary = _ordinary(as_user, as_user_password_file)
     found = []
     with _silent(context.find_root().params.get("verbose")):
-        for each in map(_with_options, look(settings, ldif_folder(), write=write)):
+        for each in map(
+            _with_options, look(settings, ldif_folder(), write=write, as_user=ordinary)
+        ):
             found.append(each)
             if not (form.as_json or form.as_csv):
                 _print(each)
@@ -64,6 +87,27 @@ def check(context: click.Context, *, write: bool, strict: bool, form: Form) -> N
     code = exit_code(found, strict=strict)
     if code:
         raise click.exceptions.Exit(code)
+
+
+def _ordinary(name: Optional[str], file: Optional[Path]) -> Optional[Ordinary]:
+    """Get the password of the user to log in as: from a file, or from whoever types it."""
+    from ldapdb.settings import SecretStr  # noqa: PLC0415 -- as in `check`
+    from ldapdb.settings.private import read_password  # noqa: PLC0415 -- as in `check`
+    from ldapdb.store.checking import Ordinary  # noqa: PLC0415 -- as in `check`
+
+    if name is None:
+        if file is not None:
+            raise click.UsageError("--as-user-password-file needs --as-user NAME")
+        return None
+    if file is not None:
+        return Ordinary(name, SecretStr(read_password(file, "--as-user-password-file")))
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "--as-user asks for a password, and there is no terminal; give "
+            "--as-user-password-file FILE"
+        )
+    prompt = f"Password of {one_line(name)}"
+    return Ordinary(name, SecretStr(click.prompt(prompt, hide_input=True, err=True)))
 
 
 def _with_options(finding: Finding) -> Finding:

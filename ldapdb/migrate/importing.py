@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from ldapdb.dn import DN
-from ldapdb.errors import AmbiguousName, Exists, InvalidValue
+from ldapdb.errors import AmbiguousName, Exists, InvalidValue, SettingsError
 from ldapdb.migrate.rows import Problem, Source
 from ldapdb.model import Policy, User, Window
 from ldapdb.store import Store
@@ -93,7 +93,7 @@ def make_plan(store: Store, source: Source) -> ImportPlan:
         If the source cannot be read whole, or the directory does not say.
     """
     plan = ImportPlan()
-    wanted = _read(plan, source)
+    wanted = _read(store, plan, source)
     images = dict.fromkeys(image for image, _ in wanted)
     for image in list(_unused_images(plan, source, images)):
         images[image] = None
@@ -155,8 +155,14 @@ def _unused_images(plan: ImportPlan, source: Source, known: dict[str, None]) -> 
             plan.skipped.append(Problem("application", str(error)))
 
 
-def _read(plan: ImportPlan, source: Source) -> dict[tuple[str, Policy], dict[str, None]]:
-    """Read who is to have what; keep each image, policy and name once."""
+def _read(
+    store: Store, plan: ImportPlan, source: Source
+) -> dict[tuple[str, Policy], dict[str, None]]:
+    """Read who is to have what; keep each image, policy and name once.
+
+    A row with a licence that may not be written is skipped whole: without its licence it would
+    be another right.
+    """
     wanted: dict[tuple[str, Policy], dict[str, None]] = {}
     names: dict[str, str] = {}
     for row in source.rows():
@@ -167,7 +173,9 @@ def _read(plan: ImportPlan, source: Source) -> dict[tuple[str, Policy], dict[str
         try:
             check_image(row.image)
             name = names.setdefault(row.user_name, check_text(row.user_name, "user name"))
-        except InvalidValue as error:
+            if row.policy.app_license:
+                store.require_licence_allowed(row.policy)
+        except (InvalidValue, SettingsError) as error:
             plan.skipped.append(Problem(row.where, str(error)))
             continue
         wanted.setdefault((row.image, row.policy), {})[name] = None

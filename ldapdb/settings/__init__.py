@@ -6,8 +6,10 @@ wrong is said in one :class:`~ldapdb.errors.SettingsError` that names the settin
 value and the remedy, and never a password: the host shows nothing but its log.
 """
 
+from pydantic import SecretStr
+
 from ldapdb.settings.loading import load
 from ldapdb.settings.model import Settings
 from ldapdb.settings.sources import ENVIRONMENT_PREFIX, environment_for_others
 
-__all__ = ["ENVIRONMENT_PREFIX", "Settings", "environment_for_others", "load"]
+__all__ = ["ENVIRONMENT_PREFIX", "SecretStr", "Settings", "environment_for_others", "load"]

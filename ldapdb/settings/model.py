@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn, Optional
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ldapdb.errors import SettingsError
 from ldapdb.settings.private import fingerprint, read_password
 from ldapdb.settings.sources import (
     CONFIG_FILE,
@@ -138,6 +139,11 @@ class Settings(_Schema):
     )
     grants_base: Optional[DNText] = Field(
         None, description="Where grants are searched. Default: ou=grants,<base_dn>."
+    )
+    licences_in_description: bool = Field(
+        False,
+        description="Whether schema = stock may write licence keys into description, which most "
+        "directories let all users read. See ldapdb check --as-user.",
     )
     group_object_class: Optional[Attribute] = Field(
         None, description="Structural class of new entries. Default: by vendor."
@@ -291,6 +297,28 @@ class Settings(_Schema):
             return self.bind_password.get_secret_value()
         assert self.bind_password_file is not None  # noqa: S101 -- simple bind has one of the two, see _wrong_bind
         return read_password(self.bind_password_file, "bind_password_file")
+
+    def as_account(self, dn: str, password: SecretStr) -> Settings:
+        """Return the same settings with the simple bind of another account.
+
+        Raises
+        ------
+        SettingsError
+            If its password would be sent in clear.
+        """
+        settings = self.model_copy(
+            update={
+                "bind": "simple",
+                "bind_dn": dn,
+                SECRET: password,
+                "bind_password_file": None,
+                "kerberos_principal": None,
+                "keytab_file": None,
+            }
+        )
+        for complaint in settings._wrong_tls():  # noqa: SLF001 -- of the same class
+            raise SettingsError(complaint)
+        return settings
 
     def _wrong_bind(self) -> list[str]:
         method, complaints = self.authentication, self._wrong_name()

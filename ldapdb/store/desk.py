@@ -60,7 +60,10 @@ class Desk(Explaining):
         ------
         InvalidValue, NotFound, AmbiguousName
             For what is malformed, not there or there twice. Nothing is written then.
+        SettingsError
+            As :meth:`require_licence_allowed`.
         """
+        self.require_licence_allowed(policy)
         members = self._named(images, users, groups)
         window = window.whole()  # or no entry would be found to say the same
 
@@ -147,6 +150,8 @@ class Desk(Explaining):
         Exists
             If both are registered, or entries grant the new one already, to others. Nothing is
             written then: whoever had the one would be given the other, which nobody can take back.
+        SettingsError
+            If a grant has a licence that may not be written again. Nothing is written then.
         """
         from ldapdb.store.renaming import Renaming  # noqa: PLC0415 -- the host does not rename
 
@@ -166,6 +171,7 @@ class Desk(Explaining):
             old,
             new,
         )
+        readers.grants.require_movable(call, old)
         registered = work.registered(call, self._clock())
         is_rest = new in registered and work.is_begun(call)
         if old not in registered and not is_rest:
@@ -184,6 +190,16 @@ class Desk(Explaining):
         # Last: by the application's name whoever repeats this sees that there is more to do.
         self._repeat(work.name_anew, 0, pause)
         return Renamed(old, new, tuple(sorted(changed, key=str)))
+
+    def require_licence_allowed(self, policy: Policy) -> None:
+        """See that the licence of a policy, if it has one, may be written to this directory.
+
+        Raises
+        ------
+        SettingsError
+            If it would be written where others may read it, and no setting allows that.
+        """
+        self.reading()[0].profile.notation.require_licence_allowed(policy.app_license)
 
     # --- what is named
 

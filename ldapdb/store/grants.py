@@ -14,6 +14,7 @@ from ldapdb.dn import DN
 from ldapdb.entries import (
     GRANT_CLASS,
     IMAGE,
+    LICENSE,
     MEMBER,
     Entry,
     Modification,
@@ -143,7 +144,13 @@ class Grants:
         -------
         DN or None
             The entry; None if it named all of them already.
+
+        Raises
+        ------
+        SettingsError
+            If the policy has a licence that may not be written; nothing is written then.
         """
+        self._notation.require_licence_allowed(policy.app_license)
         for attempt in NAMES:
             dn = self._profile.grants.dn.child("cn", grant_cn(image, policy, window, attempt))
             try:
@@ -244,6 +251,18 @@ class Grants:
             ]
 
         until_settled(attempt)
+
+    def require_movable(self, call: Call, image: str) -> None:
+        """See that every grant of an image may be written again with its licence.
+
+        Raises
+        ------
+        SettingsError
+            If not: then nothing is to be changed.
+        """
+        for entry in self.of_image(call, image):
+            for licence in entry.values(LICENSE):
+                self._notation.require_licence_allowed(licence)
 
     def _take_out(self, call: Call, entry: Entry, image: str) -> None:
         dn = self._name(entry)

@@ -132,7 +132,7 @@ class Profile:
         users_filter = _users_filter(settings, root_dse)
         return cls(
             vendor=vendor,
-            notation=StockNotation() if stock else SchemaNotation(),
+            notation=_notation(settings),
             base=Base(base, "base_dn"),
             applications=_place(
                 settings, root_dse, "applications_base", base.child("ou", "applications")
@@ -254,6 +254,12 @@ def _place(settings: Settings, root_dse: RootDSE, setting: str, default: Optiona
             f"or set {setting}"
         )
     return Base(dn, setting)
+
+
+def _notation(settings: Settings) -> Notation:
+    if settings.schema == "stock":
+        return StockNotation(licences=settings.licences_in_description)
+    return SchemaNotation()
 
 
 def _users_filter(settings: Settings, root_dse: RootDSE) -> Filter:

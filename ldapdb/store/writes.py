@@ -7,7 +7,14 @@ from typing import Optional
 
 from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
-from ldapdb.errors import AccessDenied, NoSuchEntry, NotFound, ReadOnly
+from ldapdb.errors import (
+    AccessDenied,
+    LDAPDBError,
+    NoSuchEntry,
+    NotFound,
+    ReadOnly,
+    SettingsError,
+)
 from ldapdb.model import Application, Policy, User, Window, mapping_id
 from ldapdb.store.bulk import Bulk
 from ldapdb.store.core import READ_ONLY
@@ -119,6 +126,8 @@ class Store(Bulk):
             For an image or user that is malformed or not there.
         AccessDenied
             If it is not in effect and may not be written.
+        SettingsError
+            If it is not in effect and its licence may not be written where others may read it.
         """
         check_image(image)
         check_text(user_name, "user name")
@@ -126,6 +135,10 @@ class Store(Bulk):
             return self._in_effect(image, user_name, policy, ReadOnly(READ_ONLY))
         call = self._write_call()
         readers = self._for(call)
+        try:
+            readers.profile.notation.require_licence_allowed(policy.app_license)
+        except SettingsError as error:
+            return self._in_effect(image, user_name, policy, error, call.deadline)
         entry = readers.grants.asking(image, policy, Window())
         call.ask_ahead([*readers.asking(image, user_name), entry])
         user = readers.require(call, image, user_name)
@@ -208,7 +221,7 @@ class Store(Bulk):
         image: str,
         user_name: str,
         policy: Policy,
-        refusal: AccessDenied,
+        refusal: LDAPDBError,
         deadline: Optional[Deadline] = None,
     ) -> str:
         """Return the mapping id of what is in effect already, or raise the refusal."""

@@ -33,6 +33,7 @@ from support.cluster import Cluster
 from support.contents import Contents
 from support.ds389 import DS389Directory
 from support.openldap import Another, Private
+from support.remedies import apply
 from support.waiting import eventually
 
 pytestmark = pytest.mark.live(
@@ -67,15 +68,6 @@ def only(found: Sequence[Finding], name: str, level: Level) -> Finding:
 
 def bad(found: Sequence[Finding]) -> list[str]:
     return sorted({each.check for each in found if each.level not in _FINE})
-
-
-def apply(directory: Directory, finding: Finding, *codes: int) -> None:
-    """Run a remedy as it was told, on this server and with its administrator's password."""
-    server: Any = directory.server
-    command = finding.remedy.replace("ldapi:///", getattr(server, "socket_uri", ""))
-    command = command.replace(" -x -W -D ", f" -x -w {server.password} -D ")
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode in (codes or (0,)), (command, done.stdout, done.stderr)
 
 
 def as_reader(directory: Directory, name: str = "reader") -> dict[str, Any]:

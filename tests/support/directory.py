@@ -264,7 +264,7 @@ class Directory:
         counted : bool
             Whether what it sends is seen by :meth:`operations`.
         """
-        notation = {"schema": "stock"} if self.stock else {}
+        notation = {"schema": "stock", "licences_in_description": "true"} if self.stock else {}
         through = {"uri": self.proxy().uri} if counted else {}
         return {**self.server.database_kwargs(), **notation, **through, **settings}
 

@@ -16,6 +16,7 @@ from ldapdb.entries import (
     GRANT_ATTRIBUTES,
     GRANT_CLASS,
     IMAGE,
+    LICENSE,
     MEMBER,
     OBJECT_CLASS,
     POLICY_ATTRIBUTES,
@@ -52,6 +53,7 @@ def test_both_notations_answer_every_question(notation: Notation) -> None:
     assert notation.needs_schema is isinstance(notation, SchemaNotation)
     for object_class in OURS:
         for asked in (
+            notation.licensed(),
             notation.carrying(object_class),
             notation.of_images(object_class, [MAYAVI]),
         ):
@@ -219,3 +221,9 @@ def test_an_image_that_goes_registers_no_other() -> None:
         Modification(Operation.DELETE, IMAGE, (MAYAVI,)),
         Modification(Operation.DELETE, OBJECT_CLASS, (APPLICATION_CLASS,)),
     ]
+
+
+def test_licences_have_an_attribute() -> None:
+    """It is hidden by access rules, so that any may be written."""
+    assert str(SCHEMA.licensed()) == f"(&(objectClass={GRANT_CLASS})({LICENSE}=*))"
+    SCHEMA.require_licence_allowed("KEY")

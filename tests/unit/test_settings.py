@@ -250,6 +250,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("kerberos_principal", "", "match pattern"),
     ("kerberos_principal", "svc remoteapp@EXAMPLE.ORG", "match pattern"),
     ("keytab_file", "/nowhere", "there is no such file"),
+    ("licences_in_description", "perhaps", "valid boolean"),
     ("start_tls", "perhaps", "valid boolean"),
     ("allow_plaintext", "perhaps", "valid boolean"),
     ("ca_file", "/nowhere", "there is no such file"),

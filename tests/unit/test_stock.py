@@ -37,7 +37,7 @@ from ldapdb.entries import (
     read_grant,
     read_images,
 )
-from ldapdb.errors import InvalidValue
+from ldapdb.errors import InvalidValue, SettingsError
 from ldapdb.model import Grant, Policy, Window
 from ldapdb.stock import KEYS, StockNotation
 
@@ -48,7 +48,7 @@ IPV6 = "[2001:db8::1]:5000/a"
 NAME = "cn=x,ou=grants,dc=example,dc=org"
 OURS = (APPLICATION_CLASS, GRANT_CLASS)
 SECRET = "S3cret-pa55"
-STOCK = StockNotation()
+STOCK = StockNotation(licences=True)
 
 
 def _entry(*descriptions: str | bytes, **attributes: list[str]) -> Entry:
@@ -786,3 +786,22 @@ def test_what_could_not_be_read_is_not_written() -> None:
     assert _grant(_written(GRANT_CLASS, said)).policy.volume == path
     with pytest.raises(InvalidValue, match="license="):
         StockNotation().new(GRANT_CLASS, {IMAGE: ["a"], VOLUME: ["/a license=x:/b:ro"]})
+
+
+def test_a_licence_is_written_by_permission() -> None:
+    """It is read, and goes on while a line is shortened; no new line has one."""
+    careful = StockNotation()
+    said = {IMAGE: ["a", "b"], LICENSE: ["KEY"]}
+    entry = careful.read(_entry(_written(GRANT_CLASS, said)))
+    assert entry.values(LICENSE) == ["KEY"]
+    for write in (
+        lambda: careful.new(GRANT_CLASS, said),
+        lambda: careful.with_images(entry, ["c"]),
+        lambda: careful.require_licence_allowed("KEY"),
+    ):
+        with pytest.raises(SettingsError, match="licences_in_description") as refused:
+            write()
+        assert "KEY" not in str(refused.value)
+    assert "license=KEY" in careful.without_image(entry, "b")[-1].values[0]
+    careful.require_licence_allowed(None)
+    STOCK.require_licence_allowed("KEY")

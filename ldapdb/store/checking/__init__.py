@@ -6,5 +6,6 @@ server by itself, and yields :class:`Finding`; what it judges by is apart and pu
 
 from ldapdb.store.checking.doctor import check
 from ldapdb.store.checking.findings import Finding, Level, worst
+from ldapdb.store.checking.leaks import Ordinary
 
-__all__ = ["Finding", "Level", "check", "worst"]
+__all__ = ["Finding", "Level", "Ordinary", "check", "worst"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Optional
 
 from ldapdb.errors import LDAPDBError
 from ldapdb.settings import Settings
@@ -16,7 +17,12 @@ from ldapdb.store.checking.commands import ping
 from ldapdb.store.checking.contents import check_bases, check_contents
 from ldapdb.store.checking.findings import Finding, problem
 from ldapdb.store.checking.indexes import check_indexes
-from ldapdb.store.checking.leaks import check_anonymous, check_passwords
+from ldapdb.store.checking.leaks import (
+    Ordinary,
+    check_anonymous,
+    check_ordinary,
+    check_passwords,
+)
 from ldapdb.store.checking.replicas import check_replicas
 from ldapdb.store.checking.schema import check_schema
 from ldapdb.store.checking.visiting import Visit, guarded
@@ -33,6 +39,7 @@ def check(
     ldif: Path,
     *,
     write: bool = False,
+    as_user: Optional[Ordinary] = None,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
     """Look at everything that ldapdb leans on, and say how it is.
@@ -48,6 +55,8 @@ def check(
         The folder of files for directories.
     write : bool
         Whether to write an entry, and remove it again.
+    as_user : Ordinary, optional
+        Log in as this user as well, to see whether users read licences.
     clock : callable
         Seconds since the epoch.
     """
@@ -60,6 +69,8 @@ def check(
         for visit in visits:
             for name, each in _checks(visit, settings, write=write, clock=clock):
                 yield from guarded(name, visit, each)
+            if as_user is not None:
+                yield from guarded("as user", visit, partial(check_ordinary, who=as_user))
         yield from _together(visits, settings, write=write, clock=clock)
     finally:
         for visit in visits:

@@ -1,24 +1,29 @@
-"""What nobody should see: others' passwords, and licences without logging in."""
+"""What few accounts may see: passwords of others, grants, and the licences in them."""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection.probing import search_once
 from ldapdb.connection.session import Answer
 from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, Entry, read_dn
+from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, OBJECT_CLASS, Entry, read_dn
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import SUBTREE, Page, Search
-from ldapdb.store.checking.findings import Finding, ok, problem, warning
+from ldapdb.settings import SecretStr
+from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.kinds.kind import PASSWORD
 from ldapdb.store.checking.visiting import Use, Visit
+from ldapdb.store.sources import Noted
+from ldapdb.store.users import Users
 
-__all__ = ["check_anonymous", "check_passwords"]
+__all__ = ["Ordinary", "check_anonymous", "check_ordinary", "check_passwords"]
 
 _FIRST = Page(100)
 
@@ -50,17 +55,17 @@ def check_passwords(visit: Visit) -> Iterator[Finding]:
 def check_anonymous(visit: Visit) -> Iterator[Finding]:
     """See that whoever has not logged in sees neither grants nor licences."""
     check = "anonymous"
-    if visit.settings.authentication == "anonymous":
-        return  # the log-in's line says so
+    is_nobody = visit.settings.authentication == "anonymous"
     grants = _seen_by_nobody(visit)
-    read = [_licences(visit, each.entry) for each in grants]
-    if any(read):
+    if any(_licences(visit, each.entry) for each in grants):
         yield problem(
             check,
             visit.uri,
             "whoever can reach the server reads the licences in grants, without logging in",
-            visit.kind.shut_out(visit.profile.grants.dn),
+            _hide(visit) if is_nobody else visit.kind.shut_out(visit.profile.grants.dn),
         )
+    elif is_nobody:
+        return  # the log-in's line says so
     elif grants:
         yield warning(
             check,
@@ -70,6 +75,69 @@ def check_anonymous(visit: Visit) -> Iterator[Finding]:
         )
     else:
         yield ok(check, visit.uri, "without logging in, no grant is seen")
+
+
+@dataclass
+class Ordinary:
+    """A user of whom it is looked at what users can read.
+
+    Parameters
+    ----------
+    name : str
+        As at a log-in.
+    password : SecretStr
+        The user's. It is tried on one server after the other, until one rejects it.
+    is_rejected : bool
+        Whether a server has: another attempt might lock the account.
+    """
+
+    name: str
+    password: SecretStr
+    is_rejected: bool = False
+
+
+def check_ordinary(visit: Visit, who: Ordinary) -> Iterator[Finding]:
+    """See that an ordinary user reads no licence in grants."""
+    check, name = "as user", who.name
+    user = Users(visit.profile, Noted()).by_name(visit.call(), name)
+    if user is None:
+        text = f"no user who may log in has the name {name!r}; give the name of another one"
+        remedy = f"ldapdb user show {shlex.quote(name)}"
+        yield problem(check, visit.uri, text, remedy)
+        return
+    if who.is_rejected:
+        text = f"another server rejected the password of {name!r}; it is not tried again"
+        yield unchecked(check, visit.uri, text)
+        return
+    try:
+        with contextlib.closing(visit.as_account(user.dn, who.password)) as theirs:
+            grants = _seen(visit, theirs.run)
+    except DirectoryUnavailable:
+        raise
+    except LDAPDBError as error:
+        who.is_rejected = True
+        text = f"cannot log in as {name!r}, '{user.dn}': {error}"
+        yield problem(check, visit.uri, text, f"ldapdb check --as-user {shlex.quote(name)}")
+        return
+    licensed = next((each.entry.dn for each in grants if _licences(visit, each.entry)), None)
+    if licensed is None:
+        text = f"logged in as {name!r}, no licence is seen; grants that are seen: {len(grants)}"
+        yield ok(check, visit.uri, text)
+        return
+    text = (
+        f"{name!r} reads the licence in '{licensed}', and so may every user; the command leaves "
+        "licences to this account: let the account that grants read them as well"
+    )
+    yield problem(check, visit.uri, text, _hide(visit))
+
+
+def _hide(visit: Visit) -> str:
+    """Write how licences are hidden from all but our account, which must be one."""
+    if not visit.account:
+        return visit.kind.load("services.ldif")
+    notation = visit.profile.notation
+    attribute = LICENSE if notation.needs_schema else DESCRIPTION
+    return visit.kind.hide_licences(visit.profile.grants.dn, attribute)
 
 
 class _Seen:
@@ -101,19 +169,30 @@ def _seen_by_nobody(visit: Visit) -> list[_Seen]:
     A server may refuse an anonymous bind and answer whoever sends none; it may refuse pages,
     and send as many as there are, or as it likes.
     """
-    carrying = visit.profile.notation.carrying(GRANT_CLASS)
-    base, attributes = visit.profile.grants.dn, (LICENSE, DESCRIPTION)
     with contextlib.closing(visit.as_nobody()) as nobody:
         for run in (nobody.run, visit.unbound):
-            for page in (_FIRST, None):
-                try:
-                    seen = _some(run, base, carrying, *attributes, page=page)
-                except DirectoryUnavailable:
-                    raise
-                except LDAPDBError:
-                    break  # it lets nobody in
-                if seen:
-                    return seen
+            try:
+                seen = _seen(visit, run)
+            except DirectoryUnavailable:
+                raise
+            except LDAPDBError:
+                continue  # it lets nobody in
+            if seen:
+                return seen
+    return []
+
+
+def _seen(visit: Visit, run: Callable[[Use[Answer]], Answer]) -> list[_Seen]:
+    """Return some of the grants that are seen, those with a licence first."""
+    notation, base = visit.profile.notation, visit.profile.grants.dn
+    for page in (_FIRST, None):
+        seen = [
+            each
+            for wanted in (notation.licensed(), notation.carrying(GRANT_CLASS))
+            for each in _some(run, base, wanted, OBJECT_CLASS, LICENSE, DESCRIPTION, page=page)
+        ]
+        if seen:
+            return list({each.entry.dn: each for each in seen}.values())
     return []
 
 

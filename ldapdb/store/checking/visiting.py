@@ -15,7 +15,7 @@ from ldapdb.entries import read_dn
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
 from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
-from ldapdb.settings import Settings
+from ldapdb.settings import SecretStr, Settings
 from ldapdb.store.checking.commands import ping
 from ldapdb.store.checking.findings import Finding, problem
 from ldapdb.store.checking.kinds import Kind, kind_of
@@ -98,6 +98,16 @@ class Visit:
     def as_nobody(self) -> Visit:
         """Visit the same server by an anonymous bind."""
         return Visit(self.settings.model_copy(update=_NOBODY), self.uri, self._ldif)
+
+    def as_account(self, dn: DN, password: SecretStr) -> Visit:
+        """Visit the same server by the simple bind of another account.
+
+        Raises
+        ------
+        SettingsError
+            If its password would be sent in clear.
+        """
+        return Visit(self.settings.as_account(str(dn), password), self.uri, self._ldif)
 
     def first(self, base: DN, wanted: Filter) -> Optional[DN]:
         """Name the first entry below a base that has a name which can be read."""

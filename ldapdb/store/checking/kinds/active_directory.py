@@ -8,6 +8,7 @@ from typing import Optional
 
 from ldapdb import filters
 from ldapdb.dn import DN
+from ldapdb.entries import DESCRIPTION
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind
 from ldapdb.store.profile import Base
 from ldapdb.vendors import ACTIVE_DIRECTORY
@@ -16,6 +17,8 @@ __all__ = ["ActiveDirectory"]
 
 # Of searchFlags: an index over the whole domain, and one in each container.
 _INDEXED = 1 | 2
+# Only accounts with the right to "control access" read the attribute.
+_CONFIDENTIAL = 128
 
 
 class ActiveDirectory(Kind):
@@ -59,9 +62,12 @@ class ActiveDirectory(Kind):
 
     def add_index(self, name: str) -> str:
         """Set one bit of the flags: the others say who may read it, among other things."""
+        return self._flag(name, _INDEXED)
+
+    def _flag(self, name: str, bits: int) -> str:
         named = filters.equal("lDAPDisplayName", name)
         [entry] = self.visit.call().search(self._schema, named, ("searchFlags",))
-        flags = int(entry.value("searchFlags") or 0) | _INDEXED
+        flags = int(entry.value("searchFlags") or 0) | bits
         return self.modify(entry.dn, "replace: searchFlags", f"searchFlags: {flags}")
 
     def lift_limits(self) -> str:
@@ -85,6 +91,16 @@ class ActiveDirectory(Kind):
     def shut_out(self, base: DN) -> str:
         """Deny all rights."""
         return f'dsacls "{base}" /I:T /D "ANONYMOUS LOGON:GA"'
+
+    def hide_licences(self, base: DN, attribute: str) -> str:
+        """Make the attribute confidential, which ``description`` cannot be made.
+
+        Licences in descriptions have to be taken out of them: here it is shown where they are.
+        """
+        if attribute == DESCRIPTION:
+            licensed = self.visit.profile.notation.licensed()
+            return self.search(base, str(licensed), DESCRIPTION)
+        return self._flag(attribute, _CONFIDENTIAL)
 
     @property
     def _administrator(self) -> str:

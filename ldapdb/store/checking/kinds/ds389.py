@@ -123,6 +123,14 @@ class DS389(Kind):
             'deny (all) userdn!="ldap:///all";)',
         )
 
+    def hide_licences(self, base: DN, attribute: str) -> str:
+        """Add an access control instruction."""
+        return self._add_rule(
+            base,
+            f'(targetattr="{attribute}")(version 3.0; acl "remoteapp: licences"; '
+            f'deny (read,search,compare) userdn!="ldap:///{self.visit.account}";)',
+        )
+
     @property
     def _administrator(self) -> str:
         return f'-x -W -D "cn=Directory Manager" -H {shlex.quote(self.visit.uri)}'

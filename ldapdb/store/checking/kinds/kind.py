@@ -161,6 +161,16 @@ class Kind(ABC):
     def shut_out(self, base: DN) -> str:
         """Write how whoever has not logged in is kept from what is below a base."""
 
+    @abstractmethod
+    def hide_licences(self, base: DN, attribute: str) -> str:
+        """Write how licences below a base are hidden from all accounts but ours.
+
+        Parameters
+        ----------
+        attribute : str
+            Where they are: in an attribute of their own, or in ``description``.
+        """
+
     def tell_changes(self) -> str:
         """Write how the server is made to tell of changes, or how to see whether it does."""
         return self.search("", "(objectClass=*)", "supportedControl", scope="base")

@@ -162,6 +162,14 @@ class OpenLDAP(Kind):
         """Leave a right to log in: users may be below, and whoever logs in is nobody before."""
         return self._add_access(base, "by anonymous auth")
 
+    def hide_licences(self, base: DN, attribute: str) -> str:
+        """Put a rule before all others, which go on to decide for this account."""
+        rule = f'by dn.exact="{self.visit.account}" break by * none'
+        return self._configure(
+            "add: olcAccess",
+            f'olcAccess: {{0}}to dn.subtree="{base}" attrs={attribute} {rule}',
+        )
+
     def tell_changes(self) -> str:
         """Add the overlay that tells of changes, and the module of it."""
         module = ["dn: cn=module{0},cn=config", "changetype: modify", "add: olcModuleLoad"]
