@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ldapdb.dn import DN
+from ldapdb.syntaxes import said_time
 from ldapdb.wellformed import check_text, parse_volume
 
 __all__ = [
+    "ACTIVE",
+    "Account",
     "Accounting",
     "Application",
     "Entitlement",
@@ -35,6 +38,103 @@ _HALF = 16
 
 
 @dataclass(frozen=True)
+class Window:
+    """The time in which a grant holds.
+
+    Parameters
+    ----------
+    not_before, not_after : float, optional
+        Seconds since the epoch, UTC; the first second in and the first second out.
+        None is no limit.
+    """
+
+    not_before: Optional[float] = None
+    not_after: Optional[float] = None
+
+    def contains(self, now: float) -> bool:
+        """Tell whether a grant with this window holds at `now` (seconds since the epoch)."""
+        return not self.is_before(now) and not self.is_over(now)
+
+    def whole(self) -> Window:
+        """Return it in whole seconds, as directories keep it; it does not grow by that."""
+        return Window(
+            None if self.not_before is None else float(math.ceil(self.not_before)),
+            None if self.not_after is None else float(math.floor(self.not_after)),
+        )
+
+    def within(self, other: Window) -> Window:
+        """Return the time that both windows have in common."""
+        begins = [each for each in (self.not_before, other.not_before) if each is not None]
+        ends = [each for each in (self.not_after, other.not_after) if each is not None]
+        return Window(max(begins, default=None), min(ends, default=None))
+
+    def covers(self, other: Window) -> bool:
+        """Tell whether this window holds whenever the other one does."""
+        begins = self.not_before is None or (
+            other.not_before is not None and self.not_before <= other.not_before
+        )
+        ends = self.not_after is None or (
+            other.not_after is not None and other.not_after <= self.not_after
+        )
+        return begins and ends
+
+    def is_before(self, now: float) -> bool:
+        """Tell whether the window has not opened yet."""
+        return self.not_before is not None and now < self.not_before
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the window has closed for good."""
+        return self.not_after is not None and now >= self.not_after
+
+
+@dataclass(frozen=True)
+class Account:
+    """When an entry is a user's account, and why it is not one at other times.
+
+    Parameters
+    ----------
+    lock : str
+        Why it is never one, such as ``disabled (nsAccountLock)``. Empty if its times decide.
+    begins, ends : float, optional
+        Seconds since the epoch; the first second in and the first second out.
+    begins_by, ends_by : str
+        The attributes that say so.
+    is_unreadable : bool
+        Whether `lock` stands for a value that cannot be read.
+    """
+
+    lock: str = ""
+    begins: Optional[float] = None
+    ends: Optional[float] = None
+    begins_by: str = ""
+    ends_by: str = ""
+    is_unreadable: bool = False
+
+    def holds(self, now: float) -> bool:
+        """Return whether it is a user's account at `now` (seconds since the epoch)."""
+        return not self.lock and self.window.contains(now)
+
+    @property
+    def window(self) -> Window:
+        """Its times, without regard to `lock`."""
+        return Window(self.begins, self.ends)
+
+    def obstacle(self, now: float) -> str:
+        """Return why it is not a user's account at `now`; empty if it is one."""
+        if self.lock:
+            return self.lock
+        if self.begins is not None and now < self.begins:
+            return f"starts on {said_time(self.begins)} ({self.begins_by})"
+        if self.ends is not None and now >= self.ends:
+            return f"expired on {said_time(self.ends)} ({self.ends_by})"
+        return ""
+
+
+# An account that nothing limits. Most are, and share it.
+ACTIVE = Account()
+
+
+@dataclass(frozen=True)
 class User:
     """A user of the directory.
 
@@ -48,12 +148,19 @@ class User:
         Where the entry was when it was read. No part of the identity.
     primary_group : bytes, optional
         objectSid of the group that Active Directory keeps him in by number, not as a member.
+    account : Account
+        When the entry counts as a user. Not part of the identity.
     """
 
     id: int
     name: str
     dn: DN = field(compare=False, repr=False)
     primary_group: Optional[bytes] = field(default=None, compare=False, repr=False)
+    account: Account = field(default=ACTIVE, compare=False, repr=False)
+
+    def is_current(self, now: float) -> bool:
+        """Return whether the entry is a user at `now` (seconds since the epoch)."""
+        return self.account is ACTIVE or self.account.holds(now)
 
 
 @dataclass(frozen=True)
@@ -161,50 +268,6 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Window:
-    """The time in which a grant holds.
-
-    Parameters
-    ----------
-    not_before, not_after : float, optional
-        Seconds since the epoch, UTC; the first second in and the first second out.
-        None is no limit.
-    """
-
-    not_before: Optional[float] = None
-    not_after: Optional[float] = None
-
-    def contains(self, now: float) -> bool:
-        """Tell whether a grant with this window holds at `now` (seconds since the epoch)."""
-        return not self.is_before(now) and not self.is_over(now)
-
-    def whole(self) -> Window:
-        """Return it in whole seconds, as directories keep it; it does not grow by that."""
-        return Window(
-            None if self.not_before is None else float(math.ceil(self.not_before)),
-            None if self.not_after is None else float(math.floor(self.not_after)),
-        )
-
-    def covers(self, other: Window) -> bool:
-        """Tell whether this window holds whenever the other one does."""
-        begins = self.not_before is None or (
-            other.not_before is not None and self.not_before <= other.not_before
-        )
-        ends = self.not_after is None or (
-            other.not_after is not None and other.not_after <= self.not_after
-        )
-        return begins and ends
-
-    def is_before(self, now: float) -> bool:
-        """Tell whether the window has not opened yet."""
-        return self.not_before is not None and now < self.not_before
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether the window has closed for good."""
-        return self.not_after is not None and now >= self.not_after
-
-
-@dataclass(frozen=True)
 class Grant:
     """One policy for one or more images, given to the members of an entry.
 
@@ -264,8 +327,10 @@ class Entitlement:
     grants: tuple[Grant, ...]
 
     def holds(self, now: float) -> bool:
-        """Tell whether at least one of the grants holds at `now`."""
-        return any(grant.window.contains(now) for grant in self.grants)
+        """Return whether the user is one at `now`, and at least one of the grants holds."""
+        return self.accounting.user.is_current(now) and any(
+            grant.window.contains(now) for grant in self.grants
+        )
 
 
 class Entitlements:
@@ -292,7 +357,8 @@ class Entitlements:
         # The usual case, and the one that the host repeats: nothing has a time limit, so
         # the answer is the same at all times and only has to be copied.
         self._timeless = all(
-            any(grant.window == Window() for grant in entitlement.grants)
+            entitlement.accounting.user.account == ACTIVE
+            and any(grant.window == Window() for grant in entitlement.grants)
             for entitlement in self.all
         )
         self._accountings = [each.accounting for each in self.all]

@@ -70,6 +70,7 @@ _CATEGORIES = (("computer", b"Computer"), ("person", b"Person"), ("group", b"Gro
 # NORMAL_ACCOUNT, PASSWD_NOTREQD and ACCOUNTDISABLE: until it has a password, it is disabled.
 _NEW_USER = b"546"
 _DOMAIN_USERS = b"513"
+_NEVER = b"9223372036854775807"
 
 
 class RefusedError(Exception):
@@ -209,6 +210,7 @@ def as_account(attributes: Mapping[str, Sequence[bytes]], domain: bytes, number:
         after.setdefault("objectsid", [sid])
     if is_user:
         after.setdefault("useraccountcontrol", [_NEW_USER])
+        after.setdefault("accountexpires", [_NEVER])
         after.setdefault("primarygroupid", [_DOMAIN_USERS])
     return after
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
+from ldapdb.accounts import AccountForm, AccountRule
 from ldapdb.entries import GROUP_CLASS, Entry
 from ldapdb.errors import SettingsError
 from ldapdb.syntaxes import IdentifierForm
@@ -73,9 +74,12 @@ class Vendor:
         Default of the setting of that name.
     users_filter, groups_filter : str
         Defaults of the settings of that name.
+    account_rules : tuple of AccountRule
+        The attributes that end an account, each read with the user's entry.
     lock_filter : str
-        Joins the default users_filter: what a user must match to be let in. Nobody does of whom
-        the account may not read what is asked.
+        Joins every users_filter, also one from the settings. Users match it who are not locked
+        for good. It states nothing that `account_rules` do not, but a user whose lock is hidden
+        from the account does not match it, whereas a hidden attribute is read as an absent one.
     lock_control : str, optional
         OID of the control without which the directory does not know what `lock_filter`
         asks for. A filter on an unknown attribute matches nobody, negated or not
@@ -140,6 +144,7 @@ class Vendor:
     user_name_attribute: str
     users_filter: str
     groups_filter: str
+    account_rules: tuple[AccountRule, ...]
     lock_filter: str
     group_object_class: str
     stock_group_object_class: str
@@ -169,10 +174,30 @@ class Vendor:
         """Tell how an identifying attribute is written; None if it cannot identify."""
         return dict(self.identifier_forms).get(attribute.lower())
 
+    @property
+    def account_attributes(self) -> tuple[str, ...]:
+        """The attributes of `account_rules`."""
+        return tuple(rule.attribute for rule in self.account_rules)
+
 
 _GROUPS_OF_NAMES = (
     "(|(objectClass=groupOfNames)(objectClass=groupOfMembers)"
     "(objectClass=groupOfUniqueNames)(objectClass=remoteAppGroup){})"
+)
+
+# What any directory may hold of accounts that another system keeps in it. A server returns
+# nothing for an attribute that its schema lacks.
+_ACCOUNT_RULES = (
+    AccountRule("loginDisabled", AccountForm.FLAG),
+    AccountRule("nsAccountLock", AccountForm.FLAG),
+    AccountRule("krbPrincipalExpiration", AccountForm.KERBEROS_END),
+    AccountRule("shadowExpire", AccountForm.LAST_DAYS),
+)
+
+_PPOLICY_RULES = (
+    AccountRule("pwdAccountLockedTime", AccountForm.LOCKED_TIME),
+    AccountRule("pwdStartTime", AccountForm.START),
+    AccountRule("pwdEndTime", AccountForm.END),
 )
 
 OPENLDAP = Vendor(
@@ -186,6 +211,7 @@ OPENLDAP = Vendor(
     ),
     user_name_attribute="uid",
     users_filter="(|(objectClass=person)(objectClass=account))",
+    account_rules=(*_PPOLICY_RULES, *_ACCOUNT_RULES),
     # Locked for good. Another value is the time of too many wrong passwords, which anybody
     # can type who knows a name; it must not take a user's applications away.
     lock_filter="(!(pwdAccountLockedTime=000001010000Z))",
@@ -214,6 +240,8 @@ DS389 = Vendor(
     ),
     user_name_attribute="uid",
     users_filter="(|(objectClass=person)(objectClass=account)(objectClass=nsPerson))",
+    # Also accountUnlockTime is left alone: wrong passwords set it, which anyone can type.
+    account_rules=_ACCOUNT_RULES,
     lock_filter="(!(nsAccountLock=true))",
     groups_filter=_GROUPS_OF_NAMES.format("(objectClass=posixGroup)"),
     group_object_class="groupOfNames",
@@ -237,10 +265,18 @@ ACTIVE_DIRECTORY = Vendor(
     ),
     user_name_attribute="sAMAccountName",
     users_filter="(&(objectCategory=person)(objectClass=user))",
+    account_rules=(
+        AccountRule("userAccountControl", AccountForm.DISABLE_BIT, is_always_there=True),
+        AccountRule("accountExpires", AccountForm.FILETIME_END, is_always_there=True),
+        AccountRule("shadowExpire", AccountForm.LAST_DAYS),
+    ),
     # ACCOUNTDISABLE, by the rule that is true if all bits of the value are set. Every user has
-    # the attribute: whose is hidden is no user, and not one who is not disabled (see
-    # negates_hidden).
-    lock_filter="(&(userAccountControl=*)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))",
+    # both attributes: one whose attribute is hidden is not a user, rather than one who is not
+    # disabled or expired (see negates_hidden).
+    lock_filter=(
+        "(&(userAccountControl=*)(accountExpires=*)"
+        "(!(userAccountControl:1.2.840.113556.1.4.803:=2)))"
+    ),
     groups_filter="(objectClass=group)",
     group_object_class="group",
     stock_group_object_class="group",

@@ -263,9 +263,12 @@ def _tell_left(revoked: Iterable[Revoked]) -> None:
 def _has_still(store: Store, revoked: Revoked, policy: Optional[Policy]) -> bool:
     if not isinstance(revoked.member, User):
         return False
+    now = time.time()  # also of an account that has ended: it may be enabled again
     return any(
-        each.application.image == revoked.image and policy in (None, each.application_policy)
-        for each in store.list_accountings(revoked.member)
+        each.accounting.application.image == revoked.image
+        and policy in (None, each.accounting.application_policy)
+        and any(grant.window.contains(now) for grant in each.grants)
+        for each in store.list_all_entitlements(revoked.member)
     )
 
 

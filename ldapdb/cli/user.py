@@ -17,7 +17,7 @@ from ldapdb.cli.options import (
     with_timeout,
 )
 from ldapdb.cli.output import Form, accounting_fields, in_words, print_json, print_table
-from ldapdb.wellformed import one_line
+from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,8 +92,7 @@ def show_user(*, name: str, as_json: bool) -> None:
         store.verify()  # as the host does: a base that is not there is not "no applications"
         found = store.get_user(name)
         if found is None:
-            near = store.like_user(name)
-            click.echo(f"ldapdb: the user {name!r} is not in the directory{near}", err=True)
+            click.echo(f"ldapdb: {escaped(store.why_absent(name))}", err=True)
             raise click.exceptions.Exit(FAILED)
         accountings = store.list_accountings(found)
     print_json(

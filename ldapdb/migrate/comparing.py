@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ldapdb.dn import DN
+from ldapdb.errors import NotFound
 from ldapdb.migrate.rows import Problem, Source
 from ldapdb.model import Policy, User
 from ldapdb.store import Store
@@ -55,8 +56,9 @@ class Comparison:
     further_images : list of str
         What the directory alone has registered, where the other backend lists all that it has.
     idle_users : list of str
-        Whom the other backend knows and the directory does not. They may start nothing there
-        either, so that this is no difference: a directory does without who has left.
+        Whom the other backend knows and the directory does not, or whose accounts have ended.
+        They may start nothing there either, so that this is no difference: a directory does
+        without who has left.
     """
 
     users: int = 0
@@ -105,7 +107,7 @@ def compare(store: Store, source: Source, seconds: float = 300) -> Comparison:
             has = here.get(user.dn, (user.name, has))[1]
         else:
             reason = "not in the directory" if user is None else str(user)
-        if not wanted and user is None:
+        if not wanted and (user is None or isinstance(user, NotFound)):
             found.idle_users.append(name)
         elif wanted != has:
             found.differences.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from ldapdb.dn import DN
-from ldapdb.errors import AmbiguousName, Exists, InvalidValue, SettingsError
+from ldapdb.errors import AmbiguousName, Exists, InvalidValue, NotFound, SettingsError
 from ldapdb.migrate.rows import Problem, Source
 from ldapdb.model import Policy, User, Window
 from ldapdb.store import Store
@@ -189,7 +189,7 @@ def _users(
     first: dict[DN, str] = {}
     merged: dict[DN, list[str]] = {}
     names = sorted({name for several in wanted.values() for name in several})
-    found: Union[User, AmbiguousName, None]
+    found: Union[User, AmbiguousName, NotFound, None]
     for name, found in store.find_users(names):
         if isinstance(found, User):
             users[name] = found

@@ -14,6 +14,7 @@ from ldapdb.errors import (
     DirectoryUnavailable,
     LDAPDBError,
     NoSuchEntry,
+    NotFound,
 )
 from ldapdb.model import Policy, User, Window
 from ldapdb.store.desk import Desk
@@ -35,13 +36,14 @@ class Bulk(Desk):
 
     def find_users(
         self, names: Iterable[str]
-    ) -> Iterator[tuple[str, Union[User, AmbiguousName, None]]]:
+    ) -> Iterator[tuple[str, Union[User, AmbiguousName, NotFound, None]]]:
         """Find users as the host does, many names in one search.
 
         Yields
         ------
-        (str, User or AmbiguousName or None)
-            Each name, in order, and whom it finds: nobody, or an error where it is several.
+        (str, User or AmbiguousName or NotFound or None)
+            Each name, in order, and whom it finds: nobody, or an error where it is several, or
+            one whose account is locked or has expired.
         """
         names = iter(names)
         while batch := list(islice(names, _NAMES)):
@@ -50,14 +52,27 @@ class Bulk(Desk):
             for names_of_one, user in self._for(call).users.by_login_names(call, batch):
                 for each in names_of_one:
                     named.setdefault(each, []).append(user)
+            users: dict[str, Union[User, AmbiguousName, NotFound, None]] = {}
             for name in batch:
                 found = named.get(name.lower(), [])
                 only = found[0] if len(found) == 1 else None
-                if only is not None and only.name == name:
-                    yield name, only
-                else:
+                if only is None or only.name != name:
                     # Spelled otherwise, several have it, or nobody: the directory's rule decides.
-                    yield name, self._find_user(name)
+                    users[name] = self._find_user(name)
+                else:
+                    users[name] = only
+            users.update(self._ended([name for name, user in users.items() if user is None]))
+            yield from users.items()
+
+    def _ended(self, names: list[str]) -> Iterator[tuple[str, NotFound]]:
+        """Say of names that find nobody which are those of locked or expired users."""
+        call = self._directory.call(self._routes.reading())
+        users = self._for(call).users
+        former = users.with_ended().by_login_names(call, names) if names else []
+        for names_of_one, user in former:
+            for name in names if user is not None else ():
+                if name.lower() in names_of_one and user is not None:
+                    yield name, NotFound(users.no_rights(user), dn=str(user.dn))
 
     def _find_user(self, name: str) -> Union[User, AmbiguousName, None]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Optional, Union
 
 from ldapdb.connection import Call
@@ -96,7 +97,7 @@ class Desk(Explaining):
         HeldThroughGroup
             If a user or a group has one through another group only. Nothing is written then.
         """
-        members = self._named(images, users, groups)
+        members = self._named(images, users, groups, ended=True)
         for image in images:
             for member in members:
                 self._refuse_through_group(image, member, policy)
@@ -204,9 +205,14 @@ class Desk(Explaining):
     # --- what is named
 
     def _named(
-        self, images: Sequence[str], users: Sequence[str], groups: Sequence[str]
+        self,
+        images: Sequence[str],
+        users: Sequence[str],
+        groups: Sequence[str],
+        *,
+        ended: bool = False,
     ) -> list[Union[User, Group]]:
-        """Find all that is named, before anything is written."""
+        """Find all that is named, before anything is written; see :meth:`_user` for `ended`."""
         if not images or not (users or groups):
             raise InvalidValue("name at least one image, and a user or a group")
         for image in images:
@@ -229,18 +235,22 @@ class Desk(Explaining):
                 else:
                     members[member.dn] = member
 
-        find(self._user, users)
+        find(partial(self._user, ended=ended), users)
         find(self._group, groups)
         if absent:
             raise NotFound("; ".join(absent))
         return list(members.values())
 
-    def _user(self, name: str) -> User:
+    def _user(self, name: str, *, ended: bool) -> User:
+        """Find a user; `ended` if a locked or expired one will do."""
         check_text(name, "user name")
         call = self._write_call()
-        user = self._for(call).users.by_name(call, name)
+        users = self._for(call).users
+        user = users.by_name(call, name)
+        if user is None and ended:
+            user = users.with_ended().by_name(call, name)
         if user is None:
-            raise NotFound(f"the user {name!r} is not in the directory{self.like_user(name)}")
+            raise NotFound(self.why_absent(name))
         return user
 
     def _group(self, name: str) -> Group:
@@ -253,6 +263,14 @@ class Desk(Explaining):
             return groups.find(call, name)
         except NotFound as error:
             raise error.restated(f"{error}{like_group(call, groups, name)}") from error
+
+    def why_absent(self, name: str) -> str:
+        """Say why a name finds no user: locked or expired, or perhaps another one was meant."""
+        readers, call = self.reading()
+        former = readers.users.with_ended().by_name(call, name)
+        if former is not None:
+            return readers.users.no_rights(former)
+        return f"the user {name!r} is not in the directory{self.like_user(name)}"
 
     def like_user(self, name: str) -> str:
         """Ask whether another user was meant, or a group, to go on after an error's text."""

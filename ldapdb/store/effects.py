@@ -330,7 +330,11 @@ class _Rights:
     def windows(self, mapping_id: str, now: float) -> Windows:
         """Tell when somebody has something, from now on."""
         held = self.held.get(mapping_id)
-        return () if held is None else _joined((each.window for each in held[1].grants), now)
+        if held is None:
+            return ()
+        user, entitlement = held
+        account = user.account.window
+        return _joined((each.window.within(account) for each in entitlement.grants), now)
 
 
 def _effect(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from ldapdb.connection import Deadline
 from ldapdb.dn import DN
 from ldapdb.entries import IMAGE
+from ldapdb.errors import AmbiguousName
 from ldapdb.model import Accounting, Application, Grant, Policy, User
 from ldapdb.store.caches import Caches
 from ldapdb.store.outcomes import Listed
@@ -198,6 +200,8 @@ class Explaining(Reads):
     def explain(self, user_name: str, image: Optional[str] = None) -> Explanation:
         """Say what a user may start, or whether he may start an image, and why.
 
+        Of a locked or expired user it says what enabling the account would give back.
+
         Raises
         ------
         InvalidValue
@@ -218,10 +222,14 @@ class Explaining(Reads):
         sources = Sources.make(profile, Caches(self.settings, self._timer), self._clock)
         user = sources.users.by_name(call, user_name)
         explainer = Explainer(sources, image, self._clock)
+        is_current = user is not None
+        if user is None:
+            with suppress(AmbiguousName):  # of several that are none, explain_absence tells
+                user = sources.users.with_ended().by_name(call, user_name)
         if user is None:
             return explainer.explain_absence(call, user_name)
         of_grants = self._directory.call(self._routes.reading_grants(user.id), ends)
-        found = explainer.explain(of_grants, user_name, user)
+        found = explainer.explain(of_grants, user_name, user, is_current=is_current)
         if not found.rights:
             self._require_schema(of_grants)
         return found

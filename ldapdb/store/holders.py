@@ -188,7 +188,8 @@ class Holders:
         if named == {user.dn}:
             return ""
         if user.dn not in named:
-            return f"not within users_filter {self._profile.users_filter}"
+            not_within = f"not within users_filter {self._profile.users_filter}"
+            return self._sources.users.ended(user) or not_within
         try:
             first = self._sources.users.by_name(call, user.name)
         except AmbiguousName as error:

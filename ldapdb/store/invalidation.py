@@ -273,6 +273,7 @@ def deciding(profile: Profile) -> tuple[str, ...]:
         *profile.notation.attributes,
         *attributes_of(profile.users_filter),
         *attributes_of(profile.groups_filter),
+        *profile.vendor.account_attributes,
         PRIMARY_GROUP_ID,
         profile.user_id_attribute,
     )

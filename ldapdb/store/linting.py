@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Union
 
+from ldapdb.accounts import read_account
 from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
 from ldapdb.entries import (
@@ -72,7 +75,9 @@ class Linting(Reads):
         found = [*look.users(call), *look.applications(call)]
         found += look.grants(call)
         look.groups(call)
-        members = Members(profile, look.rows, look.knows, look.knows_name, self._clock())
+        members = Members(
+            profile, look.rows, look.knows, look.knows_name, look.ended, self._clock()
+        )
         found += members.read(call)
         found = [_settled(call, profile, each, members) for each in found]
         found += members.gone(call, take_out=dangling)
@@ -126,6 +131,8 @@ class _Look:
         # Hashes of names: a hundred thousand names to compare by would take 50 MB.
         self._known: set[int] = set()
         self._user_names: frozenset[str] = frozenset()
+        # Why accounts have ended: by the hash of the DN, and by lower-case name for memberUid.
+        self._ended: dict[Union[int, str], str] = {}
         self._registered: dict[str, str] = {}
         self.rows: dict[DN, Row] = {}
 
@@ -139,8 +146,7 @@ class _Look:
         named: list[dict[str, list[str]]] = [{} for _ in attributes]
 
         def take(page: list[Entry]) -> list[None]:
-            for entry in page:
-                self._note(entry.dn)
+            for entry in self._current(page):
                 having = {
                     n: names for n, names in enumerate(map(entry.values, attributes)) if names
                 }
@@ -152,7 +158,8 @@ class _Look:
             return [None] * len(page)
 
         for base in profile.users:
-            self._pages(call, base, profile.users_filter, attributes, take)
+            read = (*attributes, *profile.vendor.account_attributes)
+            self._pages(call, base, profile.people_filter, read, take)
         if profile.member_names:
             self._user_names = frozenset(named[0])
         for number, same in enumerate(named):
@@ -182,6 +189,29 @@ class _Look:
     def knows_name(self, name: str) -> bool:
         """Tell whether a user is called so; case is the directory's matter."""
         return name.lower() in self._user_names
+
+    def ended(self, member: Union[DN, str]) -> str:
+        """Return why the account of a DN or of a login name has ended; empty if it has not."""
+        key = hash(member) if isinstance(member, DN) else member.lower()
+        return self._ended.get(key, "")
+
+    def _current(self, page: list[Entry]) -> Iterator[Entry]:
+        """Note all entries; yield those of users, as the name of another may be theirs."""
+        rules = {rule.attribute.lower(): rule for rule in self._profile.vendor.account_rules}
+        for entry in page:
+            self._note(entry.dn)
+            why = read_account(entry, rules).obstacle(self._now)
+            if why:
+                self._note_ended(entry, why)
+            else:
+                yield entry
+
+    def _note_ended(self, entry: Entry, why: str) -> None:
+        with suppress(ValueError):  # nor can a member be named so
+            self._ended[hash(DN.parse(entry.dn))] = why
+        attribute = self._profile.user_name_attributes[0]
+        for value in entry.attributes.get(attribute.lower(), ()):
+            self._ended[bytes(value).decode(errors="replace").lower()] = why
 
     def _note(self, dn: str) -> None:
         try:

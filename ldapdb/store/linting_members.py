@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Union
 
 from ldapdb.connection import EVERYTHING, Call
 from ldapdb.connection.answers import part_of
@@ -88,6 +88,8 @@ class Members:
         Tells whether an entry is a user or a group.
     knows_name : callable
         Tells whether a user is called so, for those whom ``memberUid`` names.
+    ended : callable
+        Returns why the account of a DN or of a login name has ended; empty if it has not.
     now : float
         Seconds since the epoch.
 
@@ -103,22 +105,25 @@ class Members:
         rows: Mapping[DN, Row],
         knows: Callable[[DN], bool],
         knows_name: Callable[[str], bool],
+        ended: Callable[[Union[DN, str]], str],
         now: float,
     ) -> None:
         self._profile = profile
         self._rows = rows
         self._knows = knows
         self._knows_name = knows_name
+        self._ended = ended
         self._now = now
         # Members who are neither a user nor a group, and the grants that they are in.
         self._strangers: dict[DN, list[tuple[Row, str, str]]] = defaultdict(list)
         self._nameless: dict[str, list[Row]] = defaultdict(list)
+        self._former: list[Complaint] = []
         self._long: list[tuple[Row, str]] = []
         # Whether any value was shown, the empty DN, too: a directory does not say what it hides.
         self.are_shown = False
 
     def read(self, call: Call) -> Iterator[Complaint]:
-        """Read who is in all grants; complain of grants without members."""
+        """Read who is in all grants; complain of ended accounts and of grants without members."""
         profile = self._profile
         wanted = profile.notation.carrying(GRANT_CLASS)
         search_in_pages(
@@ -130,6 +135,7 @@ class Members:
             if row.grant is not None and not row.members:
                 text = "has no member, and gives nobody anything"
                 yield Complaint("empty", str(row.dn), text, row.removal)
+        yield from self._former
 
     @property
     def _attributes(self) -> list[str]:
@@ -163,6 +169,8 @@ class Members:
             row.members += 1
             if attribute != MEMBER_UID:
                 self._look_at(row, attribute, member)
+            elif why := "" if self._knows_name(member) else self._ended(member):
+                self._note_ended(row, member, why)
             elif not self._knows_name(member):
                 self._nameless[member].append(row)
 
@@ -172,8 +180,17 @@ class Members:
             dn = DN.parse(member)
         except ValueError:
             return
-        if not self._knows(dn):
+        if why := self._ended(dn):
+            self._note_ended(row, member, why)
+        elif not self._knows(dn):
             self._strangers[dn].append((row, attribute, member))
+
+    def _note_ended(self, row: Row, member: str, why: str) -> None:
+        text = (
+            f"its member '{member}' has no rights: {why}; enabling the account would give back "
+            "what it grants: run `ldapdb app revoke`, or take the member out"
+        )
+        self._former.append(Complaint("ended", str(row.dn), text))
 
     def overlaps(self, call: Call, holders: Holders) -> Iterator[Complaint]:
         """Complain of grants that give somebody, by whatever way, what another one gives."""

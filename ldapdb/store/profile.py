@@ -65,11 +65,14 @@ class Profile:
     users : tuple of Base
         Search bases of users.
     users_filter, groups_filter : Filter
-        Which users may log in, and what a group is.
+        Which users may log in, and what a group is. Users who are locked for good may not,
+        whatever the settings say.
+    people_filter : Filter
+        Which users may log in, locked or not.
     any_user_filter : Filter
         What a user is, whether or not the user may log in: everything that matches
-        users_filter, and everything that matches the vendor's default filter without its locks.
-        Computers, contacts and groups that happen to have a login name match neither.
+        people_filter, and everything that matches the vendor's default filter without its
+        locks. Computers, contacts and groups that happen to have a login name match neither.
     strict_groups : bool
         Whether nothing but groups_filter makes a group: an administrator wrote it, and what
         else we search for with it, lines of description, anybody may have written.
@@ -102,6 +105,7 @@ class Profile:
     users: tuple[Base, ...]
     groups: Base
     users_filter: Filter
+    people_filter: Filter
     any_user_filter: Filter
     groups_filter: Filter
     strict_groups: bool
@@ -129,7 +133,7 @@ class Profile:
         id_attribute, id_form = _identifier(settings, vendor)
         context = _context_of(base, root_dse.naming_contexts)
         stock = settings.schema == "stock"
-        users_filter = _users_filter(settings, root_dse)
+        people = filters.parse(settings.users_filter or vendor.users_filter)
         return cls(
             vendor=vendor,
             notation=_notation(settings),
@@ -141,8 +145,9 @@ class Profile:
             users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
             or (_place(settings, root_dse, "users_base", context),),
             groups=_place(settings, root_dse, "groups_base", context),
-            users_filter=users_filter,
-            any_user_filter=filters.any_of(users_filter, filters.parse(vendor.users_filter)),
+            users_filter=_unlocked(people, root_dse),
+            people_filter=people,
+            any_user_filter=filters.any_of(people, filters.parse(vendor.users_filter)),
             groups_filter=filters.parse(settings.groups_filter or vendor.groups_filter),
             strict_groups=stock and settings.groups_filter is not None,
             user_name_attributes=settings.user_name_attribute or (vendor.user_name_attribute,),
@@ -262,14 +267,12 @@ def _notation(settings: Settings) -> Notation:
     return SchemaNotation()
 
 
-def _users_filter(settings: Settings, root_dse: RootDSE) -> Filter:
+def _unlocked(people: Filter, root_dse: RootDSE) -> Filter:
+    """Leave out locked accounts, where the directory knows what locks them."""
     vendor = root_dse.vendor
-    if settings.users_filter is not None:
-        return filters.parse(settings.users_filter)
-    users = filters.parse(vendor.users_filter)
     if vendor.lock_control is not None and vendor.lock_control not in root_dse.controls:
-        return users
-    return filters.all_of(users, filters.parse(vendor.lock_filter))
+        return people
+    return filters.all_of(people, filters.parse(vendor.lock_filter))
 
 
 def _context_of(dn: DN, naming_contexts: Sequence[DN]) -> Optional[DN]:

@@ -39,7 +39,7 @@ class Readers:
         cls, profile: Profile, caches: Caches, warned: Warned, clock: Callable[[], float]
     ) -> Readers:
         """Put them together."""
-        users, grants = Users(profile, warned), Grants(profile, warned)
+        users, grants = Users(profile, warned, clock), Grants(profile, warned)
         memberships = Memberships(profile, grants, warned)
         applications = Applications(profile, warned)
         return cls(
@@ -48,7 +48,7 @@ class Readers:
             applications=applications,
             grants=grants,
             memberships=memberships,
-            revoking=Revoking(profile, users, grants, memberships),
+            revoking=Revoking(profile, users.with_ended(), grants, memberships),
             accountant=Accountant(applications, memberships, caches, warned, clock),
         )
 
@@ -56,17 +56,26 @@ class Readers:
         """List the searches that :meth:`require` begins with."""
         return [self.applications.asking(image), *self.users.asking(user_name)]
 
-    def require(self, call: Call, image: str, user_name: str) -> User:
+    def require(self, call: Call, image: str, user_name: str, *, ended: bool = False) -> User:
         """Return the user, if he and the application are there now.
+
+        Parameters
+        ----------
+        ended : bool
+            Whether a locked or expired user will do, from whom something is revoked.
 
         Raises
         ------
         NotFound
-            Naming the one that is not.
+            Naming the one that is not, or saying why the user has no rights.
         """
         if not self.applications.by_images(call, [image]):
             raise NotFound(f"the application {image!r} is not registered; create it first")
         user = self.users.by_name(call, user_name)
+        if user is None:
+            user = self.users.with_ended().by_name(call, user_name)
+            if user is not None and not ended:
+                raise NotFound(self.users.no_rights(user), dn=str(user.dn))
         if user is None:
             places = [f"'{base.dn}'" for base in self.profile.users]
             raise NotFound(

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Optional
 
 from ldapdb.connection import Deadline
-from ldapdb.model import Accounting, Application, Entitlement, Entitlements, User
+from ldapdb.model import ACTIVE, Accounting, Application, Entitlement, Entitlements, User
 from ldapdb.store.caches import fold
 from ldapdb.store.core import Core
 
@@ -24,7 +24,7 @@ class Reads(Core):
         cache = self._caches.users_by_name
         known = cache.hit(name)
         if known is not None:
-            return known
+            return self._current(known)
         ends = deadline or self.deadline()
 
         def load() -> Optional[User]:
@@ -39,7 +39,8 @@ class Reads(Core):
             return user
 
         # Anybody may type a name: thousands of megabytes would be kept.
-        return cache.get(name, load, ends.remaining) if len(name) <= _LONGEST_NAME else load()
+        found = cache.get(name, load, ends.remaining) if len(name) <= _LONGEST_NAME else load()
+        return self._current(found)
 
     def get_user_by_id(self, user_id: int, deadline: Optional[Deadline] = None) -> Optional[User]:
         """Find a user by id."""
@@ -54,7 +55,13 @@ class Reads(Core):
                 users.confirm_nobody(call)
             return user
 
-        return cache.get(user_id, load, ends.remaining)
+        return self._current(cache.get(user_id, load, ends.remaining))
+
+    def _current(self, user: Optional[User]) -> Optional[User]:
+        """Drop a user whose account has ended since it was read, however fresh the answer is."""
+        if user is None or user.account is ACTIVE or user.account.holds(self._clock()):
+            return user
+        return None
 
     def list_users(self) -> list[User]:
         """List all users by name; from memory while changes are seen."""
@@ -64,7 +71,8 @@ class Reads(Core):
             users.drop()
             return reader.listed()
         self._tending.ask()
-        return users.get(reader, ends)
+        now = self._clock()
+        return [user for user in users.get(reader, ends) if user.is_current(now)]
 
     def list_users_starting_with(self, beginning: str, most: int) -> list[User]:
         """List at most so many users whose names begin so, read from the directory."""

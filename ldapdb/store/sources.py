@@ -76,7 +76,7 @@ class Sources:
         return cls(
             profile=profile,
             noted=noted,
-            users=Users(profile, noted),
+            users=Users(profile, noted, clock),
             applications=applications,
             grants=grants,
             memberships=memberships,

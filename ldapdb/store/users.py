@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
 from ldapdb import filters
+from ldapdb.accounts import read_account
 from ldapdb.connection import EVERYTHING, Call
 from ldapdb.dn import DN
 from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
 from ldapdb.errors import AccessDenied, AmbiguousName, NoSuchEntry, SettingsError
 from ldapdb.filters import Filter
-from ldapdb.model import User
+from ldapdb.model import ACTIVE, User
 from ldapdb.searching import BASE, Search
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, query, search, search_in_pages
@@ -39,15 +40,43 @@ class Users:
         Where and how.
     warned : Warned
         Told of entries that cannot be read.
+    clock : callable, optional
+        Seconds since the epoch. Without one, expired accounts are found, too; see
+        :meth:`with_ended`.
     """
 
-    def __init__(self, profile: Profile, warned: Warned) -> None:
+    def __init__(
+        self, profile: Profile, warned: Warned, clock: Optional[Callable[[], float]]
+    ) -> None:
         self._profile = profile
         self._warned = warned
+        self._clock = clock
+        self._rules = {rule.attribute.lower(): rule for rule in profile.vendor.account_rules}
         self._names = profile.user_name_attributes
-        self._attributes = (*self._names, profile.user_id_attribute)
+        self._attributes = (
+            *self._names, profile.user_id_attribute, *profile.vendor.account_attributes
+        )  # fmt: skip
         if profile.vendor.primary_groups:
             self._attributes += (OBJECT_SID, PRIMARY_GROUP_ID)
+
+    def with_ended(self) -> Users:
+        """Return what finds locked and expired users as well, to revoke or to explain.
+
+        Nothing may be granted to them. Of whom the account may not read the lock is found, too.
+        """
+        profile = replace(self._profile, users_filter=self._profile.people_filter)
+        return Users(profile, self._warned, None)
+
+    def no_rights(self, user: User) -> str:
+        """Say in a sentence why a user that :meth:`with_ended` finds has no rights."""
+        why = self.ended(user) or (
+            f"cannot be seen not to be locked, by {self._profile.vendor.lock_filter}"
+        )
+        return f"the user {user.name!r} ('{user.dn}') has no rights: {why}"
+
+    def ended(self, user: User) -> str:
+        """Say why a user's account is none now; empty if it is one."""
+        return "" if self._clock is None else user.account.obstacle(self._clock())
 
     def by_name(self, call: Call, name: str) -> Optional[User]:
         """Find a user by the name he logs in with, in one search of each base.
@@ -147,9 +176,8 @@ class Users:
             call.ask_ahead([Search(str(dn), BASE, wanted, self._attributes) for dn in some])
             for dn in some:
                 with suppress(NoSuchEntry, AccessDenied):  # gone, or hidden as from any search
-                    users += self._warned.readable(
-                        call.read(dn, self._attributes, wanted)[1], self._read
-                    )
+                    found = call.read(dn, self._attributes, wanted)[1]
+                    users += self._warned.readable(self._current(found), self._read)
         return users
 
     def each(self, call: Call) -> Iterator[User]:
@@ -157,7 +185,7 @@ class Users:
         wanted = filters.all_of(self._profile.users_filter, self._is_named())
 
         def take(page: list[Entry]) -> list[User]:
-            return self._warned.readable(page, self._read)
+            return self._warned.readable(self._current(page), self._read)
 
         for base in self._profile.users:
             yield from search_in_pages(
@@ -175,7 +203,7 @@ class Users:
         found: dict[DN, User] = {}
 
         def take(page: list[Entry]) -> list[User]:
-            users = [user for entry in page for user in self._quietly(entry)]
+            users = [user for entry in self._current(page) for user in self._quietly(entry)]
             found.update((user.dn, user) for user in users)
             if len(found) >= most:
                 raise _EnoughError
@@ -227,7 +255,8 @@ class Users:
         For revoking by mapping id: an entry that was a user when its id was handed out may have
         lost the class since, and what it holds must still be revocable.
         """
-        return Users(replace(self._profile, any_user_filter=EVERYTHING), self._warned)
+        profile = replace(self._profile, any_user_filter=EVERYTHING)
+        return Users(profile, self._warned, self._clock)
 
     def by_login_names(
         self, call: Call, names: Iterable[str]
@@ -291,7 +320,21 @@ class Users:
         return filters.any_of(*map(filters.present, self._names))
 
     def _search(self, call: Call, wanted: Filter, page_size: int = 0) -> list[Entry]:
-        return self._in_bases(call, filters.all_of(self._profile.users_filter, wanted), page_size)
+        wanted = filters.all_of(self._profile.users_filter, wanted)
+        return self._current(self._in_bases(call, wanted, page_size))
+
+    def _current(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Leave out ended accounts; warn of those that cannot be read."""
+        if self._clock is None:
+            return list(entries)
+        now, current = self._clock(), []
+        for entry in entries:
+            account = read_account(entry, self._rules)
+            if account is ACTIVE or account.holds(now):
+                current.append(entry)
+            elif account.is_unreadable:
+                self._warned.skip(entry.dn, f"the account is {account.lock}")
+        return current
 
     def _of_any(self, call: Call, wanted: Filter, page_size: int) -> list[Entry]:
         """Search for users whether or not they may log in; never for anything else."""
@@ -324,7 +367,9 @@ class Users:
                 "this account read it",
                 dn=entry.dn,
             )
-        return read_user(entry, attribute, profile.user_id_attribute, profile.user_id_form, asked)
+        user = read_user(entry, attribute, profile.user_id_attribute, profile.user_id_form, asked)
+        account = read_account(entry, self._rules)
+        return user if account is ACTIVE else replace(user, account=account)
 
     def _name_attribute(self, entry: Entry) -> Optional[str]:
         return next((name for name in self._names if entry.attributes.get(name.lower())), None)

@@ -8,7 +8,7 @@ no-user
 not-a-user
     Somebody has it, and users_filter leaves him out.
 locked
-    Somebody has it, and is locked or disabled.
+    The user's account is locked, disabled, has expired or has not begun.
 not-registered
     No application has the image.
 expired, not-begun
@@ -37,13 +37,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
-from ldapdb import filters
 from ldapdb.connection import EVERYTHING, Call
 from ldapdb.dn import DN
 from ldapdb.entries import IMAGE, Entry, is_grant, read_dn
 from ldapdb.errors import AmbiguousName, LDAPDBError
 from ldapdb.model import Entitlement, Entitlements, Grant, User
-from ldapdb.searching import NO_ATTRIBUTES
 from ldapdb.store.explaining import Explanation, Reason, Right, Way
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Base, Profile
@@ -97,7 +95,7 @@ class Explainer:
             return
         anybody = replace(self._profile, users_filter=EVERYTHING)
         try:
-            user = Users(anybody, self._sources.noted).by_name(call, name)
+            user = Users(anybody, self._sources.noted, None).by_name(call, name)
         except AmbiguousName as error:
             yield Reason("not-a-user", f"of nobody within users_filter: {error}")
             return
@@ -106,31 +104,14 @@ class Explainer:
             attributes = " or ".join(self._profile.user_name_attributes)
             text = f"nobody has the {attributes} {name!r} below {places}"
             yield Reason("no-user", text)
-        elif self._is_locked(call, user):
-            text = f"'{user.dn}' is locked or disabled: it is not within {self._lock_filter}"
-            yield Reason("locked", text, str(user.dn))
         else:
             text = f"'{user.dn}' is not within users_filter {self._profile.users_filter}"
             yield Reason("not-a-user", text, str(user.dn))
 
-    @property
-    def _lock_filter(self) -> str:
-        return self._profile.vendor.lock_filter
-
-    def _is_locked(self, call: Call, user: User) -> bool:
-        """Tell whether what leaves a user out is the filter on locked accounts alone."""
-        vendor = self._profile.vendor
-        users = filters.parse(vendor.users_filter)
-        unlocked = filters.parse(vendor.lock_filter)
-        if self._profile.users_filter != filters.all_of(users, unlocked):
-            return False
-        is_user = bool(call.read(user.dn, NO_ATTRIBUTES, users)[1])
-        return is_user and not call.read(user.dn, NO_ATTRIBUTES, unlocked)[1]
-
     # --- somebody
 
-    def explain(self, call: Call, name: str, user: User) -> Explanation:
-        """Say what a user may start, and why."""
+    def explain(self, call: Call, name: str, user: User, *, is_current: bool = True) -> Explanation:
+        """Say what a user may start, and why; or what a locked or expired one might."""
         entitlements = [
             each
             for each in self._sources.accountant.entitlements(call, user)
@@ -139,7 +120,7 @@ class Explainer:
         now = self._clock()
         self._sources.noted.take()  # the graph is read from the same entries
         graph = walk(call, self._profile, self._sources.memberships, self._sources.noted, user)
-        told = {each.id for each in Entitlements(entitlements).at(now)}
+        told = {each.id for each in Entitlements(entitlements).at(now) if is_current}
         longest = longest_way(self._profile)
         rights = tuple(
             Right(
@@ -149,7 +130,8 @@ class Explainer:
             )
             for each in entitlements
         )
-        reasons = list(self._unseen(rights, entitlements))
+        reasons = [] if is_current else [self._ended(user)]
+        reasons += self._unseen(rights, entitlements)
         if self._image is None or not told:
             reasons += self._lacks(call, user, graph, entitlements, told, now)
         groups = tuple(sorted(graph.groups, key=str))
@@ -158,6 +140,9 @@ class Explainer:
         return Explanation(
             name, self._image, user, rights, tuple(reasons), groups, servers, now, stated_in
         )
+
+    def _ended(self, user: User) -> Reason:
+        return Reason("locked", self._sources.users.no_rights(user), str(user.dn))
 
     def _unseen(
         self, rights: Iterable[Right], entitlements: Iterable[Entitlement]

@@ -123,7 +123,7 @@ class Store(Bulk):
         Raises
         ------
         InvalidValue, NotFound
-            For an image or user that is malformed or not there.
+            For an image or user that is malformed or not there, or an account that has ended.
         AccessDenied
             If it is not in effect and may not be written.
         SettingsError
@@ -162,6 +162,8 @@ class Store(Bulk):
     def revoke(self, image: str, user_name: str, policy: Policy) -> Revoked:
         """Take an application under a policy from a user; what he does not have is no error.
 
+        Also from one whose account is locked or has expired.
+
         Returns
         -------
         Revoked
@@ -199,7 +201,7 @@ class Store(Bulk):
         issued = self._caches.issued(identifier)
         if issued is not None:
             user_id, image, policy = issued
-            user = self._for(call).users.by_id(call, user_id)
+            user = self._for(call).users.with_ended().by_id(call, user_id)
             if user is not None:
                 left = self._revoke(call, image, user, policy)
                 return [Revoked(image, user, (policy,), left)]
@@ -214,7 +216,7 @@ class Store(Bulk):
     def _require(self, call: Call, image: str, user_name: str) -> User:
         readers = self._for(call)
         call.ask_ahead(readers.asking(image, user_name))
-        return readers.require(call, image, user_name)
+        return readers.require(call, image, user_name, ended=True)
 
     def _in_effect(
         self,

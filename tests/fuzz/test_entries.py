@@ -49,7 +49,7 @@ class Reading:
         warned = Warned()
         self.warned = warned
         self.grants = Grants(self.profile, warned)
-        self.users = Users(self.profile, warned)
+        self.users = Users(self.profile, warned, None)
         self.memberships = Memberships(self.profile, self.grants, warned)
 
 

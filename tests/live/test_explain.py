@@ -155,7 +155,7 @@ def test_primary_groups_are_told_by_the_number_in_the_user(
     held = {each.user.name: each for each in store.who(IMAGE).holders}
     assert path(held["alice"].ways[0]) == lower(everybody, grant)
     assert not held["bob"].holds
-    assert "users_filter" in held["bob"].obstacle
+    assert held["bob"].obstacle == "disabled (userAccountControl)"
 
 
 # --- no
@@ -235,7 +235,7 @@ def test_who_is_locked_is_said_to_be(directory: Directory, opened: Opened) -> No
     assert name.lower() in only(found, "locked")
     [holder] = store.who(IMAGE).holders
     assert not holder.holds
-    assert "users_filter" in holder.obstacle
+    assert holder.obstacle == f"disabled ({name})"
 
 
 @by_rule

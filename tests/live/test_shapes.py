@@ -280,4 +280,6 @@ def test_who_is_locked_is_not_found(directory: Directory) -> None:
     database = directory.open()
     assert database.get_user(user_name="alice") is None
     assert [user.name for user in database.list_users()] == ["bob"]
-    assert directory.open(users_filter="(objectClass=person)").get_user(user_name="alice")
+    own = directory.open(users_filter="(objectClass=person)")
+    assert own.get_user(user_name="alice") is None
+    assert own.get_user(user_name="bob")

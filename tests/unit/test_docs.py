@@ -75,6 +75,15 @@ def test_the_reference_has_each_vendors_defaults(vendor: Vendor) -> None:
     }
 
 
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_a_table_has_what_ends_accounts(vendor: Vendor) -> None:
+    """One table for each server, in the words of its record."""
+    text = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
+    section = re.split(r"^## ", text.split(f"\n## {vendor.title}\n")[1], flags=re.MULTILINE)[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| .* \|$", section, re.MULTILINE)
+    assert rows == [(rule.attribute, rule.form.value) for rule in vendor.account_rules]
+
+
 def commands(group: Any, path: str) -> list[str]:
     from click import Context, Group
 

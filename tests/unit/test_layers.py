@@ -32,6 +32,7 @@ PURE = (
     "moments",
     "naming",
     "entries",
+    "accounts",
     "matching",
     "ldif_text",
     "notation",

@@ -46,7 +46,7 @@ def test_members_in_parts_count_and_are_looked_at() -> None:
         asked.append(dn)
         return True
 
-    members = Members(Profile.make(settings, root_dse), rows, knows, bool, 0.0)
+    members = Members(Profile.make(settings, root_dse), rows, knows, bool, lambda _: "", 0.0)
     assert list(members.read(cast("Call", Parts()))) == []
     assert [row.members for row in rows.values()] == [3, 1]
     assert len(set(asked)) == 3

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ldapdb.dn import DN
 from ldapdb.errors import InvalidValue
 from ldapdb.model import (
+    Account,
     Accounting,
     Application,
     Entitlement,
@@ -356,3 +357,24 @@ def test_a_window_in_whole_seconds_is_no_larger() -> None:
     assert Window(1.2, 2.8).whole() == Window(2.0, 2.0)
     assert Window(3.0, None).whole() == Window(3.0, None)
     assert Window().whole() == Window()
+
+
+def test_windows_have_a_time_in_common() -> None:
+    """It is none where one ends before the other begins."""
+    assert Window().within(Window()) == Window()
+    assert Window(1, None).within(Window(2, 5)) == Window(2, 5)
+    assert Window(None, 9).within(Window(None, 5)) == Window(None, 5)
+    assert not any(Window(1, 3).within(Window(6, 8)).contains(now) for now in range(10))
+
+
+def test_rights_end_with_the_account() -> None:
+    """Also what no grant limits, and however old the answer is."""
+    account = Account(ends=100.0, ends_by="accountExpires")
+    leaver = replace(ALICE, account=account)
+    accounting = Accounting("0" * 32, leaver, Application(1, "a/b:1", ALICE.dn), Policy())
+    entitlement = Entitlement(accounting, (Grant(ALICE.dn, ("a/b:1",), Policy()),))
+    held = Entitlements([entitlement])
+    assert entitlement.holds(99.9)
+    assert held.at(99.9) == [accounting]
+    assert not entitlement.holds(100)
+    assert held.at(100) == []

@@ -144,6 +144,7 @@ def test_a_new_account_gets_what_active_directory_gives_it() -> None:
         "objectcategory": [b"CN=Person"],
         "objectsid": [sid],
         "useraccountcontrol": [b"546"],
+        "accountexpires": [b"9223372036854775807"],
         "primarygroupid": [b"513"],
     }
     enabled = as_account({"objectclass": [b"user"], "useraccountcontrol": [b"512"]}, b"", 1)

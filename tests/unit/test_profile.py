@@ -96,7 +96,8 @@ def test_locked_users_are_none(vendor: Vendor, controls: tuple[str, ...], locked
         f"(&{vendor.users_filter}{vendor.lock_filter})" if locked else vendor.users_filter
     )
     own = _profile(vendor, controls=controls, users_filter="(a=b)")
-    assert str(own.users_filter) == "(a=b)"
+    assert str(own.users_filter) == (f"(&(a=b){vendor.lock_filter})" if locked else "(a=b)")
+    assert str(own.people_filter) == "(a=b)"
     # Whoever is kept out by either is a user all the same.
     assert str(own.any_user_filter) == f"(|(a=b){vendor.users_filter})"
 

@@ -187,13 +187,15 @@ def test_a_record_holds_good_settings(vendor: Vendor) -> None:
 
 @EVERY_VENDOR
 def test_locked_users_are_kept_out_by_what_is_no_user(vendor: Vendor) -> None:
-    """Whoever has no such attribute is let in, but where that is said of a hidden one, too."""
+    """An absent attribute locks nobody, unless every account has it, so that it is hidden."""
     said = vendor.lock_filter
-    if vendor.negates_hidden:
-        attribute = said.partition("=")[0].removeprefix("(&(")
-        assert said.startswith(f"(&({attribute}=*)(!({attribute}:")
-    else:
-        assert said.startswith("(!(")
+    always = [rule.attribute for rule in vendor.account_rules if rule.is_always_there]
+    assert bool(always) is vendor.negates_hidden
+    assert said.startswith(
+        "".join(["(&", *(f"({each}=*)" for each in always)]) if always else "(!("
+    )
+    negated = said.partition("(!(")[2]
+    assert negated.startswith(vendor.account_attributes)
 
 
 @EVERY_VENDOR

@@ -192,13 +192,12 @@ def _hidden(call: Call, bases: Sequence[Base]) -> str:
 
 def _hidden_locks(visit: Visit, bases: Sequence[Base]) -> str:
     """Say that there are users, and none that is seen not to be locked, if so."""
-    vendor = visit.profile.vendor
-    locked_or_not = filters.parse(vendor.users_filter)
-    if visit.profile.users_filter != filters.all_of(
-        locked_or_not, filters.parse(vendor.lock_filter)
-    ) or not any(visit.call().sees(base.dn, locked_or_not) for base in bases):
+    profile = visit.profile
+    if profile.users_filter == profile.people_filter or not any(
+        visit.call().sees(base.dn, profile.people_filter) for base in bases
+    ):
         return ""
     return (
         f"there are users, and none of whom this account sees that he is not locked, by "
-        f"{vendor.lock_filter}; give it the right to read what that asks for"
+        f"{profile.vendor.lock_filter}; give it the right to read what that asks for"
     )

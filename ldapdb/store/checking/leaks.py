@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -99,7 +100,7 @@ class Ordinary:
 def check_ordinary(visit: Visit, who: Ordinary) -> Iterator[Finding]:
     """See that an ordinary user reads no licence in grants."""
     check, name = "as user", who.name
-    user = Users(visit.profile, Noted()).by_name(visit.call(), name)
+    user = Users(visit.profile, Noted(), time.time).by_name(visit.call(), name)
     if user is None:
         text = f"no user who may log in has the name {name!r}; give the name of another one"
         remedy = f"ldapdb user show {shlex.quote(name)}"
