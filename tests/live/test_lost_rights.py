@@ -12,7 +12,7 @@ import pytest
 from ldapdb import errors
 from ldapdb.embedded import ldif_folder
 from ldapdb.settings import load
-from ldapdb.store.checking import Level, check
+from ldapdb.store.checking import Finding, Level, check
 from support.benches import ALICE, IMAGE, OK, READER, WRITER, Bench, fresh, grant_lines, on, opened
 from support.hiding import hide, sid_of_reader
 from support.openldap import PPOLICY
@@ -116,9 +116,15 @@ def lock(bench: Any) -> None:
 
 def hide_locks(bench: Any) -> None:
     """Hide from the reader who is locked, and nothing else."""
-    reader, name = bench.dn(READER), LOCKS[bench.vendor]
     if bench.vendor == "openldap":
         assert bench.as_root("ldapmodify", text=PPOLICY).returncode == OK
+    hide_attribute(bench, LOCKS[bench.vendor])
+
+
+def hide_attribute(bench: Any, name: str) -> None:
+    """Hide an attribute from the reader; on Active Directory by its schemaIDGUID."""
+    reader = bench.dn(READER)
+    if bench.vendor == "openldap":
         rule = f'{{0}}to attrs={name} by dn.exact="{reader}" none by * break'
         change = f"changetype: modify\nadd: olcAccess\nolcAccess: {rule}\n"
         done = bench.as_root("ldapmodify", text=f"dn: olcDatabase={{1}}mdb,cn=config\n{change}")
@@ -136,12 +142,42 @@ def hide_locks(bench: Any) -> None:
         bench.server.tool("samba-tool", "dsacl", "set", base, rule)
 
 
+def checked(bench: Any, line: str, **settings: Any) -> list[Finding]:
+    """Return what ``ldapdb check`` finds as the reader, in some lines."""
+    account = bench.account(READER)
+    given = load(
+        uri=account.uri,
+        bind_dn=account.dn,
+        bind_password=account.password,
+        base_dn=f"ou=remoteapp,{bench.suffix}",
+        **settings,
+    )
+    return [each for each in check(given, ldif_folder()) if each.check == line]
+
+
+def check_hidden_ends(bench: Any, **settings: Any) -> None:
+    """Check warns of a hidden attribute; Samba does not tell it from an absent one."""
+    [found] = checked(bench, "accounts", **settings)
+    assert found.level is (Level.NOT_CHECKED if bench.vendor == "ad" else Level.OK)
+    assert "shadowExpire" in found.text
+    if bench.vendor == "ad":
+        lines = (f"dn: {bench.dn(ALICE)}", "changetype: modify", "add: shadowExpire")
+        assert bench.admin.change(*lines, "shadowExpire: -1") == OK
+        assert [each.level for each in checked(bench, "accounts", **settings)] == [Level.OK]
+        return
+    hide_attribute(bench, "shadowExpire")
+    [found] = checked(bench, "accounts", **settings)
+    assert found.level is Level.WARNING
+    assert "may not see whether shadowExpire ends accounts" in found.text
+
+
 @on("openldap", "389ds", "ad")
 def test_who_may_not_see_locks_sees_no_users(bench: Bench) -> None:
     """Rather than take somebody who is locked for one who is not; ``ldapdb check`` says why."""
     alone = {"users_base": bench.dn(ALICE)}
     with opened(bench, READER, **alone) as database:
         assert database.get_user(user_name=ALICE)
+    check_hidden_ends(bench, **alone)
     hide_locks(bench)
     for locked in (False, True):
         if locked:
@@ -149,14 +185,7 @@ def test_who_may_not_see_locks_sees_no_users(bench: Bench) -> None:
         with opened(bench, READER, **alone) as database:
             assert database.get_user(user_name=ALICE) is None
             assert database.list_users() == []
-    account = bench.account(READER)
-    settings = load(
-        uri=account.uri,
-        bind_dn=account.dn,
-        bind_password=account.password,
-        base_dn=f"ou=remoteapp,{bench.suffix}",
-        **alone,
-    )
-    found = [each for each in check(settings, ldif_folder()) if each.check == "reading users"]
+    found = checked(bench, "reading users", **alone)
+    assert checked(bench, "accounts", **alone) == []
     assert [each.level for each in found] == [Level.PROBLEM]
     assert "not locked" in found[0].text

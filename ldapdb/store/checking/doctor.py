@@ -10,6 +10,7 @@ from typing import Optional
 
 from ldapdb.errors import LDAPDBError
 from ldapdb.settings import Settings
+from ldapdb.store.checking.accounts import check_accounts
 from ldapdb.store.checking.advice import check_settings
 from ldapdb.store.checking.arriving import arrive
 from ldapdb.store.checking.clocks import check_clock
@@ -91,6 +92,7 @@ def _checks(
     yield "schema", check_schema
     yield "bases", check_bases
     yield "contents", check_contents
+    yield "accounts", check_accounts
     yield "passwords", check_passwords
     yield "anonymous", check_anonymous
     yield "indexes", check_indexes
