@@ -113,6 +113,37 @@ def _settled(call: Call, profile: Profile, complaint: Complaint, members: Member
     return replace(complaint, text=f"{complaint.text}; {why}", change=None)
 
 
+class _Ids:
+    """The users that have each id.
+
+    Parameters
+    ----------
+    attribute : str
+        Where the ids are.
+    """
+
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute
+        self._having: dict[bytes, list[str]] = {}
+
+    def note(self, entry: Entry) -> None:
+        """Note the id of an entry, which two bases may hold."""
+        for value in entry.attributes.get(self._attribute.lower(), ()):
+            dns = self._having.setdefault(bytes(value), [])
+            dns += [] if entry.dn in dns else [entry.dn]
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Complain of users who share an id."""
+        for dns in self._having.values():
+            if len(dns) > 1:
+                text = (
+                    f"its {self._attribute} is that of {' and '.join(map(repr, dns[1:]))} as well: "
+                    "lists skip these users, and the id finds none of them; change it in all but "
+                    "one"
+                )
+                yield Complaint("shared-id", dns[0], text)
+
+
 class _Look:
     """One look at everything.
 
@@ -139,13 +170,16 @@ class _Look:
     # --- users and groups
 
     def users(self, call: Call) -> Iterator[Complaint]:
-        """Read all users; complain of names that are not one user's."""
+        """Read all users; complain of names and ids that are not one user's."""
         profile = self._profile
         attributes = profile.user_name_attributes
+        ids = _Ids(profile.user_id_attribute)
         # By each attribute; the first that an entry has, which names it, is as the first of all.
         named: list[dict[str, list[str]]] = [{} for _ in attributes]
 
         def take(page: list[Entry]) -> list[None]:
+            for entry in page:  # ended ones, too: their ids are taken
+                ids.note(entry)
             for entry in self._current(page):
                 having = {
                     n: names for n, names in enumerate(map(entry.values, attributes)) if names
@@ -158,16 +192,20 @@ class _Look:
             return [None] * len(page)
 
         for base in profile.users:
-            read = (*attributes, *profile.vendor.account_attributes)
+            read = (
+                *attributes, profile.user_id_attribute, *profile.vendor.account_attributes
+            )  # fmt: skip
             self._pages(call, base, profile.people_filter, read, take)
         if profile.member_names:
-            self._user_names = frozenset(named[0])
+            self._user_names = frozenset(name for same in named for name in same)
+        yield from ids.complaints()
         for number, same in enumerate(named):
             for name, dns in same.items():
                 if len(dns) > 1 and not any(name in before for before in named[:number]):
                     text = (
                         f"the name {name!r} belongs to {' and '.join(map(repr, dns))}, so that "
-                        "none of them is found by it; change it in all but one"
+                        "none of them is found by it, and memberUid counts for none; change it in "
+                        "all but one"
                     )
                     yield Complaint("ambiguous-user", dns[0], text)
 

@@ -9,6 +9,7 @@ import pytest
 
 from ldapdb.connection import RootDSE
 from ldapdb.dn import DN
+from ldapdb.entries import Entry
 from ldapdb.errors import BaseNotFound
 from ldapdb.filters import Filter
 from ldapdb.matching import matches
@@ -61,7 +62,7 @@ class Standing:
     def search_all(
         self, base: DN, wanted: Filter, _attributes: Any, _size: int, take: Callable[[Any], Any]
     ) -> Any:
-        return take(self.found(base, wanted))
+        return take([Entry(dn, self._entries[dn]) for dn in self.found(base, wanted)])
 
     def read(self, *_: Any) -> tuple[str, list[Any]]:
         return URI, []
@@ -80,6 +81,17 @@ def visit_to(monkeypatch: pytest.MonkeyPatch, entries: Entries, **settings: Any)
 
 def problems(visit: Visit) -> list[Finding]:
     return [each for each in check_contents(visit) if each.level is not Level.OK]
+
+
+def test_shared_ids_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with the users who have it."""
+    people = {dn: {**values, "uidnumber": [b"0"]} for dn, values in PEOPLE.items()}
+    alone = {"uid=carol,dc=x": {"objectclass": [b"person"], "uid": [b"c"], "uidnumber": [b"1"]}}
+    visit = visit_to(monkeypatch, {**people, **alone}, user_id_attribute="uidNumber")
+    [problem] = problems(visit)
+    assert problem.check == "reading users"
+    assert problem.text.startswith(f"{' and '.join(map(repr, people))} have the same uidNumber")
+    assert problem.remedy.endswith(" uidNumber")
 
 
 def test_users_count_who_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

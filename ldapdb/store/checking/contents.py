@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection import Call
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, MEMBER, MEMBER_UID
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, MEMBER, MEMBER_UID, Entry
 from ldapdb.errors import (
     AccessDenied,
     BaseNotFound,
@@ -28,6 +28,8 @@ from ldapdb.store.reading import require_base
 __all__ = ["check_bases", "check_contents"]
 
 _MEMBERS = (MEMBER, "uniqueMember", MEMBER_UID)
+# Ids that several users have, and that are named.
+_MOST = 10
 
 
 def check_bases(visit: Visit) -> Iterator[Finding]:
@@ -69,6 +71,16 @@ class _Kind:
     must_be: bool
     # What an entry must have besides to be read as one.
     has: Sequence[str] = ()
+    # The attribute that must be unique, and the entries that have each value of it.
+    identifier: str = ""
+    having: dict[bytes, set[str]] = field(default_factory=dict)
+
+    def count(self, page: Sequence[Entry]) -> list[int]:
+        """Count the entries of a page, and note their identifiers."""
+        for entry in page:
+            for value in entry.attributes.get(self.identifier.lower(), ()):
+                self.having.setdefault(bytes(value), set()).add(entry.dn)
+        return [len(page)]
 
     @property
     def wanted(self) -> Filter:
@@ -83,15 +95,35 @@ def check_contents(visit: Visit) -> Iterator[Finding]:
     """Count what ldapdb reads, in pages to the end, as it does itself."""
     profile = visit.profile
     carrying = profile.notation.carrying
-    names = profile.user_name_attributes
+    names, identifier = profile.user_name_attributes, profile.user_id_attribute
     for kind in (
-        _Kind("users", profile.users, profile.users_filter, must_be=True, has=names),
+        _Kind(
+            "users",
+            profile.users,
+            profile.users_filter,
+            must_be=True,
+            has=names,
+            identifier=identifier,
+        ),
         _Kind("groups", (profile.groups,), profile.groups_filter, must_be=False),
         _Kind("applications", (profile.applications,), carrying(APPLICATION_CLASS), must_be=False),
         _Kind("grants", (profile.grants,), carrying(GRANT_CLASS), must_be=False),
     ):
         yield _count(visit, kind)
+        yield from _shared_ids(visit, kind)
     yield from _memberless(visit)
+
+
+def _shared_ids(visit: Visit, kind: _Kind) -> Iterator[Finding]:
+    """Name the users who share an id."""
+    shared = [sorted(dns) for dns in kind.having.values() if len(dns) > 1]
+    for dns in shared[:_MOST]:
+        text = (
+            f"{' and '.join(map(repr, dns))} have the same {kind.identifier} (user_id_attribute): "
+            "lists skip these users, and the id finds none of them; change it in all but one"
+        )
+        remedy = visit.kind.search(kind.bases[0].dn, str(kind.wanted), kind.identifier)
+        yield problem(f"reading {kind.name}", visit.uri, text, remedy)
 
 
 def _memberless(visit: Visit) -> Iterator[Finding]:
@@ -117,11 +149,12 @@ def _memberless(visit: Visit) -> Iterator[Finding]:
 def _count(visit: Visit, kind: _Kind) -> Finding:
     check = f"reading {kind.name}"
     size = visit.profile.page_size
+    attributes = (kind.identifier,) if kind.identifier else NO_ATTRIBUTES
     began = time.perf_counter()
     call = visit.call()
     try:
         count = sum(
-            sum(call.search_all(base.dn, kind.wanted, NO_ATTRIBUTES, size, _counted))
+            sum(call.search_all(base.dn, kind.wanted, attributes, size, kind.count))
             for base in kind.bases
         )
     except IncompleteResult as error:
@@ -165,10 +198,6 @@ def _nameless(visit: Visit, kind: _Kind, places: str) -> Finding:
     usual = dict.fromkeys((visit.profile.vendor.user_name_attribute, "cn", "mail"))
     remedy = visit.kind.search(kind.bases[0].dn, str(kind.search_filter), *usual)
     return problem(f"reading {kind.name}", visit.uri, text, remedy)
-
-
-def _counted(page: Sequence[object]) -> list[int]:
-    return [len(page)]
 
 
 def _pages(visit: Visit, count: int) -> str:
