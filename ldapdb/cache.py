@@ -329,17 +329,27 @@ class Cache(Generic[K, V]):
 
         self._kept.change(step)
 
-    def discard_tagged(self, tags: Iterable[Hashable]) -> set[K]:
+    def discard_tagged(self, tags: Iterable[Hashable], *, forget: bool = False) -> set[K]:
         """Let the answers that have any of some tags be out of date, as :meth:`discard_where` does.
 
         Takes no longer where more is held. Returns their keys, and those of what was being loaded.
+
+        Parameters
+        ----------
+        tags : iterable of hashable
+            The tags.
+        forget : bool
+            Whether to forget that there were such answers as well.
         """
 
         def step(known: _Known[K, V]) -> set[K]:
             loading = self._forget_loads(known)
             keys = known.held.keys_of(tags)
             for key in keys:
-                _outdate(known.held.last(key))
+                if forget:
+                    del known.held[key]
+                else:
+                    _outdate(known.held.last(key))
             return keys | loading
 
         return self._kept.change(step)

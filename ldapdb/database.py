@@ -139,7 +139,7 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         ValueError
             If not exactly one of the two is given.
         ldapdb.errors.AmbiguousName
-            If two entries have the name.
+            If several entries have the name or the id.
         """
         _strictly_one(user_name, id)
         if user_name is not None:
@@ -157,12 +157,12 @@ class _Database(_ABCDatabase):  # type: ignore[misc]  # the host's class, or our
         """
         if user is None:
             return []
-        told = self._store.known_accountings(user.id) if isinstance(user, User) else None
+        told = self._store.known_accountings(user) if isinstance(user, User) else None
         if told is not None:
             return told
         deadline = self._store.deadline()
         if isinstance(user, User):
-            known = self._store.get_user_by_id(user.id, deadline)  # survives a rename meanwhile
+            known = self._store.refresh_user(user, deadline)  # survives a rename meanwhile
         else:
             known = self._store.get_user(user.name, deadline)
         return [] if known is None else self._store.list_accountings(known, deadline)

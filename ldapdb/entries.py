@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Optional
 
-from ldapdb.dn import DN
+from ldapdb.dn import AVA, DN
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Application, Grant, Policy, User, Window
 from ldapdb.syntaxes import (
@@ -215,43 +215,66 @@ def without_class(entry: Entry, object_class: str) -> Entry:
 
 def read_user(
     entry: Entry,
-    name_attribute: str,
+    name_attributes: Sequence[str],
     identifier_attribute: str,
     form: IdentifierForm,
-    asked: Optional[str] = None,
 ) -> User:
-    """Read a user.
+    """Read a user. The result depends on the entry alone, not on the name that was asked for.
 
     Parameters
     ----------
     entry : Entry
         A person's entry.
-    name_attribute, identifier_attribute : str
-        Where the name and the stable identifier are.
+    name_attributes : sequence of str
+        Where login names are, the preferred attribute first.
+    identifier_attribute : str
+        Where the stable identifier is.
     form : IdentifierForm
         How the identifier is written.
-    asked : str, optional
-        The name that was searched for. Of several names, the one that matches it is the
-        user's; otherwise the first.
 
     Raises
     ------
     InvalidValue
         If there is no well-formed name or identifier.
     """
-    names = entry.values(name_attribute)
-    if not names:
-        raise InvalidValue(f"{name_attribute} is absent or may not be read")
-    name = names[0]
-    if asked is not None:
-        wanted = " ".join(asked.casefold().split())
-        name = next((each for each in names if " ".join(each.casefold().split()) == wanted), name)
+    ranked = [(rank, each) for rank, each in enumerate(name_attributes) if _has(entry, each)]
+    if not ranked:
+        raise InvalidValue(f"{' or '.join(name_attributes)} is absent or may not be read")
+    dn = read_dn(entry)
+    rank, attribute = ranked[0]
+    name = _own_name(dn, attribute, entry.values(attribute))
+    names = [(each, text) for each, further in ranked for text in _texts(entry, further)]
     return User(
         id=read_identifier(entry, identifier_attribute, form),
         name=check_text(name, "user name"),
-        dn=read_dn(entry),
+        dn=dn,
         primary_group=_read_primary_group(entry),
+        rank=rank,
+        aliases=tuple(each for each in names if each != (rank, name)),
     )
+
+
+def _own_name(dn: DN, attribute: str, names: Sequence[str]) -> str:
+    """Choose the value in the RDN, else the only value, else the first in sorted order."""
+    rdn = dn.rdns[0] if dn.rdns else ()
+    keys, texts = {ava.key for ava in rdn}, {ava.value for ava in rdn}
+    in_rdn = [name for name in sorted(names) if AVA(attribute, name).key in keys]
+    return min(in_rdn, key=lambda name: name not in texts) if in_rdn else min(names)
+
+
+def _has(entry: Entry, attribute: str) -> bool:
+    return bool(entry.attributes.get(attribute.lower()))
+
+
+def _texts(entry: Entry, attribute: str) -> list[str]:
+    """Return an attribute's values as text, without those that are blank or not UTF-8."""
+    texts = []
+    for value in entry.attributes.get(attribute.lower(), ()):
+        try:
+            texts.append(bytes(value).decode())
+        except UnicodeDecodeError:
+            continue
+    return sorted(filter(str.strip, texts))
 
 
 def _read_primary_group(entry: Entry) -> Optional[bytes]:

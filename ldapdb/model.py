@@ -143,11 +143,15 @@ class User:
     id : int
         From the directory's own stable identifier; survives renames and moves.
     name : str
-        As the directory spells it.
+        The entry's own name, as the directory spells it, whichever name was asked for.
     dn : DN
         Where the entry was when it was read. No part of the identity.
     primary_group : bytes, optional
         objectSid of the group that Active Directory keeps him in by number, not as a member.
+    rank : int
+        Which of the attributes of login names `name` is in; the preferred one is 0.
+    aliases : tuple of (int, str)
+        Further login names of the entry, each with the rank of its attribute.
     account : Account
         When the entry counts as a user. Not part of the identity.
     """
@@ -156,7 +160,19 @@ class User:
     name: str
     dn: DN = field(compare=False, repr=False)
     primary_group: Optional[bytes] = field(default=None, compare=False, repr=False)
+    rank: int = field(default=0, compare=False, repr=False)
+    aliases: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
     account: Account = field(default=ACTIVE, compare=False, repr=False)
+
+    @property
+    def entry(self) -> tuple[int, DN]:
+        """The key of the entry: two entries may have the same id, and an id may move."""
+        return self.id, self.dn
+
+    @property
+    def login_names(self) -> tuple[str, ...]:
+        """All names that the entry may log in with, its own name first."""
+        return tuple(dict.fromkeys((self.name, *(name for _, name in self.aliases))))
 
     def is_current(self, now: float) -> bool:
         """Return whether the entry is a user at `now` (seconds since the epoch)."""

@@ -22,6 +22,7 @@ from ldapdb.wellformed import escaped, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ldapdb.dn import DN
     from ldapdb.model import Accounting, User
     from ldapdb.store.reviewing import Review
 
@@ -48,7 +49,7 @@ def list_users(*, show_apps: bool, licences: bool, timeout: int, form: Form) -> 
             [
                 {"name": each.name, "id": each.id, "dn": str(each.dn)}
                 | (
-                    {"accounting": accounting_fields(apps[each.id], licences=licences)}
+                    {"accounting": accounting_fields(apps[each.dn], licences=licences)}
                     if show_apps
                     else {}
                 )
@@ -63,22 +64,22 @@ def list_users(*, show_apps: bool, licences: bool, timeout: int, form: Form) -> 
                 in_words(accounting.application_policy, licences=licences),
             )
             for each in users
-            for accounting in apps[each.id]
+            for accounting in apps[each.dn]
         ]
-        rows += [(each.name, "", "") for each in users if not apps[each.id]]
+        rows += [(each.name, "", "") for each in users if not apps[each.dn]]
         print_table(("USER", "IMAGE", "POLICY"), sorted(rows), form=form)
     else:
         rows_of_users = [(each.name, str(each.id)) for each in users]
         print_table(("USER", "ID"), rows_of_users, form=form)
 
 
-def _apps(review: Review, users: Iterable[User]) -> dict[int, list[Accounting]]:
+def _apps(review: Review, users: Iterable[User]) -> dict[DN, list[Accounting]]:
     """Find what each user may start, and say what cannot be read."""
     for reason in review.reasons:
         if reason.kind == "unreadable":
             click.echo(one_line(reason.text), err=True)
-    apps: dict[int, list[Accounting]] = {each.id: [] for each in users}
-    apps.update({who.user.id: review.accountings(who) for who in review.people})
+    apps: dict[DN, list[Accounting]] = {each.dn: [] for each in users}
+    apps.update({who.user.dn: review.accountings(who) for who in review.people})
     return apps
 
 

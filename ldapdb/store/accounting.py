@@ -54,7 +54,7 @@ class Accountant:
         Parameters
         ----------
         made_from : set, optional
-            Gets the names of all entries by way of which the user has it.
+            Gets the DNs of all entries that decided about it.
         """
         by_what: dict[tuple[str, Policy], list[Grant]] = {}
         reach = self._memberships.reaching(call, user)
@@ -64,7 +64,8 @@ class Accountant:
                 by_what.setdefault((image, grant.policy), []).append(grant)
         applications = self._registered(call, {image for image, _ in by_what})
         if made_from is not None:
-            made_from.update({user.dn}, reach.groups, (grant.dn for grant in reach.grants))
+            made_from.update({user.dn}, reach.groups, reach.sharing)
+            made_from.update(grant.dn for grant in reach.grants)
             made_from.update(application.dn for application in applications.values())
         entitlements = []
         for (image, policy), grants in by_what.items():

@@ -23,6 +23,7 @@ from ldapdb.entries import (
     read_dn,
 )
 from ldapdb.errors import (
+    AmbiguousName,
     EntryExists,
     Exists,
     LDAPDBError,
@@ -83,13 +84,26 @@ class Applications:
         return query(self._profile.applications, wanted, self._attributes, self._profile.page_size)
 
     def by_id(self, call: Call, application_id: int) -> Optional[Application]:
-        """Find an application by id."""
+        """Find an application by id.
+
+        Raises
+        ------
+        AmbiguousName
+            If entries of several images have the id.
+        """
         identifier = write_identifier(application_id, self._id_form)
         if identifier is None:
             return None
         carrying = self._notation.carrying(APPLICATION_CLASS)
         wanted = filters.all_of(carrying, filters.equal(self._id_attribute, identifier))
         found = self._search(call, wanted)
+        if len({each.image for each in found}) > 1:
+            dns = " and ".join(f"'{each.dn}'" for each in found)
+            raise AmbiguousName(
+                f"the id {application_id} belongs to {len(found)} applications: {dns}; create all "
+                "but one of these entries again, and use the images until then",
+                dn=str(found[0].dn),
+            )
         return found[0] if found else None
 
     def all(self, call: Call) -> list[Application]:
@@ -204,7 +218,7 @@ class Applications:
         for application in found:
             registered[application.image].append(application)
         for image, same in registered.items():
-            same.sort(key=lambda application: application.id)
+            same.sort(key=lambda application: (application.id, str(application.dn)))
             for double in same[1:]:
                 self._warned.skip(double.dn, f"{image!r} is registered by '{same[0].dn}' too")
         return [same[0] for same in registered.values()]

@@ -159,7 +159,7 @@ class Bulk(Desk):
         found = []
         for user in users:
             call = self._write_call()
-            again = self._for(call).users.by_id(call, user.id)
+            again = self._for(call).users.current(call, user)
             if again is None:
                 self._warned.skip(user.dn, f"the user {user.name!r} is not there any more")
             else:

@@ -55,10 +55,15 @@ class Caches:
             outage,
             lambda key, user: (_NOBODY,) if user is None else (user.dn, fold(key)),
         )
+        # Found by a search for the id, so that no other user has it.
         self.users_by_id: Cache[int, Optional[User]] = Cache(
+            lifetimes, size, timer, outage, lambda key, user: (user.dn if user else _NOBODY, key)
+        )
+        # What is known of an entry has the entry for a key: other entries may have its id.
+        self.users_by_entry: Cache[tuple[int, DN], Optional[User]] = Cache(
             lifetimes, size, timer, outage, lambda _, user: (user.dn if user else _NOBODY,)
         )
-        self.entitlements: Cache[int, Entitlements] = Cache(
+        self.entitlements: Cache[tuple[int, DN], Entitlements] = Cache(
             lifetimes, size, timer, outage, lambda _, held: held.made_from
         )
         self.applications: Cache[str, Application] = Cache(
@@ -86,8 +91,8 @@ class Caches:
             return self._issued.whole.get(identifier)
 
     def forget_grants_of(self, user: User) -> None:
-        """Forget what a user may start."""
-        self.entitlements.discard(user.id)
+        """Forget what a user may start, also by an earlier DN."""
+        self.entitlements.discard_tagged({user.id}, forget=True)
 
     def forget_applications(self) -> None:
         """Forget applications after a write, and with them what anybody may start."""
@@ -105,7 +110,9 @@ class Caches:
         self.application_list.outdate()
         self.entitlements.outdate()
 
-    def forget_entries(self, entries: AbstractSet[DN], names: AbstractSet[str]) -> None:
+    def forget_entries(
+        self, entries: AbstractSet[DN], names: AbstractSet[str], ids: AbstractSet[int]
+    ) -> None:
         """Forget users and applications whose entries have changed.
 
         Parameters
@@ -115,10 +122,13 @@ class Caches:
         names : set of str
             What users of such an entry are called now, as :func:`fold` has them: somebody may
             be found by one of them who was not, or not be the only one any more.
+        ids : set of int
+            The ids that users of such an entry have now, which others may have as well.
         """
         nobody = {_NOBODY} if names else set[object]()
         self.users_by_name.discard_tagged({*entries, *names, *nobody})
-        self.users_by_id.discard_tagged({*entries, *nobody})
+        self.users_by_id.discard_tagged({*entries, *ids, *nobody})
+        self.users_by_entry.discard_tagged({*entries, *nobody})
         self.applications.discard_tagged(entries)
         self.application_list.discard_tagged(entries)
 
@@ -131,7 +141,12 @@ class Caches:
             Whether that was done when it mattered, a moment ago. Then a long list, which is
             read anew in the background, serves until it has been.
         """
-        for cache in (self.users_by_name, self.users_by_id, self.entitlements):
+        for cache in (
+            self.users_by_name,
+            self.users_by_id,
+            self.users_by_entry,
+            self.entitlements,
+        ):
             cache.outdate()
         if again:
             self.user_list.outdate()
@@ -145,6 +160,7 @@ class Caches:
         return {
             "users_by_name": self.users_by_name.info(),
             "users_by_id": self.users_by_id.info(),
+            "users_by_entry": self.users_by_entry.info(),
             "accountings": self.entitlements.info(),
             "applications": self.applications.info(),
             "application_list": self.application_list.info(),

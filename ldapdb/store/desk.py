@@ -296,7 +296,7 @@ class Desk(Explaining):
         call = self._write_call()
         readers = self._for(call)
         if isinstance(member, User):
-            naming = readers.profile.memberships(member)
+            naming = readers.memberships.of(call, member)
         else:
             naming = readers.revoking.memberships_of_group(member.dn)
         try:

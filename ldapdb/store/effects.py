@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Optional
@@ -144,6 +145,9 @@ def effects_of(
         names = concerned.names()
         now = clock()
         before, after = _Rights(store, names), _Rights(planned, names)
+        shared = before.shared | after.shared
+        for rights in (before, after):
+            rights.tell_apart(shared)
         found = [
             _effect(each, before, after, planned, now)
             for each in dict.fromkeys((*before.held, *after.held))
@@ -226,7 +230,7 @@ class _Concerned:
         everybody.dns |= set(self._touched)
         users = [user for side in self._sides for user in _users(side, everybody)]
         self._people = {user.dn for user in users}
-        return sorted({user.name for user in users} | names)
+        return sorted({name for user in users for name in user.login_names} | names)
 
     def absent(self) -> Iterator[str]:
         """Say of members that would come what no entry has the name of; after :meth:`names`."""
@@ -310,26 +314,45 @@ def _users(side: _Side, members: Members) -> Iterable[User]:
 # --- what they may start
 
 
+# A mapping id, and the DN where several users have the same ids.
+_Right = tuple[str, Optional[DN]]
+
+
 class _Rights:
     """What some users may start, in one of the two directories."""
 
     def __init__(self, store: Store, names: Sequence[str]) -> None:
-        self.held: dict[str, tuple[User, Entitlement]] = {}
+        self.held: dict[_Right, tuple[User, Entitlement]] = {}
         self.notes: list[str] = []
+        self._users: dict[DN, User] = {}
+        self._store = store
         for name in names:
             try:
                 user = store.get_user(name)
-            except AmbiguousName as error:  # the host lets none of them in
+            except AmbiguousName as error:  # it finds none of them
                 self.notes.append(str(error))
                 continue
             if user is not None:
-                self.held.update(
-                    (each.accounting.id, (user, each)) for each in store.list_all_entitlements(user)
-                )
+                self._users[user.dn] = user
 
-    def windows(self, mapping_id: str, now: float) -> Windows:
+    @property
+    def shared(self) -> set[int]:
+        """The ids that several of the users have."""
+        counted = Counter(user.id for user in self._users.values())
+        return {user_id for user_id, number in counted.items() if number > 1}
+
+    def tell_apart(self, shared: Collection[int]) -> None:
+        """Read what the users may start; those with a shared id are the same by DN alone."""
+        for dn, user in self._users.items():
+            place = dn if user.id in shared else None
+            self.held.update(
+                ((each.accounting.id, place), (user, each))
+                for each in self._store.list_all_entitlements(user)
+            )
+
+    def windows(self, right: _Right, now: float) -> Windows:
         """Tell when somebody has something, from now on."""
-        held = self.held.get(mapping_id)
+        held = self.held.get(right)
         if held is None:
             return ()
         user, entitlement = held
@@ -338,17 +361,17 @@ class _Rights:
 
 
 def _effect(
-    mapping_id: str, before: _Rights, after: _Rights, planned: PlannedStore, now: float
+    right: _Right, before: _Rights, after: _Rights, planned: PlannedStore, now: float
 ) -> Effect:
-    user, entitlement = after.held.get(mapping_id) or before.held[mapping_id]
+    user, entitlement = after.held.get(right) or before.held[right]
     accounting = entitlement.accounting
     return Effect(
         user=user,
         image=accounting.application.image,
         policy=accounting.application_policy,
-        mapping_id=None if planned.makes_up(user) else mapping_id,
-        before=before.windows(mapping_id, now),
-        after=after.windows(mapping_id, now),
+        mapping_id=None if planned.makes_up(user) else accounting.id,
+        before=before.windows(right, now),
+        after=after.windows(right, now),
         grants=tuple(grant.dn for grant in entitlement.grants),
         at=now,
     )

@@ -35,7 +35,7 @@ from ldapdb.errors import (
     ObjectClassViolation,
 )
 from ldapdb.filters import Filter
-from ldapdb.model import Grant, Policy, User, Window
+from ldapdb.model import Grant, Policy, Window
 from ldapdb.naming import grant_cn, is_made_here
 from ldapdb.searching import BASE, Search
 from ldapdb.store.applications import (
@@ -74,20 +74,16 @@ class Grants:
         self._notation = profile.notation
         self._warned = warned
 
-    def of_member(self, call: Call, image: str, user: User) -> list[tuple[Grant, str, str]]:
-        """Find the grants of an image that name a user directly.
+    def naming(
+        self, call: Call, image: str, memberships: Iterable[tuple[str, str]]
+    ) -> list[tuple[Grant, str, str]]:
+        """Find the grants of an image that name a member directly.
 
         Returns
         -------
         list of (Grant, str, str)
-            With the attribute that names him, and how.
+            With the attribute and the value of `memberships` that names the member.
         """
-        return self.naming(call, image, self._profile.memberships(user))
-
-    def naming(
-        self, call: Call, image: str, memberships: Iterable[tuple[str, str]]
-    ) -> list[tuple[Grant, str, str]]:
-        """Find the grants of an image that have a value in an attribute; as :meth:`of_member`."""
         found: list[tuple[Grant, str, str]] = []
         of_image = self._notation.of_images(GRANT_CLASS, [image])
         for attribute, value in memberships:

@@ -86,6 +86,7 @@ class Holders:
         reasons += unreadable(sources, entries, image)
         reasons += in_time(grants, now)
         self.read(call, grants)
+        reasons += unreadable(sources, entries, image)
         holders = []
         for user, obstacle, reached in self.each():
             for right in reached:
@@ -147,17 +148,8 @@ class Holders:
         found: dict[DN, tuple[User, dict[DN, str]]] = {}
         for user in users.by_dns(call, dns):
             found[user.dn] = user, dict(self._above[user.dn])
-        # Whose names may be a user's, written in another way.
-        named = {
-            holder: {name.lower() for name in members.names}
-            for holder, members in self._members.items()
-            if members.names
-        }
-        names = {name for members in self._members.values() for name in members.names}
-        for user in users.by_names(call, names):
-            for holder, like in named.items():
-                if user.name.lower() in like and self._is_named(call, user, holder):
-                    found.setdefault(user.dn, (user, {}))[1].setdefault(holder, MEMBER_UID)
+        for user, holder in self._named(call):
+            found.setdefault(user.dn, (user, {}))[1].setdefault(holder, MEMBER_UID)
         sids = {sid: dn for dn, members in self._members.items() for sid in members.groups}
         for user in users.by_primary_groups(call, list(sids)):
             group = sids.get(user.primary_group or b"")
@@ -165,19 +157,36 @@ class Holders:
                 found.setdefault(user.dn, (user, {}))[1].setdefault(group, PRIMARY_GROUP_ID)
         return found
 
-    def _is_named(self, call: Call, user: User, holder: DN) -> bool:
-        """Tell whether memberUid names a user; where cases differ, the directory decides."""
-        if user.name in self._members[holder].names:
+    def _named(self, call: Call) -> Iterator[tuple[User, DN]]:
+        """Find the users that memberUid names, each with the group or grant."""
+        # In lower case, because the directory may spell a name in another way.
+        named = {
+            holder: {name.lower() for name in members.names}
+            for holder, members in self._members.items()
+            if members.names
+        }
+        names = {name for members in self._members.values() for name in members.names}
+        users = self._sources.users.by_names(call, names)
+        having = _having(users)
+        for user in users:
+            own = user.login_names
+            if any(len(having[name.lower()]) > 1 for name in own):
+                own, _ = self._sources.users.own_names(call, user)
+            for holder, like in named.items():
+                if any(name.lower() in like and self._is_named(call, name, holder) for name in own):
+                    yield user, holder
+
+    def _is_named(self, call: Call, name: str, holder: DN) -> bool:
+        """Tell whether memberUid has a name; where cases differ, the directory decides."""
+        if name in self._members[holder].names:
             return True
-        is_member = filters.equal(MEMBER_UID, user.name)
+        is_member = filters.equal(MEMBER_UID, name)
         return bool(call.read(holder, NO_ATTRIBUTES, is_member)[1])
 
     def _obstacles(self, call: Call, users: list[User]) -> dict[DN, str]:
-        """Say whom the host does not find by his name, and why."""
-        within = self._sources.users.by_names(call, {user.name for user in users}, logging_in=True)
-        let_in: dict[str, set[DN]] = {}
-        for user in within:
-            let_in.setdefault(user.name.lower(), set()).add(user.dn)
+        """Say which users the host finds by none of their names, and why."""
+        names = {user.name for user in users}
+        let_in = _having(self._sources.users.by_names(call, names, logging_in=True))
         return {
             user.dn: obstacle
             for user in users
@@ -190,13 +199,17 @@ class Holders:
         if user.dn not in named:
             not_within = f"not within users_filter {self._profile.users_filter}"
             return self._sources.users.ended(user) or not_within
-        try:
-            first = self._sources.users.by_name(call, user.name)
-        except AmbiguousName as error:
-            return str(error)
-        if first is None or first.dn != user.dn:
-            return f"the name {user.name!r} finds another entry"
-        return ""
+        obstacles = []
+        for name in user.login_names:
+            try:
+                found = self._sources.users.by_name(call, name)
+            except AmbiguousName as error:
+                obstacles.append(str(error))
+                continue
+            if found is not None and found.dn == user.dn:
+                return ""
+            obstacles.append(f"the name {name!r} finds another entry")
+        return "; ".join(obstacles)
 
     # --- ways
 
@@ -275,6 +288,15 @@ class Holders:
         # Not every server says that there is none to whom it may not tell.
         none = "no user and no group" if is_there else "no entry that this account can see"
         return "dangling", none
+
+
+def _having(users: Iterable[User]) -> dict[str, set[DN]]:
+    """List the entries that have each login name, in lower case."""
+    having: dict[str, set[DN]] = {}
+    for user in users:
+        for name in user.login_names:
+            having.setdefault(name.lower(), set()).add(user.dn)
+    return having
 
 
 def _shown(ways: list[Way]) -> tuple[Way, ...]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Optional
@@ -36,6 +37,7 @@ from ldapdb.entries import (
     Entry,
     is_application,
     is_grant,
+    read_identifier,
 )
 from ldapdb.errors import InvalidValue
 from ldapdb.filters import attributes_of
@@ -73,6 +75,8 @@ class Touched:
         Who is in groups and grants that have changed: DNs, and folded names from memberUid.
     names : set of str
         Folded names of users who have changed.
+    ids : set of int
+        Ids of users who have changed.
     """
 
     everything: bool = False
@@ -82,6 +86,7 @@ class Touched:
     entries: set[DN] = field(default_factory=set)
     members: set[Hashable] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    ids: set[int] = field(default_factory=set)
 
     def add(self, other: Touched) -> None:
         """Take in what other changes are about."""
@@ -92,6 +97,7 @@ class Touched:
         self.entries |= other.entries
         self.members |= other.members
         self.names |= other.names
+        self.ids |= other.ids
 
 
 class Invalidation:
@@ -175,7 +181,8 @@ class Invalidation:
 
     def _look_into(self, entry: Entry, touched: Touched) -> None:
         """Tell what an entry is now, and what it is thus about."""
-        if not entry.attributes:  # found by comparing, which reads none
+        identifier = self._profile.user_id_attribute.lower()
+        if not entry.attributes.keys() - {identifier}:  # found by comparing, which reads none
             touched.everything = True
             return
         names = [
@@ -184,6 +191,9 @@ class Invalidation:
             for value in entry.attributes.get(attribute.lower(), ())
         ]
         touched.names.update(map(fold, names))
+        with suppress(InvalidValue):  # then it is no user
+            profile = self._profile
+            touched.ids.add(read_identifier(entry, profile.user_id_attribute, profile.user_id_form))
         try:
             said = self._profile.notation.read(entry)
             touched.applications = is_application(said)
@@ -237,14 +247,16 @@ def forget(caches: Caches, touched: Touched, *, again: bool) -> None:
         caches.forget_everything(again=again)
         return
     # In this order: what somebody may start is made from users and applications.
-    caches.forget_entries(touched.entries, touched.names)
+    caches.forget_entries(touched.entries, touched.names, touched.ids)
     caches.user_list.touch(touched.entries, may_be_users=touched.users)
-    concerned = caches.entitlements.discard_tagged(touched.entries | touched.members)
+    # A name that somebody else has got is no longer one user's alone, in memberUid either.
+    tags = touched.entries | touched.members | touched.names
+    concerned = caches.entitlements.discard_tagged(tags)
     if touched.applications:
         caches.outdate_applications()
     elif touched.anybody:
         caches.entitlements.outdate()
-    caches.concerned(concerned)
+    caches.concerned({user_id for user_id, _ in concerned})
 
 
 def _name(entry: Optional[Entry]) -> Optional[str]:
@@ -260,6 +272,7 @@ def attributes(profile: Profile) -> tuple[str, ...]:
     wanted: Iterable[str] = (
         OBJECT_CLASS,
         *profile.user_name_attributes,
+        profile.user_id_attribute,
         *profile.member_attributes,
         MEMBER_UID,
         *(() if profile.notation.needs_schema else profile.notation.attributes),
@@ -275,7 +288,6 @@ def deciding(profile: Profile) -> tuple[str, ...]:
         *attributes_of(profile.groups_filter),
         *profile.vendor.account_attributes,
         PRIMARY_GROUP_ID,
-        profile.user_id_attribute,
     )
     return tuple(dict.fromkeys(wanted))
 

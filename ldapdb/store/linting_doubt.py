@@ -18,6 +18,7 @@ from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile
 from ldapdb.store.sources import Noted
+from ldapdb.store.users import Users
 
 __all__ = ["held_by", "surely_empty"]
 
@@ -39,7 +40,7 @@ def held_by(call: Call, profile: Profile, *dns: DN) -> Optional[str]:
         Its DN; None if there is none to be seen.
     """
     noted = Noted()
-    memberships = Memberships(profile, Grants(profile, noted), noted)
+    memberships = Memberships(profile, Users(profile, noted, None), Grants(profile, noted), noted)
     for dn in dns:
         for attribute in profile.member_attributes:
             for entry in memberships.naming(call, attribute, str(dn)):

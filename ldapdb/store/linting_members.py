@@ -230,7 +230,8 @@ class Members:
 
     def nameless(self, call: Call, users: Users) -> Iterator[Complaint]:
         """Complain of login names that are nobody's, whether or not he may log in."""
-        known = {user.name.lower() for user in users.by_names(call, self._nameless)}
+        found = users.by_names(call, self._nameless)
+        known = {name.lower() for user in found for name in user.login_names}
         for name, rows in self._nameless.items():
             for row in rows if name.lower() not in known else ():
                 text = (

@@ -12,8 +12,11 @@ from ldapdb import filters
 from ldapdb.connection import Call
 from ldapdb.dn import DN, common_ancestor
 from ldapdb.entries import (
+    APPLICATION_CLASS,
     GRANT_CLASS,
+    GROUP_CLASS,
     MEMBER_UID,
+    OBJECT_CLASS,
     OBJECT_SID,
     Entry,
     is_grant,
@@ -33,13 +36,20 @@ from ldapdb.searching import NO_ATTRIBUTES, Search
 from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import Warned, batches, query, require_base, search
-from ldapdb.store.users import rdn_filter
+from ldapdb.store.users import Users, rdn_filter
 
 __all__ = ["Members", "Memberships"]
 
 log = logging.getLogger(__name__)
 
 _SIZE_LIMIT_EXCEEDED = 4
+# Classes without memberUid (RFC 4519; `ldif/`). An entry of any other class may have it.
+_BY_DN_ALONE = frozenset(
+    each.lower().encode()
+    for each in (
+        "top", "groupOfNames", "groupOfUniqueNames", GROUP_CLASS, GRANT_CLASS, APPLICATION_CLASS
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,13 @@ class Reach:
         Readable grants of which he, or a group that contains him, is a member.
     groups : frozenset of DN
         The groups that contain him, to any depth.
+    sharing : frozenset of DN
+        Other entries with one of his login names, which therefore may not count.
     """
 
     grants: tuple[Grant, ...]
     groups: frozenset[DN]
+    sharing: frozenset[DN] = frozenset()
 
 
 @dataclass
@@ -85,14 +98,17 @@ class Memberships:
     ----------
     profile : Profile
         Where and how.
+    users : Users
+        Finds who else has a login name.
     grants : Grants
         Reads what entries grant.
     warned : Warned
         Told of entries that cannot be read.
     """
 
-    def __init__(self, profile: Profile, grants: Grants, warned: Warned) -> None:
+    def __init__(self, profile: Profile, users: Users, grants: Grants, warned: Warned) -> None:
         self._profile = profile
+        self._users = users
         self._grants = grants
         self._warned = warned
         # A group is what groups_filter matches; an entry that carries a grant is a group too.
@@ -107,7 +123,8 @@ class Memberships:
         user as a member, then those that have one of these groups as a member, until no
         new group turns up. Where the directory has a rule for it, it does so itself, in
         one search, after one for the user's primary group. Members are never read, only
-        filtered on.
+        filtered on. Where a login name in memberUid may have decided, one more search tells
+        whether it is this user's alone.
         """
         rule = self._profile.in_chain_rule
         grants: dict[DN, Entry] = {}
@@ -128,19 +145,37 @@ class Memberships:
             return new
 
         primary = take(self.primary_group(call, user))
-        frontier = [_is_member(*each, rule) for each in self._profile.memberships(user)]
-        if rule is not None:
-            frontier += self._holding(primary, rule)
-        depth = 0
-        while frontier:
-            found = take(self._of_members(call, frontier))
-            depth += 1
-            if depth == 1:  # the primary group is one of the groups that the user is in
-                found += primary
-            # Without nesting, a group's grants count, and the groups it is in do not.
-            goes_on = rule is None and (self._profile.nested_groups or depth == 1)
-            frontier = self._holding(found) if goes_on else []
-        return Reach(tuple(self._grants.readable(grants.values())), frozenset(groups - {user.dn}))
+        entries, sharing = self._direct(call, user, [] if rule is None else primary)
+        found = take(entries) + primary  # which is one of the groups that the user is in
+        # Without nesting, a group's grants count, and the groups it is in do not.
+        goes_on = rule is None
+        while found and goes_on:
+            found = take(self._of_members(call, self._holding(found)))
+            goes_on = self._profile.nested_groups
+        readable = tuple(self._grants.readable(grants.values()))
+        return Reach(readable, frozenset(groups - {user.dn}), sharing)
+
+    def _direct(
+        self, call: Call, user: User, primary: Iterable[DN]
+    ) -> tuple[list[Entry], frozenset[DN]]:
+        """Find what has a user as a member, and who shares a login name with the user."""
+        rule = self._profile.in_chain_rule
+
+        def naming(names: Iterable[str]) -> list[Entry]:
+            members = self._profile.memberships(user.dn, names)
+            wanted = [_is_member(*each, rule) for each in members]
+            return self._of_members(call, wanted + self._holding(primary, rule))
+
+        entries = naming(user.login_names)
+        if not self._profile.member_names or not any(map(_may_list_names, entries)):
+            return entries, frozenset()
+        own, sharing = self._users.own_names(call, user)
+        return entries if own == user.login_names else naming(own), sharing
+
+    def of(self, call: Call, user: User) -> list[tuple[str, str]]:
+        """List the attributes, and the values in them, that make a user a member."""
+        names = self._users.own_names(call, user)[0] if self._profile.member_names else ()
+        return self._profile.memberships(user.dn, names)
 
     def primary_group(self, call: Call, user: User) -> list[Entry]:
         """Find the group that a user of Active Directory is in by number."""
@@ -170,7 +205,7 @@ class Memberships:
         groups : iterable of DN
             The groups that contain the user, as far as this account sees them.
         """
-        memberships, rule = self._profile.memberships(user), self._profile.in_chain_rule
+        memberships, rule = self.of(call, user), self._profile.in_chain_rule
         is_indirect = filters.none_of(*(filters.equal(*each) for each in memberships))
         naming = self._holding(groups)
         if rule is not None:  # which also knows groups that this account does not see
@@ -373,6 +408,11 @@ def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]
         if name.partition(";")[0] == wanted
         for value in values
     ]
+
+
+def _may_list_names(entry: Entry) -> bool:
+    classes = {bytes(each).lower() for each in entry.attributes.get(OBJECT_CLASS.lower(), ())}
+    return not classes or not classes <= _BY_DN_ALONE
 
 
 def _is_member(attribute: str, value: str, in_chain_rule: Optional[str]) -> Filter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -13,7 +13,6 @@ from ldapdb.dn import DN
 from ldapdb.entries import MEMBER, MEMBER_UID
 from ldapdb.errors import SettingsError
 from ldapdb.filters import Filter
-from ldapdb.model import User
 from ldapdb.naming import account_name
 from ldapdb.notation import Notation, SchemaNotation
 from ldapdb.settings import Settings
@@ -162,10 +161,18 @@ class Profile:
             page_size=settings.page_size,
         )
 
-    def memberships(self, user: User) -> list[tuple[str, str]]:
-        """List the attributes, and the values in them, that make a user a member."""
-        values = [(attribute, str(user.dn)) for attribute in self.member_attributes]
-        return values + [(MEMBER_UID, user.name)] * self.member_names
+    def memberships(self, dn: DN, names: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """List the attributes, and the values in them, that make an entry a member.
+
+        Parameters
+        ----------
+        dn : DN
+            The entry.
+        names : iterable of str
+            Login names that are this entry's alone.
+        """
+        values = [(attribute, str(dn)) for attribute in self.member_attributes]
+        return values + [(MEMBER_UID, name) for name in names if self.member_names]
 
     def new_group(
         self, dn: DN, object_class: str, attributes: Mapping[str, Sequence[str]]

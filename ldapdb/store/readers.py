@@ -40,7 +40,7 @@ class Readers:
     ) -> Readers:
         """Put them together."""
         users, grants = Users(profile, warned, clock), Grants(profile, warned)
-        memberships = Memberships(profile, grants, warned)
+        memberships = Memberships(profile, users, grants, warned)
         applications = Applications(profile, warned)
         return cls(
             profile=profile,

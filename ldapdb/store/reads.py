@@ -29,12 +29,10 @@ class Reads(Core):
 
         def load() -> Optional[User]:
             call = self._directory.call(self._routes.reading(), ends)
-            generation = self._caches.users_by_id.generation()
+            generation = self._caches.users_by_entry.generation()
             users = self._for(call).users
-            user = users.by_name(call, name)
-            if user is not None:
-                self._caches.users_by_id.put(user.id, user, generation)
-            elif cache.last(name) is not None:
+            user = self._keep(users.by_name(call, name), generation)
+            if user is None and cache.last(name) is not None:
                 users.confirm_nobody(call)
             return user
 
@@ -49,8 +47,9 @@ class Reads(Core):
 
         def load() -> Optional[User]:
             call = self._directory.call(self._routes.reading(), ends)
+            generation = self._caches.users_by_entry.generation()
             users = self._for(call).users
-            user = users.by_id(call, user_id)
+            user = self._keep(users.by_id(call, user_id), generation)
             if user is None and cache.last(user_id) is not None:
                 users.confirm_nobody(call)
             return user
@@ -62,6 +61,34 @@ class Reads(Core):
         if user is None or user.account is ACTIVE or user.account.holds(self._clock()):
             return user
         return None
+
+    def refresh_user(self, user: User, deadline: Optional[Deadline] = None) -> Optional[User]:
+        """Find a user again who was found before, also after a rename.
+
+        Raises
+        ------
+        AmbiguousName
+            If other entries have the same id and it cannot be told which of them it was.
+        """
+        cache = self._caches.users_by_entry
+        ends = deadline or self.deadline()
+
+        def load() -> Optional[User]:
+            call = self._directory.call(self._routes.reading(), ends)
+            generation = cache.generation()
+            users = self._for(call).users
+            found = self._keep(users.current(call, user), generation)
+            if found is None and cache.last(user.entry) is not None:
+                users.confirm_nobody(call)
+            return found
+
+        return cache.get(user.entry, load, ends.remaining)
+
+    def _keep(self, user: Optional[User], generation: int) -> Optional[User]:
+        """Keep a user that was just read; return it."""
+        if user is not None:
+            self._caches.users_by_entry.put(user.entry, user, generation)
+        return user
 
     def list_users(self) -> list[User]:
         """List all users by name; from memory while changes are seen."""
@@ -96,14 +123,14 @@ class Reads(Core):
 
         return list(cache.get(None, load, ends.remaining))
 
-    def known_accountings(self, user_id: int) -> Optional[list[Accounting]]:
+    def known_accountings(self, user: User) -> Optional[list[Accounting]]:
         """List what a user may start now, if it is in memory and fresh, and the user is."""
-        known = self._caches.entitlements.hit(user_id)
+        known = self._caches.entitlements.hit(user.entry)
         return None if known is None else known.at(self._clock())
 
     def list_accountings(self, user: User, deadline: Optional[Deadline] = None) -> list[Accounting]:
         """List what a user may start now."""
-        known = self.known_accountings(user.id)
+        known = self.known_accountings(user)
         if known is not None:
             return known
         return self._entitlements(user, deadline).at(self._clock())
@@ -132,15 +159,15 @@ class Reads(Core):
         def load() -> Entitlements:
             call = self._directory.call(self._routes.reading_grants(user.id), ends)
             readers = self._for(call)
-            made_from: set[Hashable] = {fold(user.name)}
+            made_from: set[Hashable] = {user.id, *map(fold, user.login_names)}
             entitlements = readers.accountant.entitlements(call, user, made_from)
             if not entitlements:
                 self._require_schema(call)
-                if cache.last(user.id):
+                if cache.last(user.entry):
                     readers.grants.confirm_none(call)
             return Entitlements(entitlements, self._form, made_from)
 
         def until() -> float:
-            return self._caches.users_by_id.fresh_until(user.id)
+            return self._caches.users_by_entry.fresh_until(user.entry)
 
-        return cache.get(user.id, load, ends.remaining, until)
+        return cache.get(user.entry, load, ends.remaining, until)

@@ -8,7 +8,7 @@ from typing import Optional
 
 from ldapdb.connection import Call
 from ldapdb.dn import DN
-from ldapdb.entries import MEMBER, is_grant, read_dn
+from ldapdb.entries import MEMBER, MEMBER_UID, is_grant, read_dn
 from ldapdb.errors import HeldThroughGroup, InvalidValue, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
 from ldapdb.store.grants import Grants
@@ -48,7 +48,7 @@ class Revoking:
 
     def policies(self, call: Call, image: str, user: User) -> list[Policy]:
         """List the policies under which grants of an image name the user directly."""
-        direct = self._grants.of_member(call, image, user)
+        direct = self._grants.naming(call, image, self._memberships.of(call, user))
         return list(dict.fromkeys(grant.policy for grant, _, _ in direct))
 
     def memberships_of_group(self, group: DN) -> list[tuple[str, str]]:
@@ -163,14 +163,15 @@ class Revoking:
         """
         held: Optional[User] = user
         for attempt in range(_ATTEMPTS):
-            direct = self._grants.of_member(call, image, held) if held is not None else []
+            naming = self._memberships.of(call, held) if held is not None else []
+            direct = self._grants.naming(call, image, naming)
             direct = [each for each in direct if each[0].policy == policy]
             if held is None or not direct:
                 return attempt > 0
             gone = self._leave(call, image, held.dn, direct, left)
             if not gone:
                 return True
-            held = self._users.by_id(call, user.id)
+            held = self._users.current(call, held)
         raise gone[-1]
 
     def _leave(
@@ -250,7 +251,12 @@ class Revoking:
                 return False
             grant = held[0].dn
             members = self._memberships.members(call, [grant])
-            if user.dn in members.dns or user.name in members.names:
+            own = {
+                value
+                for attribute, value in self._memberships.of(call, user)
+                if attribute == MEMBER_UID
+            }
+            if user.dn in members.dns or own & members.names:
                 return True
             through = sorted(map(str, members.dns & reach.groups))
             if through or self._memberships.is_through_group(call, grant, user, reach.groups):
@@ -273,6 +279,11 @@ class Revoking:
         -------
         list of (str, User, Policy)
             Image, user and policy; empty for an unknown id.
+
+        Raises
+        ------
+        AmbiguousName
+            If other entries have the user's id as well.
         """
         half = len(identifier) // 2
         first, last = identifier[:half], identifier[half:]
@@ -292,7 +303,10 @@ class Revoking:
         return found
 
     def _holder(self, call: Call, grants: list[Grant], half: str) -> Optional[User]:
-        """Find the user of the last half among the members, level by level."""
+        """Find the user of the last half among the members, level by level.
+
+        No other entry may have the id, or this may not be the user whom it was handed out for.
+        """
         seen: set[DN] = set()
         frontier = {grant.dn for grant in grants}
         while frontier:
@@ -302,7 +316,7 @@ class Revoking:
             frontier = members.dns
             for user in self._users_among(call, members):
                 if user_half(user.id) == half:
-                    return user
+                    return self._users.by_id(call, user.id, anybody=True)
         return None
 
     def _users_among(self, call: Call, members: Members) -> Iterator[User]:

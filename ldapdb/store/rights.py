@@ -129,7 +129,7 @@ class Rights:
     def _known(self, user: User) -> User:
         # What somebody may start is kept no longer than who he is.
         try:
-            return self._store.get_user_by_id(user.id) or user
+            return self._store.refresh_user(user) or user
         except AmbiguousName:  # what he may start is told all the same
             return user
 

@@ -70,13 +70,13 @@ class Sources:
     def make(cls, profile: Profile, caches: Caches, clock: Callable[[], float]) -> Sources:
         """Put them together; `caches` are to be empty, so that all is read."""
         noted = Noted()
-        grants = Grants(profile, noted)
-        memberships = Memberships(profile, grants, noted)
+        users, grants = Users(profile, noted, clock), Grants(profile, noted)
+        memberships = Memberships(profile, users, grants, noted)
         applications = Applications(profile, noted)
         return cls(
             profile=profile,
             noted=noted,
-            users=Users(profile, noted, clock),
+            users=users,
             applications=applications,
             grants=grants,
             memberships=memberships,

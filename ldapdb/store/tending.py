@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -14,7 +14,7 @@ from ldapdb.connection import Call, Deadline
 from ldapdb.dn import DN
 from ldapdb.errors import DeadlineExceeded, LDAPDBError
 from ldapdb.model import User
-from ldapdb.store.everybody import TENDED_SECONDS, Reader, UserList
+from ldapdb.store.everybody import TENDED_SECONDS, Reader, Shared, UserList
 from ldapdb.store.users import Users
 
 __all__ = ["Sight", "Tending", "UserReader"]
@@ -70,9 +70,9 @@ class UserReader:
         """Read the users that some entries are now."""
         return self._users().again(self._call, dns)
 
-    def warn(self, users: Sequence[User]) -> None:
-        """Warn of users who share a name."""
-        self._users().warn_of_one_name(users)
+    def warn(self, shared: Shared) -> None:
+        """Warn of users who share a name or an id."""
+        self._users().warn_of_sharing(shared)
 
     def _look(self, *, is_empty: bool) -> None:
         if is_empty and self._sight.of_users:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
@@ -11,11 +11,12 @@ from ldapdb import filters
 from ldapdb.accounts import read_account
 from ldapdb.connection import EVERYTHING, Call
 from ldapdb.dn import DN
-from ldapdb.entries import OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_user
+from ldapdb.entries import MEMBER_UID, OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_dn, read_user
 from ldapdb.errors import AccessDenied, AmbiguousName, NoSuchEntry, SettingsError
 from ldapdb.filters import Filter
 from ldapdb.model import ACTIVE, User
 from ldapdb.searching import BASE, Search
+from ldapdb.store.everybody import Shared, told_apart
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, query, search, search_in_pages
 from ldapdb.store.sight import confirm_nothing
@@ -79,7 +80,7 @@ class Users:
         return "" if self._clock is None else user.account.obstacle(self._clock())
 
     def by_name(self, call: Call, name: str) -> Optional[User]:
-        """Find a user by the name he logs in with, in one search of each base.
+        """Find the user of a login name, in one search of each base.
 
         Where names may be in several attributes, the first that anybody has the name in
         decides.
@@ -87,8 +88,7 @@ class Users:
         Returns
         -------
         User or None
-            Named by the first of the attributes that he has, however he was asked for, and
-            spelled as the directory spells it.
+            The same for every name of the entry; see :func:`~ldapdb.entries.read_user`.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Users:
                 f"{' or '.join(self._names)} of all but one, or narrow users_base or users_filter",
                 dn=entries[0].dn,
             )
-        return self._one(entries, name)
+        return next(iter(self._warned.readable(entries, self._read)), None)
 
     def asking(self, name: str) -> list[Search]:
         """List the searches that :meth:`by_name` begins with."""
@@ -119,8 +119,19 @@ class Users:
         wanted = filters.all_of(self._profile.users_filter, wanted)
         return [query(base, wanted, self._attributes) for base in self._profile.users]
 
-    def by_id(self, call: Call, user_id: int) -> Optional[User]:
-        """Find a user by id, in one search."""
+    def by_id(self, call: Call, user_id: int, *, anybody: bool = False) -> Optional[User]:
+        """Find a user by id, in one search.
+
+        Parameters
+        ----------
+        anybody : bool
+            Whether to find entries that users_filter excludes as well.
+
+        Raises
+        ------
+        AmbiguousName
+            If more than one entry has the id.
+        """
         identifier = write_identifier(user_id, self._profile.user_id_form)
         if identifier is None:
             return None
@@ -128,39 +139,74 @@ class Users:
             filters.equal(self._profile.user_id_attribute, identifier),
             self._is_named(),
         )
-        users = [
-            user
-            for user in self._warned.readable(self._search(call, wanted), self._read)
-            if user.id == user_id
-        ]
+        entries = self._in_bases(call, wanted, 0) if anybody else self._search(call, wanted)
+        users = [user for user in self._warned.readable(entries, self._read) if user.id == user_id]
         if len(users) > 1:
             dns = " and ".join(f"'{user.dn}'" for user in users)
             raise AmbiguousName(
-                f"{len(users)} users have the {self._profile.user_id_attribute} of id "
-                f"{user_id}: {dns}; it must be unique",
+                f"the id {user_id} belongs to {len(users)} entries: {dns}; change "
+                f"{self._profile.user_id_attribute} of all but one, and use the names until then",
                 dn=str(users[0].dn),
             )
         return users[0] if users else None
 
-    def all(self, call: Call) -> list[User]:
-        """List all users by name; those who share one are left out, with a warning."""
-        named: dict[str, User] = {}
-        same: dict[str, dict[DN, User]] = {}
-        for user in self.each(call):
-            name = user.name.lower()
-            first = named.setdefault(name, user)
-            if first is not user and first.dn != user.dn:  # two bases may hold one entry
-                same.setdefault(name, {first.dn: first})[user.dn] = user
-        for name, users in same.items():
-            del named[name]
-            self.warn_of_one_name(list(users.values()))
-        return [named[name] for name in sorted(named)]
+    def current(self, call: Call, user: User) -> Optional[User]:
+        """Find the entry that a user was read from, also after a rename.
 
-    def warn_of_one_name(self, users: Sequence[User]) -> None:
-        """Warn that users who share a name are left out of lists."""
-        dns = " and ".join(f"'{user.dn}'" for user in users)
-        for user in users:
-            self._warned.skip(user.dn, f"the name {user.name!r} belongs to {dns}")
+        It is found by the id. Where that is not enough, because other entries have the same id,
+        it must still have its name and its DN.
+
+        Raises
+        ------
+        AmbiguousName
+            If it cannot be told which of several entries it was.
+        """
+        try:
+            found = self.by_id(call, user.id)
+            if found is not None and found.dn != user.dn:  # renamed, or another entry
+                self.by_id(call, user.id, anybody=True)
+        except AmbiguousName:
+            found = self.by_name(call, user.name)
+            if found is not None and found.entry != user.entry:
+                raise
+        return found
+
+    def own_names(self, call: Call, user: User) -> tuple[tuple[str, ...], frozenset[DN]]:
+        """Return the login names that find this user, and the entries that share one.
+
+        A name that another entry has as well counts only for the one that :meth:`by_name` finds,
+        or for none.
+        """
+        named = (
+            filters.equal(attribute, name) for name in user.login_names for attribute in self._names
+        )
+        found = self._search(call, filters.any_of(*named))
+        others = {dn for dn in self._warned.readable(found, read_dn) if dn != user.dn}
+        if not others:
+            return user.login_names, frozenset()
+        own = (name for name in user.login_names if self._finds(call, name, user))
+        return tuple(own), frozenset(others)
+
+    def _finds(self, call: Call, name: str, user: User) -> bool:
+        try:
+            found = self.by_name(call, name)
+        except AmbiguousName as error:
+            self._warned.skip(f"{MEMBER_UID}: {name}", error)
+            return False
+        return found is None or found.dn == user.dn
+
+    def all(self, call: Call) -> list[User]:
+        """List all users by name; those who share a name or an id are skipped with a warning."""
+        users, shared = told_apart(self.each(call))
+        for several in shared:
+            self.warn_of_sharing(several)
+        return users
+
+    def warn_of_sharing(self, shared: Shared) -> None:
+        """Warn that users who share a name or an id are not in lists."""
+        dns = " and ".join(f"'{user.dn}'" for user in shared.users)
+        for user in shared.skipped:
+            self._warned.skip(user.dn, f"{shared.what} belongs to {dns}")
 
     def again(self, call: Call, dns: Iterable[DN]) -> list[User]:
         """Read some entries again; return the users that :meth:`each` would find them to be.
@@ -350,14 +396,9 @@ class Users:
         }
         return list(found.values())
 
-    def _one(self, entries: list[Entry], asked: str) -> Optional[User]:
-        users = self._warned.readable(entries, lambda entry: self._read(entry, asked))
-        return users[0] if users else None
-
-    def _read(self, entry: Entry, asked: Optional[str] = None) -> User:
+    def _read(self, entry: Entry) -> User:
         profile = self._profile
-        attribute = self._name_attribute(entry)
-        if attribute is None:
+        if not self._has_name(entry):
             # It matched a filter on that attribute, so it has it: under another name (uid
             # for userid), or hidden. That is not the entry's fault, and no "not found".
             names = " or ".join(map(repr, self._names))
@@ -367,12 +408,12 @@ class Users:
                 "this account read it",
                 dn=entry.dn,
             )
-        user = read_user(entry, attribute, profile.user_id_attribute, profile.user_id_form, asked)
+        user = read_user(entry, self._names, profile.user_id_attribute, profile.user_id_form)
         account = read_account(entry, self._rules)
         return user if account is ACTIVE else replace(user, account=account)
 
-    def _name_attribute(self, entry: Entry) -> Optional[str]:
-        return next((name for name in self._names if entry.attributes.get(name.lower())), None)
+    def _has_name(self, entry: Entry) -> bool:
+        return any(entry.attributes.get(name.lower()) for name in self._names)
 
     def _all_names(self, entry: Entry) -> Iterator[str]:
         for attribute in self._names:
@@ -381,8 +422,7 @@ class Users:
 
     def _quietly(self, entry: Entry) -> list[User]:
         # A member without a login name cannot log in; that is not worth a warning.
-        named = self._name_attribute(entry) is not None
-        return self._warned.readable([entry], self._read) if named else []
+        return self._warned.readable([entry], self._read) if self._has_name(entry) else []
 
 
 def _is_utf8(name: str) -> bool:

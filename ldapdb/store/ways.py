@@ -69,7 +69,7 @@ def walk(
     once and so does not learn that. The searches of a level go out together.
     """
     graph = Graph()
-    frontier: dict[DN, Sequence[tuple[str, str]]] = {user.dn: profile.memberships(user)}
+    frontier: dict[DN, Sequence[tuple[str, str]]] = {user.dn: memberships.of(call, user)}
     depth = 0
     while frontier:
         depth += 1

@@ -249,7 +249,9 @@ class Explainer:
         self, call: Call, profile: Profile, user: User, image: str, graph: Graph, now: float
     ) -> tuple[Way, ...]:
         """List the ways to further grants that there would be by another profile."""
-        memberships = Memberships(profile, self._sources.grants, self._sources.noted)
+        memberships = Memberships(
+            profile, self._sources.users, self._sources.grants, self._sources.noted
+        )
         other = walk(call, profile, memberships, self._sources.noted, user)
         further = [entry for dn, entry in other.grants.items() if dn not in graph.grants]
         holding = [

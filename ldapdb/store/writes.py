@@ -157,7 +157,9 @@ class Store(Bulk):
             ) from error
         finally:
             self._forget_grants_of(call, user)
-        return mapping_id(image, policy, user.id)
+        identifier = mapping_id(image, policy, user.id)
+        self._caches.issue(identifier, user.id, image, policy)
+        return identifier
 
     def revoke(self, image: str, user_name: str, policy: Policy) -> Revoked:
         """Take an application under a policy from a user; what he does not have is no error.
@@ -194,6 +196,8 @@ class Store(Bulk):
         ------
         HeldThroughGroup
             As :meth:`revoke`.
+        AmbiguousName
+            If several entries have the user's id: then it may be any of theirs.
         """
         if not _MAPPING_ID.fullmatch(identifier):
             return []
@@ -201,7 +205,7 @@ class Store(Bulk):
         issued = self._caches.issued(identifier)
         if issued is not None:
             user_id, image, policy = issued
-            user = self._for(call).users.with_ended().by_id(call, user_id)
+            user = self._for(call).users.by_id(call, user_id, anybody=True)
             if user is not None:
                 left = self._revoke(call, image, user, policy)
                 return [Revoked(image, user, (policy,), left)]

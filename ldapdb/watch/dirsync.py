@@ -100,7 +100,10 @@ class _Domain:
         asked = (*scope.attributes, *scope.deciding, _GUID, _IS_DELETED, "name")
         self._attributes = tuple(dict.fromkeys(asked))
         self._lasting = [
-            name.lower() for name in scope.attributes if name.lower() != MEMBER.lower()
+            name
+            for name in map(str.lower, scope.attributes)
+            if name
+            not in (MEMBER.lower(), _GUID.lower())  # the one is long, the other always there
         ]
         self._known = Known()
         # The attributes of each entry by which it is told what it is.

@@ -83,7 +83,7 @@ class Polling:
         """Ask for what was changed since the last time."""
         since, began = self._since(), self._timer()
         self._count(stream)
-        attributes = (*self._scope.attributes, self._identifier, self._stamp)
+        attributes = tuple(dict.fromkeys((*self._scope.attributes, self._identifier, self._stamp)))
         entries = list(self._search(stream, since, attributes))
         ended, found = self._timer(), {}
         changes = []

@@ -50,7 +50,7 @@ class Reading:
         self.warned = warned
         self.grants = Grants(self.profile, warned)
         self.users = Users(self.profile, warned, None)
-        self.memberships = Memberships(self.profile, self.grants, warned)
+        self.memberships = Memberships(self.profile, self.users, self.grants, warned)
 
 
 def received(dn: str, attributes: dict[str, list[bytes]]) -> Entry:

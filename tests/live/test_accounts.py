@@ -229,7 +229,7 @@ def test_accounts_end_while_cached(company: Directory) -> None:
                 assert store.get_user(name) is None
                 assert store.get_user_by_id(user.id) is None
                 assert store.list_accountings(user) == []
-                assert store.known_accountings(user.id) == []
+                assert store.known_accountings(user) == []
                 assert store.list_entitlements(user) == []
         assert seen == []
         assert store.list_users() == []

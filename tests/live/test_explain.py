@@ -740,7 +740,7 @@ def test_no_failure_has_the_code_of_a_no(
 @on_one
 def test_a_terminal_gets_a_tree_in_which_names_are_no_style(directory: Directory) -> None:
     name = "alice [bold]"
-    alice = directory.person(name, rdn="uid=alice")
+    alice = directory.person(name, rdn="cn=alice")
     directory.application(IMAGE)
     directory.granted("staff", images=[IMAGE], members=[alice])
     given = {f"LDAPDB_{key.upper()}": value for key, value in directory.database_kwargs().items()}

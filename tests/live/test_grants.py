@@ -269,9 +269,9 @@ def test_a_user_who_is_removed_starts_nothing_once_he_himself_is_out_of_date(
         later[0] = 50
         assert len(store.list_accountings(user)) == 1
         directory.delete(alice)
-        assert store.known_accountings(user.id) == store.list_accountings(user)
+        assert store.known_accountings(user) == store.list_accountings(user)
         later[0] = 61
-        assert store.known_accountings(user.id) is None
+        assert store.known_accountings(user) is None
         assert store.get_user_by_id(user.id) is None
 
 

@@ -57,6 +57,30 @@ def test_uncached_accounting_is_two_round_trips_and_one_more_per_level_of_groups
     assert seen == ["SRCH"] * (3 if directory.quirk("group searches") else 2 + levels)
 
 
+@pytest.mark.live(
+    "openldap", "389ds", stock=True, reason="Active Directory's groups are of one class"
+)
+def test_names_are_verified_where_they_decide(directory: Directory) -> None:
+    """A login name in memberUid costs one search more; groups of DNs cost none."""
+    directory.person("alice")
+    staff = directory.group("staff", directory.person("bob"))
+    posix = f"cn=posix,{directory.groups_base}"
+    directory.add(
+        f"dn: {posix}\nobjectClass: posixGroup\ncn: posix\ngidNumber: 1\nmemberUid: alice\n"
+    )
+    directory.application(IMAGE)
+    directory.granted("tutorial", images=[IMAGE], members=[posix, staff])
+    database = directory.open(counted=True, group_member_attribute="memberUid")
+    counts = {}
+    for name in ("bob", "alice"):
+        user = database.get_user(user_name=name)
+        with directory.operations() as seen:
+            assert len(database.get_accounting_for_user(user)) == 1
+        counts[name] = len(seen)
+    # For bob his group, its grant, and the application, which is known by then.
+    assert counts == {"bob": 3, "alice": 3}
+
+
 def test_cached_calls_send_nothing(peopled: Directory) -> None:
     database = peopled.open(counted=True)
 

@@ -445,3 +445,53 @@ def test_a_list_of_all_users_is_there_until_one_changes(directory: Directory) ->
     with directory.operations() as seen:
         assert len(small.list_users()) == len(small.list_users()) == len(everybody) + 1
     assert len(seen) == 2
+
+
+def test_shared_names_and_ids_are_seen(directory: Directory) -> None:
+    """Nothing of the users changes who had them alone."""
+    on_ad = directory.vendor == "ad"
+    alias = "otherMailbox" if on_ad else "uid"
+    number = {"uidNumber": ["7"]}
+    if not on_ad:
+        number |= {"objectClass": ["inetOrgPerson", "posixAccount"], "gidNumber": ["1"]}
+        number |= {"homeDirectory": ["/"]}
+    directory.person("alice", attributes={**number, alias: ["alice", "al"]})
+    bob = directory.person("bob", attributes={**number, "uidNumber": ["8"]})
+    directory.application(IMAGES[0])
+    group = f"cn=posix,{directory.groups_base}"
+    if on_ad:
+        group = directory.group("posix")
+        directory.change(group, "add: memberUid", "memberUid: al")
+    else:
+        directory.add(
+            f"dn: {group}\nobjectClass: posixGroup\ncn: posix\ngidNumber: 1\nmemberUid: al\n"
+        )
+    directory.granted("grant", images=IMAGES[:1], members=[group])
+    database = follow(
+        directory,
+        group_member_attribute="memberUid",
+        user_id_attribute="uidNumber",
+        user_name_attribute=["sAMAccountName", alias] if on_ad else [alias],
+    )
+
+    def held() -> int:
+        return len(database.get_accounting_for_user(database.get_user(user_name="alice")))
+
+    def is_alone() -> bool:
+        try:
+            return database.get_user(id=7) is not None
+        except errors.AmbiguousName:
+            return False
+
+    assert held() == 1
+    assert is_alone()
+    directory.change(bob, f"add: {alias}", f"{alias}: al")
+    assert eventually(lambda: held() == 0)
+    directory.change(bob, f"delete: {alias}", f"{alias}: al")
+    assert eventually(lambda: held() == 1)
+    directory.change(bob, "replace: uidNumber", "uidNumber: 7")
+    assert eventually(lambda: not is_alone())
+    assert eventually(lambda: database.list_users() == [])
+    directory.change(bob, "replace: uidNumber", "uidNumber: 8")
+    assert eventually(is_alone)
+    assert eventually(lambda: len(database.list_users()) == 2)

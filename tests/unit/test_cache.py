@@ -1051,6 +1051,10 @@ def test_answers_are_found_by_their_tags_and_no_others(clock: Clock) -> None:
     cache.clear()
     assert cache._kept.whole.held._keys == {}
     cache.discard_tagged({"y"})
+    cache.get("e", lambda: "w1")
+    assert cache.discard_tagged({"w"}, forget=True) == {"e"}
+    assert cache.last("e") is None
+    assert cache._kept.whole.held._keys == {}
 
 
 def test_what_is_being_loaded_may_have_any_tag(clock: Clock) -> None:

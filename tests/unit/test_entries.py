@@ -142,24 +142,49 @@ def test_one_entry_may_be_application_and_grant() -> None:
 # -- users ----------------------------------------------------------------------------------
 
 
-def _read_user(entry: Entry, asked: str | None = None) -> User:
-    return read_user(entry, "uid", "entryUUID", IdentifierForm.UUID_TEXT, asked)
+def _read_user(entry: Entry, *attributes: str) -> User:
+    return read_user(entry, attributes or ("uid",), "entryUUID", IdentifierForm.UUID_TEXT)
 
 
 def test_a_user_has_the_directory_s_spelling() -> None:
     """Name, id and place are the entry's own."""
-    user = _read_user(_entry("uid=Alice,dc=x", uid="Alice", entryuuid=UUID), asked="alice")
+    user = _read_user(_entry("uid=Alice,dc=x", uid="Alice", entryuuid=UUID))
     assert user == User(NUMBER, "Alice", DN(()))
     assert user.dn == DN.parse("uid=alice,dc=x")
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"),
-    [(None, "alice"), ("alias", "Alias"), ("  ALIAS ", "Alias"), ("bob", "alice")],
+    ("rdn", "names", "own"),
+    [
+        ("uid=Zoe", ["alice", "Zoe"], "Zoe"),
+        ("userid=  ZOE", ["alice", "zoe"], "zoe"),
+        ("uid=a\u00b2", ["a\u00b2", "a2"], "a\u00b2"),
+        ("cn=z+uid=zoe", ["alice", "zoe"], "zoe"),
+        ("cn=zoe", ["zoe"], "zoe"),
+        ("cn=zoe", ["zoe", "bob", "alice"], "alice"),
+        ("cn=zoe", ["alice", "Zoe"], "Zoe"),
+        ("uid=gone", ["b", "a"], "a"),
+    ],
 )
-def test_of_several_names_the_one_asked_for_counts(asked: str | None, name: str) -> None:
-    """Whoever logs in with his second name has that name; otherwise the first counts."""
-    assert _read_user(_entry(uid=["alice", "Alias"], entryuuid=UUID), asked).name == name
+def test_own_name_follows_from_entry(rdn: str, names: list[str], own: str) -> None:
+    """It is the value in the RDN, else the only one, else the first in sorted order."""
+    read = [
+        _read_user(_entry(f"{rdn},dc=x", uid=several, entryuuid=UUID))
+        for several in (names, names[::-1])
+    ]
+    assert [user.name for user in read] == [own, own]
+    assert read[0].login_names == read[1].login_names
+    assert sorted(read[0].login_names) == sorted(names)
+
+
+def test_login_names_have_ranks() -> None:
+    """The own name is in the first attribute that the entry has; others follow with ranks."""
+    attributes = ("uid", "cn", "mail")
+    entry = _entry(cn=["zoe", "anna"], mail=[b"\xff", b" ", "zoe", "a@b"], entryuuid=UUID)
+    user = _read_user(entry, *attributes)
+    assert (user.rank, user.name) == (1, "anna")
+    assert user.aliases == ((1, "zoe"), (2, "a@b"), (2, "zoe"))
+    assert user.login_names == ("anna", "zoe", "a@b")
 
 
 @pytest.mark.parametrize(
@@ -407,15 +432,13 @@ ENTRIES = st.builds(
 
 
 @settings(max_examples=400)
-@given(ENTRIES, FORMS, st.none() | st.text(max_size=5))
-@example(Entry("cn=\ud800", {IMAGE.lower(): [b"a"]}), IdentifierForm.INTEGER, None)
-def test_any_entry_is_read_or_refused(
-    entry: Entry, form: IdentifierForm, asked: str | None
-) -> None:
+@given(ENTRIES, FORMS)
+@example(Entry("cn=\ud800", {IMAGE.lower(): [b"a"]}), IdentifierForm.INTEGER)
+def test_any_entry_is_read_or_refused(entry: Entry, form: IdentifierForm) -> None:
     """Whatever a server sends, reading it ends with a value or with InvalidValue."""
     readers: list[Callable[[], Any]] = [
         lambda: read_grant(entry),
-        lambda: read_user(entry, "uid", "entryUUID", form, asked),
+        lambda: read_user(entry, ("uid", "cn"), "entryUUID", form),
         lambda: read_application(entry, "entryUUID", form),
     ]
     for read in readers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -12,7 +12,7 @@ from ldapdb.dn import DN
 from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
 from ldapdb.store import everybody
-from ldapdb.store.everybody import Everybody, UserList
+from ldapdb.store.everybody import Everybody, Shared, UserList, told_apart
 
 TTL = 60.0
 
@@ -48,8 +48,8 @@ class Directory:
         self.meanwhile()
         return users
 
-    def warn(self, users: Sequence[User]) -> None:
-        self.asked.append({user.dn for user in users})
+    def warn(self, shared: Shared) -> None:
+        self.asked.append({user.dn for user in shared.skipped})
 
     def add(self, name: str) -> set[DN]:
         self.users[name] = User(len(self.users) + 100, name, dn_of(name))
@@ -297,12 +297,63 @@ def test_those_who_share_a_name_are_listed_when_they_do_not() -> None:
     one, two = User(1, "Alice", dn_of("one")), User(2, "alice", dn_of("two"))
     many = Everybody([one, two, one, User(3, "bob", dn_of("bob"))])
     assert [user.id for user in many.listed()] == [3]
-    assert many.shared() == [[one, two]]
+    assert many.shared() == [Shared("the name 'alice'", (one, two), (one, two))]
     assert many.put([two.dn], []) == []
     assert [user.id for user in many.listed()] == [1, 3]
-    assert many.put([], [two]) == [[one, two]]
+    assert many.put([], [two]) == many.shared()
     assert [user.id for user in many.listed()] == [3]
     spelled = DN.parse("UID=One, OU=People, DC=Example, DC=org")
     many.put([spelled], [])
     assert [user.id for user in many.listed()] == [2, 3]
     assert len(many) == 2
+
+
+def listed(many: Everybody) -> list[str]:
+    """Return the places of those who are listed; the list of a single look is the same."""
+    users = list(many._by_dn.values())
+    once, shared = told_apart([*users, *users])
+    assert once == many.listed()
+    assert {each.what: each.skipped for each in shared} == {
+        each.what: each.skipped for each in many.shared()
+    }
+    return [user.dn.rdns[0][0].value for user in once]
+
+
+def named(place: str, user_id: int, name: str, *aliases: tuple[int, str], rank: int = 0) -> User:
+    return User(user_id, name, dn_of(place), rank=rank, aliases=aliases)
+
+
+def test_users_who_share_ids_are_skipped() -> None:
+    """They are listed again when one of them has another id."""
+    one, two, three = named("a", 0, "a"), named("b", 0, "b"), named("c", 5, "c")
+    many = Everybody([one, two, three])
+    assert listed(many) == ["c"]
+    assert many.shared() == [Shared("the id 0", (one, two), (one, two))]
+    changed = named("b", 5, "b")
+    assert many.put([two.dn], [changed]) == [Shared("the id 5", (three, changed), (three, changed))]
+    assert listed(many) == ["a"]
+    assert many.put([three.dn], []) == []
+    assert listed(many) == ["a", "b"]
+
+
+def test_alias_of_another_user_is_shared() -> None:
+    """Only who has it as the own name is skipped: the other one is found by the own name."""
+    alice, al = named("a", 1, "alice", (0, "AL")), named("b", 2, "al", (0, "bob"))
+    many = Everybody([alice, al])
+    assert listed(many) == ["a"]
+    assert many.shared() == [Shared("the name 'al'", (alice, al), (al,))]
+    many.put([], [named("a", 1, "alice")])
+    assert listed(many) == ["b", "a"]
+
+
+def test_preferred_attribute_decides_about_name() -> None:
+    """A name in a later attribute takes nothing from the user who has it in the first one."""
+    first = named("a", 1, "al")
+    alias, own = named("b", 2, "bob", (1, "al")), named("c", 3, "al", rank=1)
+    many = Everybody([alias, first, own])
+    assert listed(many) == ["a", "b"]
+    assert [each.skipped for each in many.shared()] == [(own,)]
+    many.put([first.dn], [])
+    assert listed(many) == ["b"]
+    many.put([alias.dn], [])
+    assert listed(many) == ["c"]

@@ -13,6 +13,7 @@ from ldapdb.entries import Entry
 from ldapdb.model import Application, Entitlements, User
 from ldapdb.settings import load
 from ldapdb.store.caches import Caches, fold
+from ldapdb.store.everybody import Shared
 from ldapdb.store.invalidation import Invalidation, attributes, deciding
 from ldapdb.store.profile import Profile
 from ldapdb.vendors import ACTIVE_DIRECTORY, OPENLDAP
@@ -20,9 +21,10 @@ from ldapdb.watch import Batch, Change
 
 SUFFIX = "dc=example,dc=org"
 ALICE, BOB = (f"uid={name},ou=people,{SUFFIX}" for name in ("alice", "bob"))
+OF_ALICE, OF_BOB = ((number, DN.parse(dn)) for number, dn in enumerate((ALICE, BOB)))
 STAFF, GRANT, ANOTHER = (f"cn={name},ou=groups,{SUFFIX}" for name in ("staff", "grant", "other"))
 APPLICATION = f"cn=app,ou=applications,{SUFFIX}"
-ALL = {"users", "ids", "none", "alice", "bob", "applications", "list", "everybody"}
+ALL = {"users", "ids", "entries", "none", "alice", "bob", "applications", "list", "everybody"}
 
 
 class Clock:
@@ -44,8 +46,8 @@ class Reader:
         self.asked = True
         return [User(0, "alice", DN.parse(ALICE))]
 
-    def warn(self, users: Sequence[User]) -> None:
-        raise AssertionError(users)
+    def warn(self, shared: Shared) -> None:
+        raise AssertionError(shared)
 
 
 class Memory:
@@ -66,6 +68,7 @@ class Memory:
         caches = self.caches
         for number, (name, dn) in enumerate({"alice": ALICE, "bob": BOB}.items()):
             user = User(number, name, DN.parse(dn))
+            caches.users_by_entry.get(user.entry, lambda user=user: user)  # type: ignore[misc]  # as below
             caches.users_by_name.get(name, lambda user=user: user)  # type: ignore[misc]  # a default
             caches.users_by_id.get(number, lambda user=user: user)  # type: ignore[misc]  # as above
         caches.users_by_name.get("carol", lambda: None)
@@ -75,8 +78,9 @@ class Memory:
         caches.user_list.get(self.reader, Deadline(1))
         self.reader.asked = False
         of_alice = {DN.parse(each) for each in (ALICE, STAFF, GRANT, APPLICATION)} | {"alice"}
-        caches.entitlements.get(0, lambda: Entitlements([], None, of_alice))
-        caches.entitlements.get(1, lambda: Entitlements([], None, {DN.parse(BOB), "bob"}))
+        of_bob = {DN.parse(BOB), "bob", "robert"}
+        caches.entitlements.get(OF_ALICE, lambda: Entitlements([], None, of_alice))
+        caches.entitlements.get(OF_BOB, lambda: Entitlements([], None, of_bob))
 
     def forgotten(self) -> set[str]:
         """Tell what is not held any more, and hold it again."""
@@ -85,8 +89,9 @@ class Memory:
         held: dict[str, object] = {
             "users": caches.users_by_name.peek("alice"),
             "ids": caches.users_by_id.peek(0),
-            "alice": caches.entitlements.peek(0),
-            "bob": caches.entitlements.peek(1),
+            "entries": caches.users_by_entry.peek(OF_ALICE),
+            "alice": caches.entitlements.peek(OF_ALICE),
+            "bob": caches.entitlements.peek(OF_BOB),
             "applications": caches.applications.peek("a/b"),
             "list": caches.application_list.peek(None),
             "everybody": None if self.reader.asked else True,
@@ -120,12 +125,18 @@ def person(dn: str, name: str) -> Entry:
 @pytest.mark.parametrize(
     ("before", "now", "gone"),
     [
-        (ALICE, person(ALICE, "alice"), {"everybody", "users", "ids", "none", "alice"}),
-        (ALICE, None, {"everybody", "users", "ids", "alice"}),
-        (ALICE, person(f"uid=x,{SUFFIX}", "x"), {"everybody", "users", "ids", "none", "alice"}),
+        (ALICE, person(ALICE, "alice"), {"everybody", "users", "ids", "entries", "none", "alice"}),
+        (ALICE, None, {"everybody", "users", "ids", "entries", "alice"}),
+        (ALICE, person(f"uid=x,{SUFFIX}", "x"),
+         {"everybody", "users", "ids", "entries", "none", "alice"}),
         (None, person(f"uid=x,{SUFFIX}", "x"), {"everybody", "none"}),
         # Somebody else has her name now, or a form of it.
-        (None, person(f"uid=x,{SUFFIX}", "ALICE "), {"everybody", "users", "none"}),
+        (None, person(f"uid=x,{SUFFIX}", "ALICE "), {"everybody", "users", "none", "alice"}),
+        # A further name of bob's, so that no memberUid of that name counts any more.
+        (None, person(f"uid=x,{SUFFIX}", "Robert"), {"everybody", "none", "bob"}),
+        # Somebody else has her id now.
+        (None, entry(f"uid=x,{SUFFIX}", objectClass=["person"], uid=["x"], entryUUID=["0" * 32]),
+         {"everybody", "none", "ids"}),
         (STAFF, group(STAFF, f"cn=x,{SUFFIX}"), {"alice"}),
         (STAFF, group(f"cn=x,{SUFFIX}", f"cn=y,{SUFFIX}"), {"alice"}),
         (STAFF, None, {"everybody", "alice"}),
@@ -256,8 +267,8 @@ def test_what_others_change_is_remembered_to_have_been() -> None:
     for now in (entry(f"cn=x,{SUFFIX}", objectClass=["remoteAppApplication"]), group(ANOTHER)):
         memory = Memory()
         memory.invalidation.take(Batch([Change(None, now)]))
-        assert memory.caches.entitlements.peek(0) is None
-        assert memory.caches.entitlements.last(0) is not None
+        assert memory.caches.entitlements.peek(OF_ALICE) is None
+        assert memory.caches.entitlements.last(OF_ALICE) is not None
     memory = Memory()
     memory.invalidation.take(Batch([Change(APPLICATION, None)]))
     assert memory.caches.application_list.last(None)

@@ -130,7 +130,7 @@ def test_members_are_named_by_dn_or_by_name(
     profile = _profile(OPENLDAP, group_member_attribute=attribute)
     assert profile.member_attributes == attributes
     assert profile.member_names is (attribute.lower() == "memberuid")
-    assert profile.memberships(ALICE) == memberships
+    assert profile.memberships(ALICE.dn, ALICE.login_names) == memberships
 
 
 @pytest.mark.parametrize(

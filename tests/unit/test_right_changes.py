@@ -32,6 +32,9 @@ class Store:
     def get_user_by_id(self, user_id: int) -> Optional[User]:
         return next((each for each in self.users if each.id == user_id), None)
 
+    def refresh_user(self, user: User) -> Optional[User]:
+        return self.get_user_by_id(user.id)
+
     def list_entitlements(self, user: User) -> list[Entitlement]:
         if user == self.hidden:
             raise AccessDenied("hidden")
