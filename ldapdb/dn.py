@@ -1,11 +1,16 @@
 r"""Distinguished names: parse, build, escape, compare (RFC 4514).
 
 A :class:`DN` is the only form in which names travel inside ldapdb; text appears at the
-edges alone. Two DNs are equal when a directory would call them equal, so that servers
-which spell one name differently (OpenLDAP ``\2C``, Samba ``\,``) still agree.
+edges alone. Servers spell one name differently (OpenLDAP ``\2C``, Samba ``\,``), so DNs are
+compared by their parsed values.
 
-This module knows nothing of schema: every value is compared without regard to case and
-to runs of spaces, which is the rule of ``cn``, ``uid``, ``ou``, ``dc`` and ``mail``.
+Directories also differ in which values they call equal. A :class:`DN` carries the rule of the
+directory that it belongs to (:class:`NameMatching`). Without a rule it is compared by what all
+directories agree on: two entries of one directory are never taken for one, and the price is
+that two spellings of one entry may not be recognised.
+
+This module knows nothing of schema: all values are compared by one rule, without regard to
+case, which suits ``cn``, ``uid``, ``ou``, ``dc`` and ``mail``.
 """
 
 from __future__ import annotations
@@ -13,10 +18,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-__all__ = ["AVA", "DN", "RDN", "Subtree", "common_ancestor"]
+__all__ = ["AVA", "DN", "RDN", "NameMatching", "Subtree", "common_ancestor"]
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*")
 _SPECIAL = frozenset('"+,;<>\\=')
@@ -54,6 +60,46 @@ _SYNONYMS = {
     "userid": "uid",
 }
 
+# Letters whose case all three directories ignore: Latin (to U+017D), Greek and Cyrillic, without
+# those that one of them keeps apart. Measured; tests/live/test_names.py holds the servers to it.
+_CASED = (
+    (0x41, 0x5A),
+    (0xC0, 0xDE),
+    (0x100, 0x12F),
+    (0x132, 0x17D),
+    (0x386, 0x3AB),
+    (0x401, 0x40C),
+    (0x40E, 0x42F),
+)
+_LOWER = {code: chr(code).lower() for first, last in _CASED for code in range(first, last + 1)}
+# OpenLDAP's tables are those of Unicode 3.2 (RFC 4518, section 2): later letters have no case.
+_UNICODE = unicodedata.ucd_3_2_0
+# Nor does it resolve the compatibility forms above the first 65,536 characters, and two within.
+_NORMALISED = re.compile("[\0-\uf8ff\uf902-\uffff]+")
+_SPACES = re.compile(" +")
+
+
+class NameMatching(Enum):
+    """How a directory decides whether two names are the same."""
+
+    # 389 Directory Server and Active Directory: nothing but case is ignored. 389 keeps runs of
+    # spaces apart too.
+    EXACT = "exact"
+    # OpenLDAP: strings are prepared (compatibility forms, runs of spaces), and other names of an
+    # attribute type are known.
+    PREPARED = "prepared"
+
+    def attribute_key(self, attribute: str) -> str:
+        """Return what decides whether two attribute types are the same."""
+        lower = attribute.lower()
+        return lower if self is NameMatching.EXACT else _SYNONYMS.get(lower, lower)
+
+    def value_key(self, value: str) -> str:
+        """Return what decides whether two values are the same."""
+        if self is NameMatching.EXACT:
+            return value.lower() if value.isascii() else value.translate(_LOWER)
+        return _prepare(value)
+
 
 class AVA(NamedTuple):
     """An attribute type and value, the smallest part of a DN (RFC 4514, section 2.3).
@@ -73,11 +119,9 @@ class AVA(NamedTuple):
         """Return ``attribute=value`` with the value escaped."""
         return f"{self.attribute}={_escape(self.value)}"
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What decides whether two are the same."""
-        attribute = self.attribute.lower()
-        return _SYNONYMS.get(attribute, attribute), _prepare(self.value)
+    def key(self, matching: NameMatching) -> tuple[str, str]:
+        """Return what decides whether two are the same."""
+        return matching.attribute_key(self.attribute), matching.value_key(self.value)
 
 
 RDN = tuple[AVA, ...]
@@ -92,12 +136,15 @@ class DN:
     ----------
     rdns : tuple of RDN
         Each RDN is a tuple of one or more :class:`AVA`.
+    matching : NameMatching
+        The rule of the directory that the name belongs to.
     """
 
     rdns: tuple[RDN, ...]
+    matching: NameMatching = NameMatching.EXACT
 
     @classmethod
-    def parse(cls, text: str) -> DN:
+    def parse(cls, text: str, matching: NameMatching = NameMatching.EXACT) -> DN:
         """Read the string form of a DN.
 
         Parameters
@@ -105,6 +152,8 @@ class DN:
         text : str
             RFC 4514 text; spaces around ``,``, ``+`` and ``=`` are allowed, as people
             write them.
+        matching : NameMatching
+            The rule of the directory that the name belongs to.
 
         Returns
         -------
@@ -121,7 +170,7 @@ class DN:
         RFC 4514, section 3.
         """
         is_plain = len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text)
-        return cls(_plain(text) if is_plain else _Parser(text).name())
+        return cls(_plain(text) if is_plain else _Parser(text).name(), matching)
 
     def __str__(self) -> str:
         r"""Return the RFC 4514 text, with every special character in ``\XX`` form."""
@@ -140,12 +189,13 @@ class DN:
         """
         known: Optional[Key] = self.__dict__.get("_key")
         if known is None:
-            known = (*map(_rdn_key, self.rdns[:1]), *_parent_key(self.rdns[1:]))
+            own = (_rdn_key(rdn, self.matching) for rdn in self.rdns[:1])
+            known = (*own, *_parent_key(self.rdns[1:], self.matching))
             self.__dict__["_key"] = known
         return known
 
     def __eq__(self, other: object) -> bool:
-        """Compare as a directory does (distinguishedNameMatch, RFC 4517, 4.2.15)."""
+        """Compare as the names' directory does (distinguishedNameMatch, RFC 4517, 4.2.15)."""
         return self.key == other.key if isinstance(other, DN) else NotImplemented
 
     def __hash__(self) -> int:
@@ -155,7 +205,11 @@ class DN:
     @property
     def parent(self) -> DN:
         """The name one level up; the root's parent is the root."""
-        return DN(self.rdns[1:])
+        return DN(self.rdns[1:], self.matching)
+
+    def matched(self, matching: NameMatching) -> DN:
+        """Return the same name, compared by another rule."""
+        return self if matching is self.matching else DN(self.rdns, matching)
 
     def child(self, attribute: str, value: str) -> DN:
         """Name the entry one level below.
@@ -185,7 +239,7 @@ class DN:
             raise ValueError(f"an RDN needs a value for {attribute!r}")
         if not _ATTRIBUTE.fullmatch(attribute):
             raise ValueError(f"{attribute!r} is not an attribute type")
-        return DN(((AVA(attribute, value),), *self.rdns))
+        return DN(((AVA(attribute, value),), *self.rdns), self.matching)
 
     def is_under(self, base: DN) -> bool:
         """Tell whether this name is `base` or below it."""
@@ -220,7 +274,7 @@ class Subtree:
             if lower.endswith(f",{self._text}") and lower[-len(self._text) - 2] != "\\":
                 return True
         try:
-            return DN.parse(text).is_under(self._base)
+            return DN.parse(text, self._base.matching).is_under(self._base)
         except ValueError:
             return True
 
@@ -266,27 +320,36 @@ def _hex(char: str) -> str:
 
 
 def _prepare(value: str) -> str:
-    """Prepare a value for comparison (RFC 4518: map, normalise, insignificant spaces).
+    """Prepare a value for comparison as OpenLDAP 2.5.13 does (RFC 4518).
 
-    Lower case, not case folding: OpenLDAP 2.5.13 keeps ``straße`` and ``strasse`` apart.
-    Character by character, because ``str.lower`` looks around: a capital sigma at the end
-    of a word would become another letter than one within it.
+    Capitals become small letters before compatibility forms are resolved, not after it:
+    OpenLDAP keeps ``™`` and ``tm`` apart. Only the spaces of the result are insignificant; a
+    tab is not. Small letters, not case folding: it keeps ``straße`` and ``strasse`` apart.
     """
     if value.isascii():
-        lower = value.lower()
+        prepared = value.lower()
     else:
-        lower = "".join(map(str.lower, unicodedata.normalize("NFKC", value)))
-    return " ".join(lower.split())
-
-
-def _rdn_key(rdn: RDN) -> frozenset[tuple[str, str]]:
-    return frozenset(ava.key for ava in rdn)
+        small = "".join(map(_small, value))
+        prepared = _NORMALISED.sub(lambda part: _UNICODE.normalize("NFKC", part[0]), small)
+    return _SPACES.sub(" ", prepared).strip(" ")
 
 
 @lru_cache(maxsize=1000)
-def _parent_key(rdns: tuple[RDN, ...]) -> Key:
+def _small(char: str) -> str:
+    """Return a capital's small letter, where both are in Unicode 3.2."""
+    lower = char.lower()
+    is_capital = _UNICODE.category(char) in ("Lu", "Lt") and len(lower) == 1
+    return lower if is_capital and _UNICODE.category(lower) != "Cn" else char
+
+
+def _rdn_key(rdn: RDN, matching: NameMatching) -> frozenset[tuple[str, str]]:
+    return frozenset(ava.key(matching) for ava in rdn)
+
+
+@lru_cache(maxsize=1000)
+def _parent_key(rdns: tuple[RDN, ...], matching: NameMatching) -> Key:
     # As with the names themselves: many entries have few parents.
-    return tuple(map(_rdn_key, rdns))
+    return tuple(_rdn_key(rdn, matching) for rdn in rdns)
 
 
 def _short_length(content: bytes) -> Optional[bytes]:

@@ -11,13 +11,13 @@ This module opens no connection and does not know which server an entry came fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from math import ceil, floor
 from typing import Optional
 
-from ldapdb.dn import AVA, DN
+from ldapdb.dn import AVA, DN, NameMatching
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Application, Grant, Policy, User, Window
 from ldapdb.syntaxes import (
@@ -110,10 +110,13 @@ class Entry:
         The server's spelling.
     attributes : mapping of str to list of bytes
         Values by attribute description in lower case. What is absent was not returned.
+    matching : NameMatching
+        How the directory compares names.
     """
 
     dn: str
     attributes: Mapping[str, Sequence[bytes]]
+    matching: NameMatching = field(default=NameMatching.EXACT, compare=False)
 
     def values(self, attribute: str) -> list[str]:
         """Return the attribute's values as text.
@@ -358,7 +361,7 @@ def read_dn(entry: Entry) -> DN:
         If it cannot be read, such as one with a binary value in it.
     """
     try:
-        return DN.parse(entry.dn)
+        return DN.parse(entry.dn, entry.matching)
     except ValueError as error:
         raise InvalidValue(str(error)) from None
 

@@ -13,14 +13,25 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Optional, Union
 
-from ldapdb.dn import DN, RDN
+from ldapdb.dn import DN, RDN, NameMatching
 from ldapdb.entries import Modification, Operation
 from ldapdb.errors import InvalidValue
 
-__all__ = ["Add", "Change", "Delete", "Modify", "Rename", "Step", "parse", "step_of", "write"]
+__all__ = [
+    "Add",
+    "Change",
+    "Delete",
+    "Modify",
+    "Rename",
+    "Step",
+    "matched",
+    "parse",
+    "step_of",
+    "write",
+]
 
 _DESCRIPTION = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
 # SAFE-STRING, without controls, which would steer a terminal, and without a space at the end
@@ -105,10 +116,17 @@ class Rename:
     def new_dn(self) -> DN:
         """Its name from then on."""
         above = self.dn.parent if self.superior is None else self.superior
-        return DN((self.rdn, *above.rdns))
+        return DN((self.rdn, *above.rdns), above.matching)
 
 
 Change = Union[Add, Modify, Delete, Rename]
+
+
+def matched(change: Change, matching: NameMatching) -> Change:
+    """Return a change whose names are compared as a directory compares them."""
+    if isinstance(change, Rename) and change.superior is not None:
+        change = replace(change, superior=change.superior.matched(matching))
+    return replace(change, dn=change.dn.matched(matching))
 
 
 def step_of(modification: Modification) -> Step:

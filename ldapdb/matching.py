@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import Optional
+from typing import NamedTuple, Optional
 
-from ldapdb.dn import AVA, DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.filters import Filter
 
 __all__ = ["Ask", "is_of_class", "key", "matches", "pairs_of", "values_of"]
@@ -100,10 +100,13 @@ _ITEM = re.compile(
     r"(?P<operator>:=|~=|>=|<=|=)(?P<value>.*)",
     re.DOTALL,
 )
+_SPACES = re.compile(" +")
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})")
 
 
-def matches(search_filter: Filter, attributes: Attributes, ask: Ask) -> Optional[bool]:
+def matches(
+    search_filter: Filter, attributes: Attributes, ask: Ask, matching: NameMatching
+) -> Optional[bool]:
     """Tell whether an entry matches.
 
     Parameters
@@ -114,16 +117,20 @@ def matches(search_filter: Filter, attributes: Attributes, ask: Ask) -> Optional
         All attributes of the entry, by description in lower case. What is absent is absent.
     ask : callable
         Asked what cannot be told here.
+    matching : NameMatching
+        How the directory compares names and text.
 
     Returns
     -------
     bool or None
         None if it cannot be told; an entry that a server cannot tell this of is not found.
     """
-    return _matches(search_filter.text, 0, attributes, ask)[0]
+    return _matches(search_filter.text, 0, _Entry(attributes, ask, matching))[0]
 
 
-def pairs_of(search_filter: Filter) -> Optional[frozenset[tuple[str, Hashable]]]:
+def pairs_of(
+    search_filter: Filter, matching: NameMatching
+) -> Optional[frozenset[tuple[str, Hashable]]]:
     """List attributes and values of which whatever matches has at least one.
 
     So that of many entries few have to be looked at.
@@ -134,18 +141,20 @@ def pairs_of(search_filter: Filter) -> Optional[frozenset[tuple[str, Hashable]]]
         Attributes in lower case and without options, and values as :func:`key` has them;
         None where the filter names no such values.
     """
-    return _pairs(search_filter.text, 0)[0]
+    return _pairs(search_filter.text, 0, matching)[0]
 
 
 @lru_cache(maxsize=200_000)
-def key(attribute: str, value: bytes) -> Hashable:
+def key(attribute: str, value: bytes, matching: NameMatching) -> Hashable:
     """Return what decides whether two values of an attribute are the same."""
     name = attribute.lower().partition(";")[0]
     if name in _EXACT:
         return value
     try:
         text = value.decode()
-        return DN.parse(text).key if name in _NAMES else AVA("", text).key
+        if name in _NAMES:
+            return DN.parse(text, matching).key
+        return _text_key(text, matching)
     except ValueError:  # neither a name nor text: as it is
         return value
 
@@ -176,16 +185,29 @@ def is_of_class(attributes: Attributes, object_class: str) -> Optional[bool]:
     return False if given <= set(_SUPERCLASSES) else None
 
 
-def _matches(text: str, at: int, attributes: Attributes, ask: Ask) -> tuple[Optional[bool], int]:
+class _Entry(NamedTuple):
+    """What filters are applied to; as in :func:`matches`."""
+
+    attributes: Attributes
+    ask: Ask
+    matching: NameMatching
+
+
+def _text_key(text: str, matching: NameMatching) -> str:
+    """Prepare a text; runs of spaces count as one in all directories (RFC 4518, 2.6.1)."""
+    return _SPACES.sub(" ", matching.value_key(text)).strip(" ")
+
+
+def _matches(text: str, at: int, entry: _Entry) -> tuple[Optional[bool], int]:
     """Tell whether the part that starts at `at` matches; return where it ends, too."""
     operator = text[at + 1]
     if operator not in "&|!":
         end = text.index(")", at)
-        return _item_matches(text[at + 1 : end], attributes, ask), end + 1
+        return _item_matches(text[at + 1 : end], entry), end + 1
     answers: list[Optional[bool]] = []
     at += 2
     while text[at] == "(":
-        answer, at = _matches(text, at, attributes, ask)
+        answer, at = _matches(text, at, entry)
         answers.append(answer)
     if operator == "!":
         return None if answers[0] is None else not answers[0], at + 1
@@ -195,15 +217,17 @@ def _matches(text: str, at: int, attributes: Attributes, ask: Ask) -> tuple[Opti
     return None if None in answers else not decisive, at + 1
 
 
-def _pairs(text: str, at: int) -> tuple[Optional[frozenset[tuple[str, Hashable]]], int]:
+def _pairs(
+    text: str, at: int, matching: NameMatching
+) -> tuple[Optional[frozenset[tuple[str, Hashable]]], int]:
     operator = text[at + 1]
     if operator not in "&|!":
         end = text.index(")", at)
-        return _pair(text[at + 1 : end]), end + 1
+        return _pair(text[at + 1 : end], matching), end + 1
     parts = []
     at += 2
     while text[at] == "(":
-        part, at = _pairs(text, at)
+        part, at = _pairs(text, at, matching)
         parts.append(part)
     known = [part for part in parts if part is not None]
     found = None
@@ -214,20 +238,20 @@ def _pairs(text: str, at: int) -> tuple[Optional[frozenset[tuple[str, Hashable]]
     return found, at + 1
 
 
-def _pair(text: str) -> Optional[frozenset[tuple[str, Hashable]]]:
+def _pair(text: str, matching: NameMatching) -> Optional[frozenset[tuple[str, Hashable]]]:
     item = _ITEM.fullmatch(text)
     assert item is not None  # noqa: S101 -- for mypy: every filter has been checked
     name, value = item["attribute"].lower().partition(";")[0], item["value"]
     if item["operator"] != "=" or "*" in value or name in (_OBJECT_CLASS, _OBJECT_CATEGORY):
         return None
-    return frozenset({(name, key(name, _value(value)))})
+    return frozenset({(name, key(name, _value(value), matching))})
 
 
-def _item_matches(text: str, attributes: Attributes, ask: Ask) -> Optional[bool]:
+def _item_matches(text: str, entry: _Entry) -> Optional[bool]:
     item = _ITEM.fullmatch(text)
     assert item is not None  # noqa: S101 -- for mypy: every filter has been checked
     attribute, operator, value = item["attribute"], item["operator"], item["value"]
-    values = values_of(attributes, attribute)
+    values = values_of(entry.attributes, attribute)
     answer: Optional[bool] = None
     if operator == ":=" and not item["dn"]:
         answer = _by_rule(item["rule"], values, value)
@@ -236,27 +260,26 @@ def _item_matches(text: str, attributes: Attributes, ask: Ask) -> Optional[bool]
     elif not values and attribute and operator != ":=":
         answer = False
     elif operator == "=":
-        answer = _is_among(attribute, values, value, attributes)
-    return ask(Filter(f"({text})")) if answer is None else answer
+        answer = _is_among(attribute, values, value, entry)
+    return entry.ask(Filter(f"({text})")) if answer is None else answer
 
 
-def _is_among(
-    attribute: str, values: list[bytes], value: str, attributes: Attributes
-) -> Optional[bool]:
+def _is_among(attribute: str, values: list[bytes], value: str, entry: _Entry) -> Optional[bool]:
     """Tell whether a value, or one of its form where it has asterisks, is among some."""
     name = attribute.lower().partition(";")[0]
     if "*" in value:
         if name in _NAMES:  # names have no substrings
             return None
-        pattern = _pattern(name, value)
-        return any(pattern.search(_comparable(name, each)) for each in values)
+        pattern = _pattern(name, value, entry.matching)
+        return any(pattern.search(_comparable(name, each, entry.matching)) for each in values)
     wanted = _value(value)
     if name == _OBJECT_CLASS:
-        return is_of_class(attributes, wanted.decode(errors="replace"))
+        return is_of_class(entry.attributes, wanted.decode(errors="replace"))
     if name == _OBJECT_CATEGORY and b"=" not in wanted:
         # Active Directory takes the class's short name for its entry's.
         return any(_first_value(each) == wanted.lower() for each in values)
-    return key(name, wanted) in {key(name, each) for each in values}
+    wanted_key = key(name, wanted, entry.matching)
+    return wanted_key in {key(name, each, entry.matching) for each in values}
 
 
 def _by_rule(rule: Optional[str], values: list[bytes], value: str) -> Optional[bool]:
@@ -270,19 +293,20 @@ def _by_rule(rule: Optional[str], values: list[bytes], value: str) -> Optional[b
     return any(each == bits for each in found) if rule == _BITS_ALL else any(found)
 
 
-def _pattern(name: str, value: str) -> re.Pattern[bytes]:
-    parts = [re.escape(_comparable(name, _value(part), inner=True)) for part in value.split("*")]
+def _pattern(name: str, value: str, matching: NameMatching) -> re.Pattern[bytes]:
+    given = map(_value, value.split("*"))
+    parts = [re.escape(_comparable(name, part, matching, inner=True)) for part in given]
     return re.compile(b"^" + b".*".join(parts) + b"$", re.DOTALL)
 
 
-def _comparable(name: str, value: bytes, *, inner: bool = False) -> bytes:
+def _comparable(name: str, value: bytes, matching: NameMatching, *, inner: bool = False) -> bytes:
     """Prepare text for substrings; `inner` keeps the spaces at its ends."""
     if name in _EXACT:
         return value
     text = value.decode("utf-8", "surrogateescape")
     begin = " " if inner and text[:1] == " " else ""
     end = " " if inner and text.strip() and text[-1:] == " " else ""
-    prepared = f"{begin}{AVA('', text).key[1]}{end}"
+    prepared = f"{begin}{_text_key(text, matching)}{end}"
     return prepared.encode("utf-8", "surrogateescape")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_STARTUP_DATA,
@@ -90,13 +90,17 @@ class RefusedError(Exception):
         self.said = said
 
 
-def modified(attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step]) -> Attributes:
+def modified(
+    attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step], matching: NameMatching
+) -> Attributes:
     """Return the attributes of an entry after a modify request.
 
     Parameters
     ----------
     attributes : mapping of str to sequence of bytes
         Before, by description in lower case.
+    matching : NameMatching
+        How the directory compares names and text.
 
     Raises
     ------
@@ -111,11 +115,11 @@ def modified(attributes: Mapping[str, Sequence[bytes]], steps: Iterable[Step]) -
         name = step.attribute.lower()
         values = after.pop(name, [])
         if step.operation is Operation.ADD:
-            values = _added(step, values)
+            values = _added(step, values, matching)
         elif step.operation is Operation.DELETE:
-            values = _deleted(step, values)
+            values = _deleted(step, values, matching)
         else:
-            values = _added(step, [])
+            values = _added(step, [], matching)
         if values:
             after[name] = values
     for name in {step.attribute.lower() for step in made}:
@@ -142,23 +146,25 @@ def _check_syntax(step: Step) -> None:
                 raise RefusedError(_INVALID_SYNTAX, f"{step.attribute}: {error}") from error
 
 
-def _added(step: Step, values: list[bytes]) -> list[bytes]:
-    present = {key(step.attribute, value) for value in values}
+def _added(step: Step, values: list[bytes], matching: NameMatching) -> list[bytes]:
+    present = {key(step.attribute, value, matching) for value in values}
     for value in step.values:
-        same = key(step.attribute, value)
+        same = key(step.attribute, value, matching)
         if same in present:
             raise RefusedError(_VALUE_EXISTS, f"{step.attribute}: value exists")
         present.add(same)
     return [*values, *step.values]
 
 
-def _deleted(step: Step, values: list[bytes]) -> list[bytes]:
+def _deleted(step: Step, values: list[bytes], matching: NameMatching) -> list[bytes]:
     if not values:
         raise RefusedError(_NO_SUCH_VALUE, f"{step.attribute}: no such attribute")
-    doomed = {key(step.attribute, value) for value in step.values}
-    if doomed - {key(step.attribute, value) for value in values}:
+    doomed = {key(step.attribute, value, matching) for value in step.values}
+    if doomed - {key(step.attribute, value, matching) for value in values}:
         raise RefusedError(_NO_SUCH_VALUE, f"{step.attribute}: no such value")
-    return [value for value in values if key(step.attribute, value) not in doomed and doomed]
+    return [
+        value for value in values if key(step.attribute, value, matching) not in doomed and doomed
+    ]
 
 
 def renamed(
@@ -168,8 +174,10 @@ def renamed(
     after = {name: list(map(bytes, values)) for name, values in attributes.items()}
     if deletes_old:
         for ava in old.rdns[0]:
-            name, same = ava.attribute.lower(), key(ava.attribute, ava.value.encode())
-            after[name] = [each for each in after.get(name, ()) if key(name, each) != same]
+            name, same = ava.attribute.lower(), key(ava.attribute, ava.value.encode(), old.matching)
+            after[name] = [
+                each for each in after.get(name, ()) if key(name, each, old.matching) != same
+            ]
     return named(after, new)
 
 
@@ -179,7 +187,7 @@ def named(attributes: Mapping[str, Sequence[bytes]], dn: DN) -> Attributes:
     for ava in dn.rdns[0]:
         name, value = ava.attribute.lower(), ava.value.encode()
         values = after.setdefault(name, [])
-        if key(name, value) not in {key(name, each) for each in values}:
+        if key(name, value, dn.matching) not in {key(name, each, dn.matching) for each in values}:
             values.append(value)
     return after
 
@@ -224,8 +232,8 @@ def check_naming(attributes: Mapping[str, Sequence[bytes]], dn: DN) -> None:
         If not: only a rename changes them.
     """
     if len(named(attributes, dn)) != len(attributes) or any(
-        key(ava.attribute, ava.value.encode())
-        not in {key(ava.attribute, each) for each in attributes[ava.attribute.lower()]}
+        key(ava.attribute, ava.value.encode(), dn.matching)
+        not in {key(ava.attribute, each, dn.matching) for each in attributes[ava.attribute.lower()]}
         for ava in dn.rdns[0]
     ):
         raise RefusedError(_NOT_ALLOWED_ON_RDN, "a value of the RDN cannot be deleted")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Optional
 
 from ldapdb import filters
@@ -129,7 +130,7 @@ class StockNotation:
             for name, values in said.items():
                 attributes[name.lower()] = [value.encode() for value in values]
         attributes[OBJECT_CLASS.lower()] = classes
-        return Entry(entry.dn, attributes)
+        return replace(entry, attributes=attributes)
 
     def new(
         self, object_class: str, attributes: Mapping[str, Sequence[str]]

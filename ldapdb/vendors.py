@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Optional
 
 from ldapdb.accounts import AccountForm, AccountRule
+from ldapdb.dn import NameMatching
 from ldapdb.entries import GROUP_CLASS, Entry
 from ldapdb.errors import SettingsError
 from ldapdb.syntaxes import IdentifierForm
@@ -80,6 +81,8 @@ class Vendor:
         Joins every users_filter, also one from the settings. Users match it who are not locked
         for good. It states nothing that `account_rules` do not, but a user whose lock is hidden
         from the account does not match it, whereas a hidden attribute is read as an absent one.
+    name_matching : NameMatching
+        How it decides whether two names are the same.
     lock_control : str, optional
         OID of the control without which the directory does not know what `lock_filter`
         asks for. A filter on an unknown attribute matches nobody, negated or not
@@ -151,6 +154,7 @@ class Vendor:
     schema_lookup: SchemaLookup
     schema_file: str
     subordinates_attribute: str
+    name_matching: NameMatching = NameMatching.EXACT
     lock_control: Optional[str] = None
     group_defaults: tuple[tuple[str, str], ...] = ()
     account_name_attribute: Optional[str] = None
@@ -224,6 +228,7 @@ OPENLDAP = Vendor(
     schema_lookup=SchemaLookup.FILTER,
     schema_file="ldif/openldap/schema.ldif",
     subordinates_attribute="hasSubordinates",
+    name_matching=NameMatching.PREPARED,
 )
 
 DS389 = Vendor(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ldapdb.connection.results import result_error
-from ldapdb.dn import DN, Subtree
+from ldapdb.dn import DN, NameMatching, Subtree
 from ldapdb.entries import Entry
 from ldapdb.errors import IncompleteResult, LDAPDBError
 from ldapdb.filters import present
@@ -64,7 +64,8 @@ def inside(entries: Sequence[Entry], server: str, base: DN, scope: int) -> list[
     No sound server returns others (RFC 4511, section 4.5.1), since aliases are never
     dereferenced. One that rewrites names, or lies, must not make what is elsewhere count.
     """
-    subtree = Subtree(base)
+    # By the widest rule: the server's own may not be known yet.
+    subtree = Subtree(base.matched(NameMatching.PREPARED))
     found = [entry for entry in entries if subtree.holds(entry.dn)]
     if scope == BASE:
         found = [entry for entry in found if _is_named(entry, base)]

@@ -13,7 +13,7 @@ from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.pool import Pool
 from ldapdb.connection.reads import Reads, Use
 from ldapdb.connection.session import Session
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.errors import (
     AccessDenied,
     CertificateRefused,
@@ -133,14 +133,22 @@ class Directory:
                 )
             entry = entries[0]
             subschema = entry.value("subschemaSubentry")
+            vendor = recognise(entry, self._settings.vendor, server)
+            contexts = entry.values("namingContexts")
             self._root_dse = RootDSE(
-                vendor=recognise(entry, self._settings.vendor, server),
-                naming_contexts=tuple(map(DN.parse, entry.values("namingContexts"))),
+                vendor=vendor,
+                naming_contexts=tuple(DN.parse(each, vendor.name_matching) for each in contexts),
                 subschema=DN.parse(subschema or "cn=Subschema"),
                 controls=frozenset(entry.values("supportedControl")),
                 server=server,
             )
         return self._root_dse
+
+    @property
+    def name_matching(self) -> NameMatching:
+        """How the directory compares names; the strictest way until its root DSE was read."""
+        known = self._root_dse
+        return NameMatching.EXACT if known is None else known.vendor.name_matching
 
 
 class _Operation(Generic[T]):

@@ -8,7 +8,8 @@ from typing import Optional
 
 from ldapdb.connection.answers import EVERYTHING
 from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.entries import Entry, read_dn
+from ldapdb.errors import InvalidValue
 from ldapdb.filters import Filter
 from ldapdb.ldif_text import Change
 from ldapdb.matching import key, pairs_of
@@ -81,7 +82,7 @@ class Plan:
         for name, values in new:
             base = name.lower().partition(";")[0]
             for value in values:
-                self._having.setdefault((base, key(base, value)), {})[dn] = None
+                self._having.setdefault((base, key(base, value, dn.matching)), {})[dn] = None
 
     def doubt(self, text: str) -> None:
         """Note what cannot be told, once."""
@@ -90,7 +91,7 @@ class Plan:
 
     def below(self, dn: DN, search_filter: Filter = EVERYTHING) -> list[Planned]:
         """List the entries at a name and below it that would be there and may match."""
-        pairs = pairs_of(search_filter)
+        pairs = pairs_of(search_filter, dn.matching)
         names: Iterable[DN] = self.entries
         if pairs is not None:  # in an order that is the same in every process
             having = (self._having.get(pair, {}) for pair in sorted(pairs, key=repr))
@@ -105,8 +106,8 @@ class Plan:
 def name_of(entry: Entry) -> Optional[DN]:
     """Return an entry's name; None if it is none that a change could have."""
     try:
-        return DN.parse(entry.dn)
-    except ValueError:
+        return read_dn(entry)
+    except InvalidValue:
         return None
 
 

@@ -22,10 +22,10 @@ from ldapdb.connection.overlay import LINKS, Plan, Planned, chosen, name_of
 from ldapdb.connection.reads import Reads, Use
 from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
 from ldapdb.dn import DN, RDN
-from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation
+from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation, read_dn
 from ldapdb.errors import LDAPDBError, NoSuchEntry
 from ldapdb.filters import Filter, any_of, attributes_of, equal
-from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename, Step, step_of
+from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename, Step, matched, step_of
 from ldapdb.matching import key, matches, values_of
 from ldapdb.modifying import (
     RefusedError,
@@ -184,7 +184,7 @@ class PlannedCall(Call):
                 "whether changed members change it is not taken into account"
             )
         return [
-            Entry(str(each.dn), chosen(each.attributes, attributes))
+            Entry(str(each.dn), chosen(each.attributes, attributes), each.dn.matching)
             for each in planned
             if each.attributes is not None and self._is_match(each, search_filter)
         ]
@@ -200,7 +200,7 @@ class PlannedCall(Call):
             except NoSuchEntry:  # gone meanwhile
                 return False
 
-        answer = matches(search_filter, planned.attributes or {}, ask)
+        answer = matches(search_filter, planned.attributes or {}, ask, planned.dn.matching)
         if answer is None:
             self._plan.doubt(
                 f"whether '{planned.dn}' would match {search_filter} only the directory can tell; "
@@ -238,6 +238,7 @@ class PlannedCall(Call):
             The kind that a server would make of it, as far as it is known here. Whether the
             account may make the change is not.
         """
+        change = matched(change, self.root_dse().vendor.name_matching)
         make: dict[type[Change], Callable[..., None]] = {
             Add: self._add, Modify: self._modify, Delete: self._delete, Rename: self._rename,
         }  # fmt: skip
@@ -258,7 +259,7 @@ class PlannedCall(Call):
         steps = (
             Step(Operation.ADD, name, tuple(values)) for name, values in change.attributes.items()
         )
-        attributes = named(modified({}, steps), dn)
+        attributes = named(modified({}, steps, dn.matching), dn)
         vendor = self.root_dse().vendor
         if vendor.makes_accounts:
             attributes = as_account(attributes, self._domain(dn), uuid.uuid4().int >> 97)
@@ -282,7 +283,7 @@ class PlannedCall(Call):
     def _modify(self, change: Modify) -> None:
         before = self._require(change.dn)
         assert before.attributes is not None  # noqa: S101 -- it is there
-        after = modified(before.attributes, change.steps)
+        after = modified(before.attributes, change.steps, change.dn.matching)
         check_naming(after, change.dn)
         check_classes(after, self.root_dse().vendor)
         changed = before.changed | {step.attribute.lower() for step in change.steps}
@@ -306,7 +307,8 @@ class PlannedCall(Call):
                 raise RefusedError(_UNWILLING, "an entry cannot be moved below itself")
             self._require_parent(new)
         moved = {each.dn: each for each in self._subtree(old)}
-        names = {dn: DN((*dn.rdns[: len(dn.rdns) - len(old.rdns)], *new.rdns)) for dn in moved}
+        below = {dn: dn.rdns[: len(dn.rdns) - len(old.rdns)] for dn in moved}
+        names = {dn: DN((*rdns, *new.rdns), new.matching) for dn, rdns in below.items()}
         top = moved[old]
         top.attributes = renamed(top.attributes or {}, old, new, deletes_old=change.deletes_old)
         naming = {ava.attribute.lower() for dn in (old, new) for ava in dn.rdns[0]}
@@ -350,7 +352,7 @@ class PlannedCall(Call):
 
     def _whole(self, entry: Entry) -> Planned:
         """Read the values that the server has kept back (Active Directory, from 1,500 on)."""
-        dn = DN.parse(entry.dn)
+        dn = read_dn(entry)
         attributes = {name: list(map(bytes, values)) for name, values in entry.attributes.items()}
         for name in [name for name in attributes if ";range=" in name]:
             del attributes[name]
@@ -387,12 +389,12 @@ class PlannedCall(Call):
     def _follow(self, base: DN, naming: Filter, names: Mapping[DN, Optional[DN]]) -> None:
         by_key: dict[Hashable, Optional[DN]] = {dn.key: name for dn, name in names.items()}
         for entry in self.search_all(base, naming, NO_ATTRIBUTES, _PAGE, list):
-            holder = self._load(DN.parse(entry.dn))
+            holder = self._load(read_dn(entry))
             if holder is None or holder.attributes is None:
                 continue
             values = []
             for value in values_of(holder.attributes, "member"):
-                name = by_key.get(key("member", value), value)
+                name = by_key.get(key("member", value, holder.dn.matching), value)
                 if name is not None:
                     values.append(value if name is value else str(name).encode())
             attributes = {**holder.attributes, "member": values}

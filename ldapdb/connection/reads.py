@@ -20,7 +20,7 @@ from ldapdb.connection.answers import (
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS
 from ldapdb.connection.session import Answer, Session
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import Entry
 from ldapdb.errors import IncompleteResult, LDAPDBError
 from ldapdb.filters import Filter
@@ -48,6 +48,10 @@ class Runner(Protocol):
 
     def root_dse(self, call: Reads) -> RootDSE:
         """Read the root DSE, once for all calls."""
+
+    @property
+    def name_matching(self) -> NameMatching:
+        """How the directory compares names; the strictest way until its root DSE was read."""
 
 
 class Reads:
@@ -189,7 +193,8 @@ class Reads:
             elsewhere = any(not self._is_of_no_matter(uri) for uri in referred)
             if end.code == SUCCESS and not elsewhere and not end.cookie:
                 base = DN.parse(search.base)
-                self._ahead[search] = inside(entries, self.asked[-1], base, search.scope)
+                found = inside(entries, self.asked[-1], base, search.scope)
+                self._ahead[search] = self._matched(found)
             elif end.code == NO_SUCH_OBJECT:
                 self._ahead[search] = search_error(end, self.asked[-1], search.base)
 
@@ -291,7 +296,14 @@ class Reads:
             "search base=%s scope=%s filter=%s: %d entries, %.1f ms",
             base, scope, search_filter, len(entries), (time.perf_counter() - began) * 1000,
         )  # fmt: skip
-        return inside(entries, session.uri, base, scope)
+        return self._matched(inside(entries, session.uri, base, scope))
+
+    def _matched(self, entries: list[Entry]) -> list[Entry]:
+        """Let entries know how their directory compares names, once that is known itself."""
+        matching = self._directory.name_matching
+        if matching is NameMatching.EXACT:
+            return entries
+        return [Entry(each.dn, each.attributes, matching) for each in entries]
 
     def _is_of_no_matter(self, referral: str) -> bool:
         """Tell whether a referral leads to a part in which no user or group is kept.

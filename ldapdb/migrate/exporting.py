@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import IO, Any, Optional
 
 from ldapdb.dn import DN
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry, read_dn
 from ldapdb.errors import InvalidValue
 from ldapdb.ldif_text import Add
 from ldapdb.migrate.csv_source import HEADER
@@ -183,8 +183,8 @@ def _between(dn: DN, base: DN) -> Iterator[DN]:
 
 def _dn(entry: Entry) -> DN:
     try:
-        return DN.parse(entry.dn)
-    except ValueError as error:
+        return read_dn(entry)
+    except InvalidValue as error:
         raise InvalidValue(f"the name '{entry.dn}' cannot be read: {error}") from error
 
 

@@ -13,7 +13,7 @@ from typing import Optional, Protocol, Union
 
 from ldapdb.cache import CacheInfo
 from ldapdb.connection import Deadline
-from ldapdb.dn import DN, RDN
+from ldapdb.dn import DN, RDN, NameMatching
 from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
 from ldapdb.shared import Places, Waiters
@@ -221,11 +221,12 @@ class Everybody:
 def _key(dn: DN) -> str:
     """Write a name so that two are the same where the names are."""
     # Not by DN.key, which every name would keep.
-    return f"{_text(dn.rdns[:1])}\n{_above(dn.rdns[1:])}"
+    return f"{_text(dn.rdns[:1], dn.matching)}\n{_above(dn.rdns[1:], dn.matching)}"
 
 
-def _text(rdns: Sequence[RDN]) -> str:
-    return "\n".join("\r".join(map("=".join, sorted(ava.key for ava in rdn))) for rdn in rdns)
+def _text(rdns: Sequence[RDN], matching: NameMatching) -> str:
+    keys = (sorted(ava.key(matching) for ava in rdn) for rdn in rdns)
+    return "\n".join("\r".join(map("=".join, rdn)) for rdn in keys)
 
 
 # Most users are below a few entries.

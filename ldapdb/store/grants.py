@@ -351,7 +351,7 @@ class Grants:
                 read.append(self._notation.read(entry))
             except InvalidValue as error:
                 self._warned.skip(entry.dn, error)
-                read.append(Entry(entry.dn, {}))
+                read.append(replace(entry, attributes={}))
         return read
 
     def _says(self, entries: Iterable[Entry], image: str, policy: Policy, window: Window) -> bool:

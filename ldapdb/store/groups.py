@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from ldapdb import filters
@@ -70,7 +70,7 @@ class Groups:
         """
         check_text(name, "group")
         try:
-            dn = DN.parse(name)
+            dn = DN.parse(name, self._profile.vendor.name_matching)
         except ValueError:
             return self._by_name(call, name)
         return self._by_dn(call, name, dn)
@@ -139,7 +139,7 @@ class Groups:
             try:
                 said = self._profile.notation.read(entry)
             except InvalidValue:  # unreadable: a group like any other
-                said = Entry(entry.dn, {})
+                said = replace(entry, attributes={})
             if not is_application(said) and not is_grant(said):
                 plain.append(entry)
         return plain or entries

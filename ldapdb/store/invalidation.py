@@ -121,6 +121,7 @@ class Invalidation:
         self._caches = caches
         self._any_class = any_class
         self._profile = profile
+        self._matching = profile.vendor.name_matching
         self._timer = timer
         # Servers compute who is in which group; a change of a group changes no user's entry.
         self._by_groups = any(
@@ -168,7 +169,7 @@ class Invalidation:
     def _touched(self, change: Change) -> Touched:
         try:
             names = [text for text in (change.before, _name(change.entry)) if text is not None]
-            touched = Touched(entries=set(map(DN.parse, names)))
+            touched = Touched(entries={DN.parse(each, self._matching) for each in names})
         except ValueError:
             return Touched(everything=True)  # a name that cannot be read might be anybody's
         if change.entry is None:
@@ -224,7 +225,7 @@ class Invalidation:
         touched.members.update(fold(bytes(name).decode(errors="replace")) for name in names)
         for value in dns:
             try:
-                touched.members.add(_parse(bytes(value).decode()))
+                touched.members.add(_parse(bytes(value).decode(), self._matching))
             except ValueError:
                 continue  # no user's name, and no group's
 

@@ -22,6 +22,7 @@ from ldapdb.entries import (
     Entry,
     is_application,
     is_grant,
+    read_dn,
     read_grant,
     read_images,
 )
@@ -214,7 +215,7 @@ class _Look:
 
         def take(page: list[Entry]) -> list[None]:
             for entry in page:
-                self._note(entry.dn)
+                self._note(entry)
             return [None] * len(page)
 
         profile = self._profile
@@ -237,7 +238,7 @@ class _Look:
         """Note all entries; yield those of users, as the name of another may be theirs."""
         rules = {rule.attribute.lower(): rule for rule in self._profile.vendor.account_rules}
         for entry in page:
-            self._note(entry.dn)
+            self._note(entry)
             why = read_account(entry, rules).obstacle(self._now)
             if why:
                 self._note_ended(entry, why)
@@ -245,17 +246,15 @@ class _Look:
                 yield entry
 
     def _note_ended(self, entry: Entry, why: str) -> None:
-        with suppress(ValueError):  # nor can a member be named so
-            self._ended[hash(DN.parse(entry.dn))] = why
+        with suppress(InvalidValue):  # nor can a member be named so
+            self._ended[hash(read_dn(entry))] = why
         attribute = self._profile.user_name_attributes[0]
         for value in entry.attributes.get(attribute.lower(), ()):
             self._ended[bytes(value).decode(errors="replace").lower()] = why
 
-    def _note(self, dn: str) -> None:
-        try:
-            self._known.add(hash(DN.parse(dn)))
-        except ValueError:
-            return  # nor can a member be named so
+    def _note(self, entry: Entry) -> None:
+        with suppress(InvalidValue):  # nor can a member be named so
+            self._known.add(hash(read_dn(entry)))
 
     # --- applications
 
@@ -310,8 +309,8 @@ class _Look:
 
     def _grant(self, raw: Entry) -> Iterator[Complaint]:
         try:
-            entry, dn = self._notation.read(raw), DN.parse(raw.dn)
-        except ValueError as error:  # InvalidValue is one
+            entry, dn = self._notation.read(raw), read_dn(raw)
+        except InvalidValue as error:
             yield Complaint("unreadable", raw.dn, f"gives nothing: {error}")
             return
         if not is_grant(entry):

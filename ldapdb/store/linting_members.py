@@ -177,7 +177,7 @@ class Members:
     def _look_at(self, row: Row, attribute: str, member: str) -> None:
         """Note a member who is no user and no group."""
         try:
-            dn = DN.parse(member)
+            dn = DN.parse(member, self._profile.vendor.name_matching)
         except ValueError:
             return
         if why := self._ended(dn):

@@ -365,7 +365,7 @@ class Memberships:
         for attribute in self._profile.member_attributes:
             for value in _values(call, entry, dn, attribute):
                 try:
-                    member = DN.parse(bytes(value).decode())
+                    member = DN.parse(bytes(value).decode(), entry.matching)
                 except ValueError as error:  # UnicodeDecodeError is one
                     self._warned.skip(dn, f"a member that is no name: {error}")
                     continue

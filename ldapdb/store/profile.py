@@ -9,7 +9,7 @@ from typing import Optional
 
 from ldapdb import filters
 from ldapdb.connection import RootDSE
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import MEMBER, MEMBER_UID
 from ldapdb.errors import SettingsError
 from ldapdb.filters import Filter
@@ -128,7 +128,8 @@ class Profile:
             If an attribute cannot identify users, or a base has no default.
         """
         vendor = root_dse.vendor
-        base = DN.parse(settings.base_dn)
+        matching = vendor.name_matching
+        base = DN.parse(settings.base_dn, matching)
         id_attribute, id_form = _identifier(settings, vendor)
         context = _context_of(base, root_dse.naming_contexts)
         stock = settings.schema == "stock"
@@ -140,8 +141,10 @@ class Profile:
             applications=_place(
                 settings, root_dse, "applications_base", base.child("ou", "applications")
             ),
-            grants=Base(_grants(settings), "grants_base"),
-            users=tuple(Base(DN.parse(each), "users_base") for each in settings.users_base or ())
+            grants=Base(_grants(settings, matching), "grants_base"),
+            users=tuple(
+                Base(DN.parse(each, matching), "users_base") for each in settings.users_base or ()
+            )
             or (_place(settings, root_dse, "users_base", context),),
             groups=_place(settings, root_dse, "groups_base", context),
             users_filter=_unlocked(people, root_dse),
@@ -216,10 +219,10 @@ def stated_bases(settings: Settings) -> list[Base]:
     return [Base(dn, setting) for dn, setting in settings_of.items()]
 
 
-def _grants(settings: Settings) -> DN:
+def _grants(settings: Settings, matching: NameMatching = NameMatching.EXACT) -> DN:
     if settings.grants_base is not None:
-        return DN.parse(settings.grants_base)
-    return DN.parse(settings.base_dn).child("ou", "grants")
+        return DN.parse(settings.grants_base, matching)
+    return DN.parse(settings.base_dn, matching).child("ou", "grants")
 
 
 def _identifier(settings: Settings, vendor: Vendor) -> tuple[str, IdentifierForm]:
@@ -258,7 +261,7 @@ def _counts_all_groups(settings: Settings) -> bool:
 
 def _place(settings: Settings, root_dse: RootDSE, setting: str, default: Optional[DN]) -> Base:
     given: Optional[str] = getattr(settings, setting)
-    dn = default if given is None else DN.parse(given)
+    dn = default if given is None else DN.parse(given, root_dse.vendor.name_matching)
     if dn is None:
         raise SettingsError(
             f"{setting}: base_dn {settings.base_dn!r} is in none of the directory's "

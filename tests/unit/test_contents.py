@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 import pytest
 
 from ldapdb.connection import RootDSE
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import Entry
 from ldapdb.errors import BaseNotFound
 from ldapdb.filters import Filter
@@ -53,7 +53,8 @@ class Standing:
         return [
             dn
             for dn, attributes in self._entries.items()
-            if DN.parse(dn).is_under(base) and matches(wanted, attributes, lambda _: None)
+            if DN.parse(dn).is_under(base)
+            and matches(wanted, attributes, lambda _: None, NameMatching.EXACT)
         ]
 
     def sees(self, base: DN, wanted: Filter) -> bool:

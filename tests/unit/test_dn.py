@@ -1,4 +1,5 @@
 """Distinguished names: text in, text out, and when two are the same."""
+# ruff: noqa: RUF001 -- letters that look like others are the point
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ldapdb import dn as names
-from ldapdb.dn import AVA, DN, RDN, Subtree, common_ancestor
+from ldapdb.dn import AVA, DN, RDN, NameMatching, Subtree, common_ancestor
 
 # Text that UTF-8 can write, rich in what RFC 4514 escapes and in what people have in names.
 SPECIALS = st.sampled_from('+,\\"#;=*()<>/ \0\n\r\t\x7f\x85\u2028') | st.sampled_from("ÄöüßéŁİı")
@@ -102,24 +103,49 @@ def test_escaping_is_that_of_rfc_4514(value: str, text: str) -> None:
         (r"cn=\ a\ ", r"cn=\20a\20"),
         (r"cn=a\=b", "cn=a=b"),
         (r"cn=M\C3\BCller", "cn=Müller"),
-        ("cn=Mu\u0308ller", "cn=M\u00fcller"),  # decomposed; composed
         ("cn=#0C0161", "cn=a"),
         ("cn=#040161 ,dc=x", "cn=a,dc=x"),
         ("CN=Alice,OU=People", "cn=alice,ou=people"),
         ("cn = alice , ou = people", "cn=alice,ou=people"),
-        ("cn=Alice  B", "cn=alice b"),
-        ("2.5.4.3=alice", "cn=alice"),
-        ("commonName=alice", "cn=alice"),
-        ("userid=alice", "0.9.2342.19200300.100.1.1=alice"),
         ("cn=a+uid=b,dc=x", "uid=b+cn=a,dc=x"),
         ("cn=ÄRGER", "cn=ärger"),
-        ("cn=ﬁrma", "cn=firma"),  # a ligature
     ],
 )
 def test_spellings_of_one_name_are_equal(one: str, other: str) -> None:
-    """Two spellings that a directory takes for one name are one name and one key."""
-    assert DN.parse(one) == DN.parse(other)
-    assert len({DN.parse(one), DN.parse(other)}) == 1
+    """Two spellings that all directories take for one name are one name and one key."""
+    for matching in NameMatching:
+        names = [DN.parse(each, matching) for each in (one, other)]
+        assert names[0] == names[1]
+        assert len(set(names)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cn=Mu\u0308ller", "cn=M\u00fcller"),  # decomposed; composed
+        ("cn=Alice  B", "cn=alice b"),
+        (r"cn=\20alice", "cn=alice"),
+        ("2.5.4.3=alice", "cn=alice"),
+        ("commonName=alice", "cn=alice"),
+        ("userid=alice", "0.9.2342.19200300.100.1.1=alice"),
+        ("cn=ﬁrma", "cn=firma"),  # a ligature
+        ("cn=Kim ²", "cn=kim 2"),
+        ("cn=Ａ\u00a0Ｂ", "cn=a b"),  # full width; a space that does not break
+        ("cn=\u212b", "cn=å"),  # the sign of a unit
+        ("cn=Ǆ", "cn=dž"),
+    ],
+)
+def test_only_openldap_prepares_names(one: str, other: str) -> None:
+    """What one directory keeps apart is one name in the other's DNs alone, also as a parent."""
+    exact = [DN.parse(each) for each in (one, other)]
+    prepared = [DN.parse(each, NameMatching.PREPARED) for each in (one, other)]
+    assert exact[0] != exact[1]
+    assert prepared[0] == prepared[1]
+    assert prepared[0].child("cn", "x") == prepared[1].child("cn", "x")
+    assert prepared[0].child("cn", "x").parent == prepared[1]
+    assert not exact[0].child("cn", "x").is_under(exact[1])
+    assert [each.matched(NameMatching.PREPARED) for each in exact] == prepared
+    assert prepared[0].matched(NameMatching.PREPARED) is prepared[0]
 
 
 @pytest.mark.parametrize(
@@ -135,11 +161,19 @@ def test_spellings_of_one_name_are_equal(one: str, other: str) -> None:
         ("cn=a+uid=b", "cn=a"),
         ("cn=a b", "cn=ab"),
         ("cn=straße", "cn=strasse"),  # as OpenLDAP has it, against RFC 4518
+        ("cn=™", "cn=tm"),
+        ("cn=Ⅳ", "cn=iv"),
+        ("cn=a\tb", "cn=a b"),
+        ("cn=Ⲁ", "cn=ⲁ"),  # letters that are younger than the servers' tables
+        ("cn=𝐚", "cn=a"),
+        ("cn=\uf900", "cn=\u8c48"),
+        ("cn=i̇", "cn=İ"),
     ],
 )
 def test_names_of_two_entries_differ(one: str, other: str) -> None:
-    """What differs in more than spelling is not equal."""
-    assert DN.parse(one) != DN.parse(other)
+    """What differs in more than spelling is not equal, whatever the directory."""
+    for matching in NameMatching:
+        assert DN.parse(one, matching) != DN.parse(other, matching)
 
 
 def test_a_name_equals_no_text() -> None:
@@ -326,11 +360,11 @@ def test_a_forked_child_compares_names_though_a_thread_of_its_parent_did(
     """`functools.cached_property` would make it wait for ever before Python 3.12."""
     begun, may_end, compute = threading.Event(), threading.Event(), names._rdn_key
 
-    def slow(rdn: RDN) -> frozenset[tuple[str, str]]:
+    def slow(rdn: RDN, matching: NameMatching) -> frozenset[tuple[str, str]]:
         if threading.current_thread() is thread:
             begun.set()
             may_end.wait(20)
-        return compute(rdn)
+        return compute(rdn, matching)
 
     thread = threading.Thread(target=lambda: DN.parse("cn=parent").key)
     monkeypatch.setattr(names, "_rdn_key", slow)

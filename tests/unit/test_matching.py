@@ -1,4 +1,5 @@
 """Filters told without a server: yes, no, and what only a server can tell."""
+# ruff: noqa: RUF001 -- letters that look like others are the point
 
 from __future__ import annotations
 
@@ -6,8 +7,17 @@ from typing import Optional
 
 import pytest
 
+from ldapdb.dn import NameMatching
 from ldapdb.filters import Filter, parse
-from ldapdb.matching import is_of_class, key, matches, pairs_of, values_of
+from ldapdb.matching import is_of_class, matches, pairs_of, values_of
+from ldapdb.matching import key as key_by
+
+EXACT, PREPARED = NameMatching.EXACT, NameMatching.PREPARED
+
+
+def key(attribute: str, value: bytes) -> object:
+    return key_by(attribute, value, PREPARED)
+
 
 ENTRY = {
     "objectclass": [b"inetOrgPerson", b"remoteAppGrant"],
@@ -23,7 +33,7 @@ ENTRY = {
 
 
 def told(text: str, answer: Optional[bool] = None) -> Optional[bool]:
-    return matches(parse(text), ENTRY, lambda _: answer)
+    return matches(parse(text), ENTRY, lambda _: answer, PREPARED)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,7 @@ def test_only_the_item_that_cannot_be_told_is_asked() -> None:
         asked.append(item)
         return True
 
-    assert matches(parse("(&(uid=*)(uid~=alice))"), ENTRY, ask) is True
+    assert matches(parse("(&(uid=*)(uid~=alice))"), ENTRY, ask, PREPARED) is True
     assert asked == [Filter("(uid~=alice)")]
 
 
@@ -132,6 +142,19 @@ def test_values_are_the_same_by_their_attributes_rule() -> None:
     assert key("uid", b"\xff") == b"\xff"
     assert key("memberUid", b"A") != key("memberUid", b"a")
     assert key("description;lang-de", b"A") == key("description;lang-fr", b"a")
+
+
+def test_text_is_compared_as_the_directory_does() -> None:
+    """A full-width letter is a letter for OpenLDAP alone; runs of spaces count nowhere."""
+    entry = {"cn": ["Ｂｏｂ  2".encode()], "member": [b"cn=a  b"]}
+
+    def found(text: str, matching: NameMatching) -> Optional[bool]:
+        return matches(parse(text), entry, lambda _: None, matching)
+
+    assert [found("(cn=bob 2)", each) for each in (PREPARED, EXACT)] == [True, False]
+    assert [found("(cn=ｂｏｂ*)", each) for each in (PREPARED, EXACT)] == [True, False]
+    assert [found("(cn=Ｂｏｂ 2)", each) for each in (PREPARED, EXACT)] == [True, True]
+    assert [found("(member=cn=a b)", each) for each in (PREPARED, EXACT)] == [True, False]
 
 
 def test_options_are_asked_for_or_do_not_matter() -> None:
@@ -157,4 +180,4 @@ def test_values_without_which_nothing_matches_are_found(
     text: str, pairs: Optional[list[tuple[str, bytes]]]
 ) -> None:
     expected = None if pairs is None else {(name, key(name, value)) for name, value in pairs}
-    assert pairs_of(parse(text)) == expected
+    assert pairs_of(parse(text), PREPARED) == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import Operation
 from ldapdb.ldif_text import Step
 from ldapdb.modifying import (
@@ -18,6 +18,7 @@ from ldapdb.modifying import (
 )
 from ldapdb.vendors import ACTIVE_DIRECTORY, DS389, OPENLDAP
 
+EXACT = NameMatching.EXACT
 ADD, DELETE, REPLACE = Operation.ADD, Operation.DELETE, Operation.REPLACE
 MEMBERS = {"member": [b"cn=a", b"cn=b"], "cn": [b"x"]}
 NAME = DN.parse("cn=x,dc=org")
@@ -31,7 +32,7 @@ def test_steps_are_made_in_order_on_a_copy() -> None:
         Step(REPLACE, "givenName"),
         Step(DELETE, "CN"),
     )
-    assert modified(MEMBERS, steps) == {"member": [b"cn=b", b"cn=c"], "sn": [b"s"]}
+    assert modified(MEMBERS, steps, EXACT) == {"member": [b"cn=b", b"cn=c"], "sn": [b"s"]}
     assert MEMBERS["member"] == [b"cn=a", b"cn=b"]
 
 
@@ -49,7 +50,7 @@ def test_steps_are_made_in_order_on_a_copy() -> None:
 )
 def test_what_is_so_already_is_refused(step: Step, code: int) -> None:
     with pytest.raises(RefusedError) as refused:
-        modified(MEMBERS, [step])
+        modified(MEMBERS, [step], EXACT)
     assert refused.value.code == code
     assert refused.value.said
 
@@ -70,7 +71,7 @@ def test_what_is_so_already_is_refused(step: Step, code: int) -> None:
 def test_what_no_server_takes_of_our_attributes_is_refused(step: Step, code: int) -> None:
     """Booleans, times, a second value, and names that the schema does not have."""
     with pytest.raises(RefusedError) as refused:
-        modified({"remoteapplicense": [b"key"]}, [step])
+        modified({"remoteapplicense": [b"key"]}, [step], EXACT)
     assert refused.value.code == code
     assert "key" not in refused.value.said
 
@@ -84,7 +85,7 @@ def test_what_servers_take_of_our_attributes_is_taken() -> None:
         Step(DELETE, "remoteAppLicense", (b"old",)),
         Step(ADD, "remoteAppImage", (b"a", b"b")),
     )
-    after = modified({"remoteapplicense": [b"old"]}, steps)
+    after = modified({"remoteapplicense": [b"old"]}, steps, EXACT)
     assert after["remoteapplicense"] == [b"new"]
     assert after["remoteappimage"] == [b"a", b"b"]
 
