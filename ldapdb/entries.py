@@ -118,19 +118,47 @@ class Entry:
     attributes: Mapping[str, Sequence[bytes]]
     matching: NameMatching = field(default=NameMatching.EXACT, compare=False)
 
-    def values(self, attribute: str) -> list[str]:
-        """Return the attribute's values as text.
+    def raw(self, attribute: str) -> list[bytes]:
+        """Return all values of an attribute, with those that have options, as they are.
+
+        A search by an attribute type finds ``uid;lang-fr`` like ``uid`` (RFC 4512, section
+        2.5.2), so whatever is searched for by its values is read with this.
+        """
+        wanted = attribute.lower()
+        return [
+            bytes(value)
+            for name, values in self.attributes.items()
+            if name.partition(";")[0] == wanted
+            for value in values
+        ]
+
+    def texts(self, attribute: str) -> list[str]:
+        """Return all values of an attribute, with those that have options, as text.
 
         Raises
         ------
         InvalidValue
             If one is not UTF-8.
         """
-        raw = self.attributes.get(attribute.lower(), ())
-        try:
-            return [bytes(value).decode() for value in raw]
-        except UnicodeDecodeError:
-            raise InvalidValue(f"{attribute} is not UTF-8") from None
+        return _decoded(attribute, self.raw(attribute))
+
+    def values(self, attribute: str) -> list[str]:
+        """Return the values of an attribute that decides about access, as text.
+
+        Raises
+        ------
+        InvalidValue
+            If one is not UTF-8, or has an option: it may have been meant to narrow a grant, and
+            cannot be told from one that was not.
+        """
+        self._refuse_options(attribute)
+        return _decoded(attribute, self.attributes.get(attribute.lower(), ()))
+
+    def _refuse_options(self, attribute: str) -> None:
+        start = f"{attribute.lower()};"
+        given = [name for name in self.attributes if name.startswith(start)]
+        if given:
+            raise InvalidValue(f"{attribute} must not have options ({', '.join(given)})")
 
     def value(self, attribute: str) -> Optional[str]:
         """Return the attribute's only value, or None.
@@ -152,6 +180,13 @@ class Entry:
             bytes(value).lower() == wanted
             for value in self.attributes.get(OBJECT_CLASS.lower(), ())
         )
+
+
+def _decoded(attribute: str, values: Iterable[bytes]) -> list[str]:
+    try:
+        return [bytes(value).decode() for value in values]
+    except UnicodeDecodeError:
+        raise InvalidValue(f"{attribute} is not UTF-8") from None
 
 
 class Operation(Enum):
@@ -187,8 +222,9 @@ def read_identifier(entry: Entry, attribute: str, form: IdentifierForm) -> int:
     Raises
     ------
     InvalidValue
-        If it is absent, doubled or not of the form.
+        If it is absent, doubled, not of the form, or has an option.
     """
+    entry._refuse_options(attribute)  # noqa: SLF001 -- the entry's own module
     raw = entry.attributes.get(attribute.lower(), ())
     if len(raw) != 1:
         raise InvalidValue(f"{attribute} has {len(raw)} values and must have one")
@@ -245,7 +281,7 @@ def read_user(
         raise InvalidValue(f"{' or '.join(name_attributes)} is absent or may not be read")
     dn = read_dn(entry)
     rank, attribute = ranked[0]
-    name = _own_name(dn, attribute, entry.values(attribute))
+    name = _own_name(dn, attribute, entry.texts(attribute))
     names = [(each, text) for each, further in ranked for text in _texts(entry, further)]
     return User(
         id=read_identifier(entry, identifier_attribute, form),
@@ -260,21 +296,21 @@ def read_user(
 def _own_name(dn: DN, attribute: str, names: Sequence[str]) -> str:
     """Choose the value in the RDN, else the only value, else the first in sorted order."""
     rdn = dn.rdns[0] if dn.rdns else ()
-    keys, texts = {ava.key for ava in rdn}, {ava.value for ava in rdn}
-    in_rdn = [name for name in sorted(names) if AVA(attribute, name).key in keys]
+    keys, texts = {ava.key(dn.matching) for ava in rdn}, {ava.value for ava in rdn}
+    in_rdn = [name for name in sorted(names) if AVA(attribute, name).key(dn.matching) in keys]
     return min(in_rdn, key=lambda name: name not in texts) if in_rdn else min(names)
 
 
 def _has(entry: Entry, attribute: str) -> bool:
-    return bool(entry.attributes.get(attribute.lower()))
+    return bool(entry.raw(attribute))
 
 
 def _texts(entry: Entry, attribute: str) -> list[str]:
     """Return an attribute's values as text, without those that are blank or not UTF-8."""
     texts = []
-    for value in entry.attributes.get(attribute.lower(), ()):
+    for value in entry.raw(attribute):
         try:
-            texts.append(bytes(value).decode())
+            texts.append(value.decode())
         except UnicodeDecodeError:
             continue
     return sorted(filter(str.strip, texts))
@@ -342,10 +378,10 @@ def read_grant(entry: Entry) -> Grant:
         named = f" (of {', '.join(map(repr, bad))})" if bad else ""
         raise InvalidValue(f"no value of {IMAGE} is a Docker reference{named}")
     policy = Policy.of(
-        app_license=entry.value(LICENSE),
+        app_license=_policy_value(entry, LICENSE),
         allow_home=_read_boolean(entry, ALLOW_HOME),
         allow_view=_read_boolean(entry, ALLOW_VIEW),
-        volume=entry.value(VOLUME),
+        volume=_policy_value(entry, VOLUME),
         allow_startup_data=_read_boolean(entry, ALLOW_STARTUP_DATA),
     )
     window = Window(_read_time(entry, NOT_BEFORE, ceil), _read_time(entry, NOT_AFTER, floor))
@@ -366,8 +402,16 @@ def read_dn(entry: Entry) -> DN:
         raise InvalidValue(str(error)) from None
 
 
-def _read_boolean(entry: Entry, attribute: str) -> bool:
+def _policy_value(entry: Entry, attribute: str) -> Optional[str]:
+    """Return a policy attribute's only value; one without any must not be taken for absent."""
     value = entry.value(attribute)
+    if value is None and attribute.lower() in entry.attributes:
+        raise InvalidValue(f"{attribute} is there without a value")
+    return value
+
+
+def _read_boolean(entry: Entry, attribute: str) -> bool:
+    value = _policy_value(entry, attribute)
     if value is None:
         return False
     if value not in ("TRUE", "FALSE"):
@@ -376,15 +420,8 @@ def _read_boolean(entry: Entry, attribute: str) -> bool:
 
 
 def _read_time(entry: Entry, attribute: str, whole: Callable[[Fraction], int]) -> Optional[float]:
-    """Read a time in whole seconds, rounded so that a window never grows.
-
-    A limit that is there in another form than ours, with an option or without a value, must
-    not be taken for none.
-    """
-    value = entry.value(attribute)
-    given = [name for name in entry.attributes if name.partition(";")[0] == attribute.lower()]
-    if given and (value is None or len(given) > 1):
-        raise InvalidValue(f"{attribute} must have one value and no options ({', '.join(given)})")
+    """Read a time in whole seconds, rounded so that a window never grows."""
+    value = _policy_value(entry, attribute)
     try:
         return None if value is None else float(whole(parse_time(value)))
     except ValueError as error:

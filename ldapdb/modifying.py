@@ -253,7 +253,7 @@ def check_classes(attributes: Mapping[str, Sequence[bytes]], vendor: Vendor) -> 
         raise RefusedError(_OBJECT_CLASS_VIOLATION, f"its class requires {IMAGE}")
     for name in (IMAGE, *POLICY_ATTRIBUTES):
         allowed = ours if name == IMAGE else ours & {GRANT_CLASS.lower().encode()}
-        if name.lower() in attributes and not allowed and b"extensibleobject" not in classes:
+        if values_of(attributes, name) and not allowed and b"extensibleobject" not in classes:
             raise RefusedError(_OBJECT_CLASS_VIOLATION, f"{name} is not allowed")
     named = DISPLAY_NAME.lower() in attributes
     if named and not vendor.display_names and classes <= _NO_DISPLAY_NAME:

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Window
-from ldapdb.syntaxes import said_time
+from ldapdb.syntaxes import MOMENTS, said_time
 
 __all__ = ["parse_moment", "parse_window"]
 
@@ -26,10 +26,6 @@ _FORMS = "2027-01-31, 2027-01-31T18:00 (UTC), 2027-01-31T18:00+01:00, or 12h, 30
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND = timedelta(seconds=1)
-_LONGEST = range(  # what can be written in four digits for the year
-    (datetime(1, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _SECOND,
-    (datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc) - _EPOCH) // _SECOND + 1,
-)
 
 
 def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
@@ -57,7 +53,7 @@ def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
     while_from_now = _WHILE.fullmatch(text)
     if while_from_now is not None:
         moment = int(now) + int(while_from_now[1]) * _UNITS[while_from_now[2]]
-        if moment not in _LONGEST:
+        if moment not in MOMENTS:
             raise InvalidValue(f"{text!r} from now is after the year 9999")
         return float(moment)
     given = _MOMENT.fullmatch(text)
@@ -72,7 +68,7 @@ def parse_moment(text: str, now: float, *, end_of_day: bool = False) -> float:
         raise InvalidValue(f"{text!r} is not a time: {error}") from None
     if given is None and end_of_day:
         moment += _DAY_SECONDS
-    if moment not in _LONGEST:
+    if moment not in MOMENTS:
         raise InvalidValue(f"{text!r} is not within the years 1 to 9999")
     return float(moment)
 

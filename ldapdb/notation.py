@@ -151,8 +151,18 @@ class SchemaNotation:
         return [
             Modification(Operation.DELETE, OBJECT_CLASS, (object_class,)),
             *(
-                Modification(Operation.DELETE, attribute)
+                Modification(Operation.DELETE, name)
                 for attribute in doomed
-                if entry.attributes.get(attribute.lower())
+                for name in _descriptions(entry, attribute)
             ),
         ]
+
+
+def _descriptions(entry: Entry, attribute: str) -> list[str]:
+    """List an attribute and its forms with options: removing one leaves the others."""
+    wanted = attribute.lower()
+    return [
+        attribute if name == wanted else name
+        for name, values in entry.attributes.items()
+        if name.partition(";")[0] == wanted and values
+    ]

@@ -116,7 +116,9 @@ class StockNotation:
         line = _line_of(entry)
         names = {name.lower() for name in KEYS.values()}
         attributes = {
-            name: values for name, values in entry.attributes.items() if name not in names
+            name: values
+            for name, values in entry.attributes.items()
+            if name.partition(";")[0] not in names
         }
         ours = [object_class.lower().encode() for object_class in _ROLES.values()]
         classes = [
@@ -172,7 +174,7 @@ class StockNotation:
 
 def _line_of(entry: Entry) -> Optional[str]:
     """Return the entry's line; values that do not begin like one are somebody else's text."""
-    values = map(bytes, entry.attributes.get(DESCRIPTION.lower(), ()))
+    values = entry.raw(DESCRIPTION)
     mark = _MARK.encode()
     lines = [value for value in values if value.lstrip(b" ")[: len(mark)].lower() == mark]
     try:
@@ -181,6 +183,8 @@ def _line_of(entry: Entry) -> Optional[str]:
         raise InvalidValue(f"{DESCRIPTION} is not UTF-8") from None
     # Any white space ends the mark here, also what ends no word in a shell: see _parse.
     texts = [text for text in texts if text.split(maxsplit=1)[0].lower() == _MARK]
+    if texts and texts[0].encode() not in entry.attributes.get(DESCRIPTION.lower(), ()):
+        raise InvalidValue(f"the {_MARK} line of {DESCRIPTION} must not have options")
     if len(texts) > 1:
         raise InvalidValue(f"{DESCRIPTION} has {len(texts)} lines of {_MARK} and may have one")
     return texts[0] if texts else None

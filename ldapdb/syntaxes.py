@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from fractions import Fraction
 from typing import Optional
 
 __all__ = [
+    "MOMENTS",
     "IdentifierForm",
+    "as_utc",
     "format_time",
     "parse_identifier",
     "parse_integer",
@@ -19,6 +21,14 @@ __all__ = [
     "sibling_sid",
     "write_identifier",
 ]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECOND = timedelta(seconds=1)
+# Seconds since the epoch that can be written with four digits for the year, in UTC.
+MOMENTS = range(
+    (datetime(1, 1, 1, tzinfo=timezone.utc) - _EPOCH) // _SECOND,
+    (datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc) - _EPOCH) // _SECOND + 1,
+)
 
 _SHORTEST_SID = 12
 
@@ -137,7 +147,9 @@ def parse_time(text: str) -> Fraction:
     Returns
     -------
     Fraction
-        Seconds since the epoch, exactly: a float would round .9999999 up to the next second.
+        Seconds since the epoch, exactly: a float would round .9999999 up to the next second. A
+        moment that lies outside the years 1 to 9999 in UTC, as programs write with a local
+        offset for "always" and "never", is the first or the last second of these years.
 
     Raises
     ------
@@ -165,12 +177,18 @@ def parse_time(text: str) -> Fraction:
     except ValueError as error:
         raise ValueError(f"{text!r} is not a time: {error}") from None
     part = Fraction(int(fraction or 0), 10 ** len(fraction or ""))
-    return int(moment.timestamp()) + part * unit - offset
+    exactly = (moment - _EPOCH) // _SECOND + part * unit - offset
+    return min(max(exactly, Fraction(MOMENTS[0])), Fraction(MOMENTS[-1]))
+
+
+def as_utc(moment: float) -> datetime:
+    """Return a time as UTC, within the years 1 to 9999; fractions of seconds are dropped."""
+    return _EPOCH + min(max(int(moment), MOMENTS[0]), MOMENTS[-1]) * _SECOND
 
 
 def said_time(moment: float) -> str:
     """Write a time for people: seconds since the epoch, as UTC."""
-    utc = datetime.fromtimestamp(int(moment), tz=timezone.utc)
+    utc = as_utc(moment)
     return f"{utc.year:04}-{utc:%m-%d %H:%M:%S} UTC"  # %Y does not pad everywhere
 
 
@@ -182,5 +200,5 @@ def format_time(moment: float) -> str:
     moment : float
         Seconds since the epoch; fractions are dropped.
     """
-    utc = datetime.fromtimestamp(int(moment), tz=timezone.utc)
+    utc = as_utc(moment)
     return f"{utc.year:04}{utc:%m%d%H%M%S}.0Z"  # %Y does not pad everywhere

@@ -111,6 +111,8 @@ class Vendor:
     already_there, not_there : frozenset of int
         Result codes of a modify that adds a value that is there, or deletes one that is
         not. The same codes may mean something else, so that they are a reason to look.
+    attribute_options : bool
+        Whether values may have options such as ``;lang-fr``, besides the range of a part.
     subordinates_attribute : str
         Tells of an entry whether or how many entries are below it, also those that the
         account is not shown.
@@ -162,6 +164,7 @@ class Vendor:
     in_chain_rule: Optional[str] = None
     primary_groups: bool = False
     makes_accounts: bool = False
+    attribute_options: bool = True
     display_names: bool = False
     already_there: frozenset[int] = frozenset({20})
     not_there: frozenset[int] = frozenset({16})
@@ -292,6 +295,7 @@ ACTIVE_DIRECTORY = Vendor(
     in_chain_rule="1.2.840.113556.1.4.1941",
     primary_groups=True,
     makes_accounts=True,
+    attribute_options=False,
     display_names=True,
     already_there=frozenset({20, 68}),
     not_there=frozenset({16, 53}),

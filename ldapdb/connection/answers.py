@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
-from ldapdb.connection.results import result_error
+from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
 from ldapdb.dn import DN, NameMatching, Subtree
 from ldapdb.entries import Entry
 from ldapdb.errors import IncompleteResult, LDAPDBError
@@ -17,12 +17,22 @@ from ldapdb.searching import BASE, End, Search
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor
 from ldapdb.wellformed import one_line
 
-__all__ = ["EVERYTHING", "ROOT_DSE", "RootDSE", "inside", "part_of", "partial", "search_error"]
+__all__ = [
+    "EVERYTHING",
+    "INVALID_DN_SYNTAX",
+    "ROOT_DSE",
+    "RootDSE",
+    "inside",
+    "part_of",
+    "partial",
+    "search_error",
+]
 
 log = logging.getLogger(__name__)
 
 EVERYTHING = present("objectClass")
-_RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]+)|\*)")
+INVALID_DN_SYNTAX = 34
+_RANGE = re.compile(r"(?P<attribute>[a-z0-9-]+);range=[0-9]+-(?:(?P<end>[0-9]{1,18})|\*)")
 # How :meth:`Directory.root_dse` reads it.
 ROOT_DSE = Search("", BASE, EVERYTHING, ROOT_DSE_ATTRIBUTES)
 
@@ -53,7 +63,13 @@ class RootDSE:
 
 
 def search_error(end: End, server: str, base: str) -> LDAPDBError:
-    """Turn the end of an answer that is no success into our error."""
+    """Turn the end of an answer that is no success into our error.
+
+    A name that the server cannot read, because it is too long or has a type of attribute that
+    is not in its schema, is no entry's: groups may have such members.
+    """
+    if end.code == INVALID_DN_SYNTAX:
+        end = replace(end, code=NO_SUCH_OBJECT)
     doing = f"searching {base or 'the root DSE'}"
     return result_error(end.code, server, doing, base, end.said)
 
@@ -91,14 +107,18 @@ def _is_named(entry: Entry, base: DN) -> bool:
 def part_of(
     entries: Sequence[Entry], attribute: str
 ) -> tuple[Optional[Sequence[bytes]], Optional[str]]:
-    """Return the values in an answer, None if there are none, and how to ask for those after."""
+    """Return the values in an answer, None if there are none, and how to ask for those after.
+
+    With those that have options, as a search finds them (:meth:`Entry.raw`).
+    """
     attributes = entries[0].attributes if entries else {}
     for name, values in attributes.items():
         part = _RANGE.fullmatch(name)
         if part is not None and part["attribute"] == attribute.lower():
             following = f"{attribute};range={int(part['end']) + 1}-*" if part["end"] else None
             return values, following
-    return attributes.get(attribute.lower()), None
+    values = entries[0].raw(attribute) if entries else []
+    return values or None, None
 
 
 def partial(server: str, base: DN, elsewhere: Sequence[str]) -> IncompleteResult:

@@ -153,7 +153,7 @@ class PlannedCall(Call):
             return super().values(dn, attribute)
         if planned.attributes is None:
             raise self._no_such(dn)
-        return list(planned.attributes.get(attribute.lower(), ()))
+        return values_of(planned.attributes, attribute)
 
     def _server(self) -> str:
         return self.asked[-1] if self.asked else self.root_dse().server

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from ldapdb.connection.answers import (
     EVERYTHING,
+    INVALID_DN_SYNTAX,
     RootDSE,
     inside,
     part_of,
@@ -195,7 +196,7 @@ class Reads:
                 base = DN.parse(search.base)
                 found = inside(entries, self.asked[-1], base, search.scope)
                 self._ahead[search] = self._matched(found)
-            elif end.code == NO_SUCH_OBJECT:
+            elif end.code in (NO_SUCH_OBJECT, INVALID_DN_SYNTAX):
                 self._ahead[search] = search_error(end, self.asked[-1], search.base)
 
     def sees(self, base: DN, search_filter: Filter) -> bool:

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import IO, Any, Optional
 
 from ldapdb.dn import DN
@@ -21,6 +20,7 @@ from ldapdb.store import Store
 from ldapdb.store.explaining import Way
 from ldapdb.store.reading import search_in_pages
 from ldapdb.store.reviewing import Review
+from ldapdb.syntaxes import as_utc
 
 __all__ = ["BEFORE_2_2", "HEADER", "losses", "read_entries", "write_csv", "write_json"]
 
@@ -107,7 +107,7 @@ def _end(grants: Iterable[Any], now: float) -> Optional[str]:
     ends = [grant.window.not_after for grant in grants if grant.window.contains(now)]
     if None in ends:
         return None
-    return datetime.fromtimestamp(max(ends), tz=timezone.utc).isoformat()
+    return as_utc(max(ends)).isoformat()
 
 
 def losses(review: Review, header: Optional[Iterable[str]] = None) -> list[str]:

@@ -268,7 +268,7 @@ class _Concerned:
         for dn in self._touched:
             with suppress(NoSuchEntry, InvalidValue):
                 for entry in side.call.read(dn, attributes)[1]:
-                    names.update(*map(entry.values, profile.user_name_attributes))
+                    names.update(*map(entry.texts, profile.user_name_attributes))
                     said = profile.notation.read(entry)
                     images.update(said.values(IMAGE) if is_application(said) else ())
         return images, names

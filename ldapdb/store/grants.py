@@ -37,7 +37,7 @@ from ldapdb.errors import (
 from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, Window
 from ldapdb.naming import grant_cn, is_made_here
-from ldapdb.searching import BASE, Search
+from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
 from ldapdb.store.applications import (
     delete_or_strip,
     overtaken,
@@ -109,7 +109,8 @@ class Grants:
         """Find the entries that grant an image, whether or not all that they say can be read."""
         of_image = self._notation.of_images(GRANT_CLASS, [image])
         found = self._entries(call, of_image)
-        return [entry for entry in found if image in entry.values(IMAGE)]
+        self._warned.readable(found, read_images)
+        return [entry for entry in found if image in _images(entry)]
 
     def confirm_none(self, call: Call) -> None:
         """See that a user who had grants and has none has not lost them for want of rights.
@@ -180,19 +181,41 @@ class Grants:
             If the entry of that name does not have the member. It may be another entry by
             now, and the one that was meant renamed.
         """
-        removal = Modification(Operation.DELETE, attribute, (value,))
-        try:
-            was_in = self._modify_member(call, grant, [removal])
-        except ObjectClassViolation:
-            # OpenLDAP's groupOfNames must keep one member. The empty DN, which names
-            # nobody, goes in as he goes out; in one modify, so that a member who is added
-            # at the same time is not lost.
-            placeholder = Modification(Operation.ADD, attribute, ("",))
-            was_in = self._modify_member(call, grant, [placeholder, removal])
+        was_in = self._remove_value(call, grant, attribute, value)
+        for name in self._with_options(call, grant, attribute, value):
+            was_in = self._remove_value(call, grant, name, value) or was_in
         if not was_in:
             error = NoSuchValue(f"{value!r} is no {attribute} of '{grant}'", dn=str(grant))
             error.answer_lost = was_in is None
             raise error
+
+    def _remove_value(self, call: Call, dn: DN, name: str, value: str) -> Optional[bool]:
+        """Remove a value of an attribute description; as :meth:`_modify_member`."""
+        removal = Modification(Operation.DELETE, name, (value,))
+        try:
+            return self._modify_member(call, dn, [removal])
+        except ObjectClassViolation:
+            # OpenLDAP's groupOfNames must keep one member. The empty DN, which names
+            # nobody, goes in as the member goes out; in one modify, so that a member who is
+            # added at the same time is not lost.
+            placeholder = Modification(Operation.ADD, name.partition(";")[0], ("",))
+            return self._modify_member(call, dn, [placeholder, removal])
+
+    def _with_options(self, call: Call, dn: DN, attribute: str, value: str) -> list[str]:
+        """List forms of an attribute with options, such as ``member;lang-fr``, that have a value.
+
+        A search by the attribute finds them, and removing the value from the attribute leaves
+        them as they are: the member would still have the right.
+        """
+        if not self._profile.vendor.attribute_options or not self._has(call, dn, attribute, value):
+            return []
+        _, entries = call.read(dn, (attribute,))
+        start = f"{attribute.lower()};"
+        names = (name for entry in entries for name in entry.attributes if name.startswith(start))
+        return [name for name in names if self._has(call, dn, name, value)]
+
+    def _has(self, call: Call, dn: DN, name: str, value: str) -> bool:
+        return bool(call.read(dn, NO_ATTRIBUTES, filters.equal(name, value))[1])
 
     def _modify_member(
         self, call: Call, dn: DN, changes: Sequence[Modification], again: int = _MORE
@@ -222,9 +245,10 @@ class Grants:
                 each = [replace(last, values=(value,)) for value in last.values]
                 was_so = [not self._modify_member(call, dn, [one]) for one in each]
                 return not all(was_so)
-            is_member = filters.equal(last.attribute, last.values[0])
-            if bool(call.read(dn, ("1.1",), is_member)[1]) is wanted:
+            if self._has(call, dn, last.attribute, last.values[0]) is wanted:
                 return None if error.answer_lost else False
+            if not wanted and self._with_options(call, dn, last.attribute, last.values[0]):
+                return False  # it is in these alone
             if not again:
                 raise
         else:
@@ -371,6 +395,14 @@ class Grants:
             for image in read_images(entry)[1] if _has_good_image(entry) else ():
                 self._warned.skip(entry.dn, f"the image {image!r} is not a Docker reference")
         return self._warned.readable(whole, read_grant)
+
+
+def _images(entry: Entry) -> list[str]:
+    """List an entry's images; none where they cannot be read."""
+    try:
+        return entry.values(IMAGE)
+    except InvalidValue:
+        return []
 
 
 def _has_good_image(entry: Entry) -> bool:

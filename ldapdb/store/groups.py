@@ -81,7 +81,9 @@ class Groups:
         found: list[str] = []
 
         def take(page: list[Entry]) -> list[str]:
-            found.extend(value for entry in page for value in entry.values(_CN))
+            found.extend(
+                value.decode(errors="replace") for entry in page for value in entry.raw(_CN)
+            )
             if len(found) >= most:
                 raise _EnoughError
             return found

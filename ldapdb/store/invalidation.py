@@ -187,9 +187,9 @@ class Invalidation:
             touched.everything = True
             return
         names = [
-            bytes(value).decode(errors="replace")
+            value.decode(errors="replace")
             for attribute in self._profile.user_name_attributes
-            for value in entry.attributes.get(attribute.lower(), ())
+            for value in entry.raw(attribute)
         ]
         touched.names.update(map(fold, names))
         with suppress(InvalidValue):  # then it is no user

@@ -114,6 +114,24 @@ def _settled(call: Call, profile: Profile, complaint: Complaint, members: Member
     return replace(complaint, text=f"{complaint.text}; {why}", change=None)
 
 
+def _names(entry: Entry, attribute: str) -> list[str]:
+    """List login names; what is not text is nobody's name, and must not hide others'."""
+    return [value.decode(errors="replace") for value in entry.raw(attribute)]
+
+
+def _note_names(
+    entry: Entry, attributes: Sequence[str], named: Sequence[dict[str, list[str]]]
+) -> None:
+    """Note who has each login name: by attribute, an entry's own name as of the first one."""
+    read = [_names(entry, attribute) for attribute in attributes]
+    having = {n: names for n, names in enumerate(read) if names}
+    for place, (number, names) in enumerate(having.items()):
+        same = named[number if place else 0]
+        for name in names:
+            dns = same.setdefault(name.lower(), [])
+            dns += [] if entry.dn in dns else [entry.dn]
+
+
 class _Ids:
     """The users that have each id.
 
@@ -182,14 +200,7 @@ class _Look:
             for entry in page:  # ended ones, too: their ids are taken
                 ids.note(entry)
             for entry in self._current(page):
-                having = {
-                    n: names for n, names in enumerate(map(entry.values, attributes)) if names
-                }
-                for place, (number, names) in enumerate(having.items()):
-                    same = named[number if place else 0]
-                    for name in names:
-                        dns = same.setdefault(name.lower(), [])
-                        dns += [] if entry.dn in dns else [entry.dn]
+                _note_names(entry, attributes, named)
             return [None] * len(page)
 
         for base in profile.users:

@@ -147,11 +147,12 @@ class Members:
             if row is None:
                 continue  # it has come meanwhile, or has no name that can be read
             for attribute in self._attributes:
-                values, following = part_of([entry], attribute)
-                if following is None:
-                    self._note(row, attribute, values or ())
-                else:  # Active Directory sends a part at a time
+                _, following = part_of([entry], attribute)
+                if following is not None:  # Active Directory sends a part at a time
                     self._long.append((row, attribute))
+                    continue
+                for name, values in _described(entry, attribute):
+                    self._note(row, name, values)
         return [None] * len(page)
 
     def _row(self, entry: Entry) -> Optional[Row]:
@@ -167,7 +168,7 @@ class Members:
             if not member:
                 continue  # the empty DN, which names nobody
             row.members += 1
-            if attribute != MEMBER_UID:
+            if attribute.partition(";")[0].lower() != MEMBER_UID.lower():
                 self._look_at(row, attribute, member)
             elif why := "" if self._knows_name(member) else self._ended(member):
                 self._note_ended(row, member, why)
@@ -248,6 +249,15 @@ class Members:
             if change is not None and not take_out:
                 text += "; if it sees all users and groups, --fix --dangling takes him out"
             yield Complaint("dangling", str(row.dn), text, change if take_out else None)
+
+
+def _described(entry: Entry, attribute: str) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """List an attribute and its forms with options, as a value is removed from them."""
+    wanted = attribute.lower()
+    for name, values in entry.attributes.items():
+        base, _, options = name.partition(";")
+        if base == wanted:
+            yield (attribute if not options or options.startswith("range=") else name), values
 
 
 def _sharing(rows: Mapping[DN, Row], now: float) -> list[Grant]:

@@ -372,7 +372,7 @@ class Memberships:
                 if member.rdns:
                     members.dns.add(member)
         if self._profile.member_names:
-            names = entry.attributes.get(MEMBER_UID.lower(), ())
+            names = _values(call, entry, dn, MEMBER_UID)
             members.names.update(bytes(value).decode(errors="replace") for value in names)
         members.groups.update(map(bytes, entry.attributes.get(OBJECT_SID.lower(), ())))
 
@@ -402,12 +402,7 @@ def _values(call: Call, entry: Entry, dn: DN, attribute: str) -> Sequence[bytes]
     wanted = attribute.lower()
     if any(name.startswith(f"{wanted};range=") for name in entry.attributes):
         return call.values(dn, attribute)
-    return [
-        value
-        for name, values in entry.attributes.items()
-        if name.partition(";")[0] == wanted
-        for value in values
-    ]
+    return entry.raw(attribute)
 
 
 def _may_list_names(entry: Entry) -> bool:

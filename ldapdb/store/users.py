@@ -413,12 +413,12 @@ class Users:
         return user if account is ACTIVE else replace(user, account=account)
 
     def _has_name(self, entry: Entry) -> bool:
-        return any(entry.attributes.get(name.lower()) for name in self._names)
+        return any(entry.raw(name) for name in self._names)
 
     def _all_names(self, entry: Entry) -> Iterator[str]:
         for attribute in self._names:
-            for value in entry.attributes.get(attribute.lower(), ()):
-                yield bytes(value).decode(errors="replace").lower()
+            for value in entry.raw(attribute):
+                yield value.decode(errors="replace").lower()
 
     def _quietly(self, entry: Entry) -> list[User]:
         # A member without a login name cannot log in; that is not worth a warning.

@@ -331,8 +331,8 @@ def _may_be_about(entry: Optional[Entry], image: Optional[str]) -> bool:
         return True
     if is_readable(entry):
         return False
-    images = entry.values(IMAGE)
-    return image in images or not images
+    images = entry.raw(IMAGE)
+    return image.encode() in images or not images
 
 
 def _via(way: Way) -> str:

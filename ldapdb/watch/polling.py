@@ -20,7 +20,7 @@ from ldapdb.entries import Entry
 from ldapdb.errors import AccessDenied, InvalidValue
 from ldapdb.filters import Filter
 from ldapdb.searching import BASE, SUBTREE, Page
-from ldapdb.syntaxes import format_time, parse_time
+from ldapdb.syntaxes import format_time, parse_integer, parse_time
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
 
@@ -159,7 +159,11 @@ class Polling:
         if self._scope.vendor.change_numbers:
             deadline, asked = Deadline(_ANSWER_SECONDS), (_COUNT,)
             entries, *_ = stream.search(deadline, "", BASE, _EVERYTHING, asked, None)
-            self._counted = int(next((value(each, _COUNT) for each in entries), b"") or b"0")
+            told = next((value(each, _COUNT) for each in entries), b"") or b"0"
+            try:
+                self._counted = parse_integer(told.decode("ascii", "replace"))
+            except ValueError:
+                raise InvalidValue(f"{_COUNT} is {told!r} and must be a number") from None
 
 
 def next_comparison(began: float, ended: float, poll_seconds: float) -> float:

@@ -146,7 +146,7 @@ class _Seen:
 
     def __init__(self, entry: Entry, attributes: tuple[str, ...]) -> None:
         self.entry = entry
-        self.values = any(entry.attributes.get(name.lower()) for name in attributes)
+        self.values = any(map(entry.raw, attributes))
 
     def is_of(self, names: Collection[DN]) -> bool:
         """Tell whether it is the entry of one of some names; none has one that cannot be read."""
@@ -212,5 +212,5 @@ def _some(
 
 def _licences(visit: Visit, entry: Entry) -> bool:
     with contextlib.suppress(InvalidValue):
-        return bool(visit.profile.notation.read(entry).attributes.get(LICENSE.lower()))
+        return bool(visit.profile.notation.read(entry).raw(LICENSE))
     return False

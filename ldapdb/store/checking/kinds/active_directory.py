@@ -8,9 +8,11 @@ from typing import Optional
 
 from ldapdb import filters
 from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION
+from ldapdb.entries import DESCRIPTION, Entry
+from ldapdb.errors import InvalidValue
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind
 from ldapdb.store.profile import Base
+from ldapdb.syntaxes import parse_integer
 from ldapdb.vendors import ACTIVE_DIRECTORY
 
 __all__ = ["ActiveDirectory"]
@@ -33,7 +35,7 @@ class ActiveDirectory(Kind):
         return frozenset(
             (each.value("lDAPDisplayName") or "").lower()
             for each in self.visit.call().search(self._schema, names, attributes)
-            if int(each.value("searchFlags") or 0) & _INDEXED or each.value("linkID")
+            if _flags(each) & _INDEXED or each.value("linkID")
         )
 
     def refuses_writing(self, base: Base, object_class: str) -> Optional[str]:
@@ -67,7 +69,7 @@ class ActiveDirectory(Kind):
     def _flag(self, name: str, bits: int) -> str:
         named = filters.equal("lDAPDisplayName", name)
         [entry] = self.visit.call().search(self._schema, named, ("searchFlags",))
-        flags = int(entry.value("searchFlags") or 0) | bits
+        flags = _flags(entry) | bits
         return self.modify(entry.dn, "replace: searchFlags", f"searchFlags: {flags}")
 
     def lift_limits(self) -> str:
@@ -111,3 +113,18 @@ class ActiveDirectory(Kind):
     def _schema(self) -> DN:
         """The container of all definitions."""
         return self.visit.call().root_dse().subschema.parent
+
+
+def _flags(entry: Entry) -> int:
+    """Read the flags of an attribute's definition.
+
+    Raises
+    ------
+    InvalidValue
+        If they are not a number: an index must not be set over flags that are not known.
+    """
+    value = entry.value("searchFlags") or "0"
+    try:
+        return parse_integer(value)
+    except ValueError as error:
+        raise InvalidValue(f"searchFlags of '{entry.dn}' is {value!r}: {error}") from None

@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Optional
 
 from ldapdb import filters
@@ -226,8 +227,11 @@ def said_indexes(values: Iterable[str]) -> frozenset[str]:
 
 def read_csns(values: Iterable[str]) -> State:
     """Read values of ``contextCSN``."""
-    read = filter(None, map(_CSN.fullmatch, values))
-    return {csn[2]: float(parse_time(csn[1])) for csn in read}
+    state = {}
+    for csn in filter(None, map(_CSN.fullmatch, values)):
+        with suppress(ValueError):  # a time that does not exist, as if it had not been told
+            state[csn[2]] = float(parse_time(csn[1]))
+    return state
 
 
 def is_plain(olc_syncrepl: str) -> bool:
