@@ -540,8 +540,41 @@ def test_a_modification_without_values_removes_the_attribute() -> None:
     assert removal == Modification(Operation.DELETE, IMAGE, ())
 
 
+<<<<<<< HEAD
 def test_an_entry_without_a_class() -> None:
     entry = Entry("cn=a", {"objectclass": [b"group", b"REMOTEAPPGRANT"], "cn": [b"a"]})
     assert is_grant(entry)
     assert without_class(entry, GRANT_CLASS).attributes == {"objectclass": [b"group"], "cn": [b"a"]}
     assert not is_grant(without_class(Entry("cn=a", {}), GRANT_CLASS))
+=======
+@pytest.mark.parametrize("attribute", [IMAGE, *POLICY_ATTRIBUTES])
+def test_an_option_makes_a_grant_unreadable(attribute: str) -> None:
+    """Alone or beside a value without one: it may have been meant to narrow the grant."""
+    said = {"remoteappimage": [b"simphony/good:1"], f"{attribute.lower()};lang-fr": [b"TRUE"]}
+    with pytest.raises(InvalidValue, match=f"{attribute} must not have options"):
+        read_grant(Entry("cn=g", said))
+
+
+@pytest.mark.parametrize("attribute", POLICY_ATTRIBUTES)
+def test_a_policy_without_value_is_unreadable(attribute: str) -> None:
+    """An attribute that is there, and says nothing, is not absent."""
+    said: dict[str, list[bytes]] = {"remoteappimage": [b"simphony/good:1"], attribute.lower(): []}
+    with pytest.raises(InvalidValue, match=f"{attribute} is there without a value"):
+        read_grant(Entry("cn=g", said))
+
+
+def test_names_with_options_are_names() -> None:
+    """A search by the attribute finds them."""
+    entry = Entry("cn=j", {"uid;lang-fr": [b"jean"], "uid": [b"john"], "uidnumber": [b"7"]})
+    assert entry.raw("UID") == [b"jean", b"john"]
+    assert entry.texts("uid") == ["jean", "john"]
+    with pytest.raises(InvalidValue, match="uid is not UTF-8"):
+        Entry("cn=j", {"uid;x-a": [b"\xff"]}).texts("uid")
+
+
+def test_an_identifier_with_an_option_is_none() -> None:
+    """Whose it is cannot be told."""
+    entry = Entry("cn=j", {"uidnumber": [b"7"], "uidnumber;x-a": [b"8"]})
+    with pytest.raises(InvalidValue, match="uidNumber must not have options"):
+        read_identifier(entry, "uidNumber", IdentifierForm.INTEGER)
+>>>>>>> 6a2eaf8 (Test options and times beyond the years by themselves)

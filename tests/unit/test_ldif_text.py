@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import Modification, Operation
 from ldapdb.errors import InvalidValue
 from ldapdb.ldif_text import (
@@ -16,6 +16,7 @@ from ldapdb.ldif_text import (
     Modify,
     Rename,
     Step,
+    matched,
     parse,
     step_of,
     write,
@@ -175,3 +176,20 @@ def test_attributes_that_say_who_somebody_is_are_read_by_each_of_their_names() -
     """Otherwise a new login name would be overlooked."""
     [(_, add)] = parse(b"dn: cn=a\nuserid: alice\ncommonName;lang-de: A\n")
     assert add == Add(DN.parse("cn=a"), {"uid": [b"alice"], "cn;lang-de": [b"A"]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Delete(DN.parse("cn=a")),
+        Rename(DN.parse("cn=a"), DN.parse("cn=b").rdns[0]),
+        Rename(DN.parse("cn=a"), DN.parse("cn=b").rdns[0], superior=DN.parse("ou=c")),
+    ],
+)
+def test_names_of_changes_get_a_rule(change: Change) -> None:
+    """All names in it are compared as the directory does."""
+    after = matched(change, NameMatching.PREPARED)
+    assert after == change
+    assert after.dn.matching is NameMatching.PREPARED
+    if isinstance(after, Rename):
+        assert after.new_dn.matching is NameMatching.PREPARED

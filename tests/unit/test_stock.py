@@ -788,6 +788,7 @@ def test_what_could_not_be_read_is_not_written() -> None:
         StockNotation().new(GRANT_CLASS, {IMAGE: ["a"], VOLUME: ["/a license=x:/b:ro"]})
 
 
+<<<<<<< HEAD
 def test_a_licence_is_written_by_permission() -> None:
     """It is read, and goes on while a line is shortened; no new line has one."""
     careful = StockNotation()
@@ -805,3 +806,15 @@ def test_a_licence_is_written_by_permission() -> None:
     assert "license=KEY" in careful.without_image(entry, "b")[-1].values[0]
     careful.require_licence_allowed(None)
     STOCK.require_licence_allowed("KEY")
+=======
+def test_a_line_with_an_option_is_unreadable() -> None:
+    """Other descriptions may have one; beside a line without one, the two contradict."""
+    line, other = b"remoteapp grant image=a/b:1", b"une description"
+    beside = {"description;lang-fr": [other], "remoteappimage;x-a": [b"c/d:1"]}
+    read = StockNotation().read(Entry("cn=g", {"description": [line], **beside}))
+    assert read.values("remoteAppImage") == ["a/b:1"]
+    doubled = {"description": [line], "description;x-a": [line]}
+    for said in ({"description;lang-fr": [line]}, doubled):
+        with pytest.raises(InvalidValue, match=r"must not have options|has 2 lines"):
+            StockNotation().read(Entry("cn=g", said))
+>>>>>>> 6a2eaf8 (Test options and times beyond the years by themselves)

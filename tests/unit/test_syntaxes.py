@@ -12,10 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ldapdb.syntaxes import (
+    MOMENTS,
     IdentifierForm,
     format_time,
     parse_identifier,
     parse_time,
+    said_time,
     sibling_sid,
     write_identifier,
 )
@@ -302,3 +304,28 @@ def test_what_only_looks_like_an_identifier_is_nobodys(octets: bytes, form: Iden
     """Python reads more as a number than a directory does, and it would be another's identity."""
     with pytest.raises(ValueError, match=r"not |'ascii' codec"):
         parse_identifier(octets, form)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("00010101000000+0100", "0001-01-01 00:00:00 UTC"),
+        ("99991231235959-0500", "9999-12-31 23:59:59 UTC"),
+        ("99991231235959.9Z", "9999-12-31 23:59:59 UTC"),
+        ("99991231235960Z", "9999-12-31 23:59:59 UTC"),
+        ("9999123123-2359", "9999-12-31 23:59:59 UTC"),
+    ],
+)
+def test_a_time_beyond_the_years_is_the_last(text: str, said: str) -> None:
+    """Such times stand for always and never; each can be shown and written again."""
+    moment = float(parse_time(text))
+    assert moment in MOMENTS
+    assert said_time(moment) == said
+    assert parse_time(format_time(moment)) == moment
+
+
+@pytest.mark.parametrize("moment", [-1e15, 1e15])
+def test_any_moment_can_be_written(moment: float) -> None:
+    """A moment that was computed may lie outside, such as one before the first."""
+    assert parse_time(format_time(moment)) in MOMENTS
+    assert said_time(moment).endswith(" UTC")
