@@ -157,8 +157,9 @@ class _Ids:
             if len(dns) > 1:
                 text = (
                     f"its {self._attribute} is that of {' and '.join(map(repr, dns[1:]))} as well: "
-                    "lists skip these users, and the id finds none of them; change it in all but "
-                    "one"
+                    "lists skip these users, the id finds none of them unless the accounts of all "
+                    "others have ended, and nothing can be revoked by mapping id; change it in all "
+                    "but one"
                 )
                 yield Complaint("shared-id", dns[0], text)
 
@@ -259,9 +260,9 @@ class _Look:
     def _note_ended(self, entry: Entry, why: str) -> None:
         with suppress(InvalidValue):  # nor can a member be named so
             self._ended[hash(read_dn(entry))] = why
-        attribute = self._profile.user_name_attributes[0]
-        for value in entry.attributes.get(attribute.lower(), ()):
-            self._ended[bytes(value).decode(errors="replace").lower()] = why
+        for attribute in self._profile.user_name_attributes:
+            for name in _names(entry, attribute):
+                self._ended[name.lower()] = why
 
     def _note(self, entry: Entry) -> None:
         with suppress(InvalidValue):  # nor can a member be named so

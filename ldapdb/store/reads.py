@@ -82,7 +82,7 @@ class Reads(Core):
                 users.confirm_nobody(call)
             return found
 
-        return cache.get(user.entry, load, ends.remaining)
+        return self._current(cache.get(user.entry, load, ends.remaining))
 
     def _keep(self, user: Optional[User], generation: int) -> Optional[User]:
         """Keep a user that was just read; return it."""

@@ -221,6 +221,7 @@ def test_accounts_end_while_cached(company: Directory) -> None:
         assert sorted(gained) == sorted(ending)
         for user in users.values():
             assert user is not None
+            assert store.get_user_by_id(user.id) == user  # a search of its own
             assert store.list_accountings(user)
         now[0] = LATER
         with company.operations() as seen:
@@ -228,6 +229,7 @@ def test_accounts_end_while_cached(company: Directory) -> None:
                 assert user is not None
                 assert store.get_user(name) is None
                 assert store.get_user_by_id(user.id) is None
+                assert store.refresh_user(user) is None
                 assert store.list_accountings(user) == []
                 assert store.known_accountings(user) == []
                 assert store.list_entitlements(user) == []

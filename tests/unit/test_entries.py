@@ -540,13 +540,13 @@ def test_a_modification_without_values_removes_the_attribute() -> None:
     assert removal == Modification(Operation.DELETE, IMAGE, ())
 
 
-<<<<<<< HEAD
 def test_an_entry_without_a_class() -> None:
     entry = Entry("cn=a", {"objectclass": [b"group", b"REMOTEAPPGRANT"], "cn": [b"a"]})
     assert is_grant(entry)
     assert without_class(entry, GRANT_CLASS).attributes == {"objectclass": [b"group"], "cn": [b"a"]}
     assert not is_grant(without_class(Entry("cn=a", {}), GRANT_CLASS))
-=======
+
+
 @pytest.mark.parametrize("attribute", [IMAGE, *POLICY_ATTRIBUTES])
 def test_an_option_makes_a_grant_unreadable(attribute: str) -> None:
     """Alone or beside a value without one: it may have been meant to narrow the grant."""
@@ -577,4 +577,3 @@ def test_an_identifier_with_an_option_is_none() -> None:
     entry = Entry("cn=j", {"uidnumber": [b"7"], "uidnumber;x-a": [b"8"]})
     with pytest.raises(InvalidValue, match="uidNumber must not have options"):
         read_identifier(entry, "uidNumber", IdentifierForm.INTEGER)
->>>>>>> 6a2eaf8 (Test options and times beyond the years by themselves)

@@ -788,7 +788,6 @@ def test_what_could_not_be_read_is_not_written() -> None:
         StockNotation().new(GRANT_CLASS, {IMAGE: ["a"], VOLUME: ["/a license=x:/b:ro"]})
 
 
-<<<<<<< HEAD
 def test_a_licence_is_written_by_permission() -> None:
     """It is read, and goes on while a line is shortened; no new line has one."""
     careful = StockNotation()
@@ -806,7 +805,8 @@ def test_a_licence_is_written_by_permission() -> None:
     assert "license=KEY" in careful.without_image(entry, "b")[-1].values[0]
     careful.require_licence_allowed(None)
     STOCK.require_licence_allowed("KEY")
-=======
+
+
 def test_a_line_with_an_option_is_unreadable() -> None:
     """Other descriptions may have one; beside a line without one, the two contradict."""
     line, other = b"remoteapp grant image=a/b:1", b"une description"
@@ -817,4 +817,3 @@ def test_a_line_with_an_option_is_unreadable() -> None:
     for said in ({"description;lang-fr": [line]}, doubled):
         with pytest.raises(InvalidValue, match=r"must not have options|has 2 lines"):
             StockNotation().read(Entry("cn=g", said))
->>>>>>> 6a2eaf8 (Test options and times beyond the years by themselves)
