@@ -318,14 +318,14 @@ def test_what_only_looks_like_an_identifier_is_nobodys(octets: bytes, form: Iden
 )
 def test_a_time_beyond_the_years_is_the_last(text: str, said: str) -> None:
     """Such times stand for always and never; each can be shown and written again."""
-    moment = float(parse_time(text))
-    assert moment in MOMENTS
-    assert said_time(moment) == said
-    assert parse_time(format_time(moment)) == moment
+    moment = parse_time(text)
+    assert int(moment) in MOMENTS
+    assert said_time(float(moment)) == said
+    assert parse_time(format_time(float(moment))) == moment
 
 
 @pytest.mark.parametrize("moment", [-1e15, 1e15])
 def test_any_moment_can_be_written(moment: float) -> None:
     """A moment that was computed may lie outside, such as one before the first."""
-    assert parse_time(format_time(moment)) in MOMENTS
+    assert int(parse_time(format_time(moment))) in MOMENTS
     assert said_time(moment).endswith(" UTC")
