@@ -249,7 +249,7 @@ def without_class(entry: Entry, object_class: str) -> Entry:
     unwanted, name = object_class.lower().encode(), OBJECT_CLASS.lower()
     classes = entry.attributes.get(name, ())
     left = [value for value in classes if bytes(value).lower() != unwanted]
-    return Entry(entry.dn, {**entry.attributes, name: left})
+    return Entry(entry.dn, {**entry.attributes, name: left}, entry.matching)
 
 
 def read_user(

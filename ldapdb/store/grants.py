@@ -181,12 +181,12 @@ class Grants:
             If the entry of that name does not have the member. It may be another entry by
             now, and the one that was meant renamed.
         """
-        was_in = self._remove_value(call, grant, attribute, value)
-        for name in self._with_options(call, grant, attribute, value):
-            was_in = self._remove_value(call, grant, name, value) or was_in
-        if not was_in:
+        removed = [self._remove_value(call, grant, attribute, value)]
+        others = self._with_options(call, grant, attribute, value)
+        removed += [self._remove_value(call, grant, name, value) for name in others]
+        if True not in removed:
             error = NoSuchValue(f"{value!r} is no {attribute} of '{grant}'", dn=str(grant))
-            error.answer_lost = was_in is None
+            error.answer_lost = None in removed
             raise error
 
     def _remove_value(self, call: Call, dn: DN, name: str, value: str) -> Optional[bool]:
