@@ -120,11 +120,7 @@ def _limit(attribute: str, form: AccountForm, text: str) -> Account:
         lock = _lock(form, text)
         return Account(f"{lock} ({attribute})") if lock else ACTIVE
     if form is AccountForm.START:
-        begins = ceil(parse_time(text))
-        if begins > _LAST_MOMENT:
-            raise ValueError("after the year 9999")
-        is_limit = begins >= _FIRST_MOMENT
-        return Account(begins=float(begins), begins_by=attribute) if is_limit else ACTIVE
+        return Account(begins=float(ceil(parse_time(text))), begins_by=attribute)
     ends = _end(form, text)
     if ends is None or ends > _LAST_MOMENT:
         return ACTIVE
