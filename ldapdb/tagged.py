@@ -58,11 +58,6 @@ class Tagged(LRUCache[K, V]):
         self._untag(key)
         super().__delitem__(key)
 
-    def clear(self) -> None:
-        """Hold nothing."""
-        super().clear()
-        self._keys.clear()
-
     def _untag(self, key: K) -> None:
         for tag in set(self._tags(key, self.last(key))):
             keys = self._keys[tag]

@@ -385,6 +385,23 @@ def test_each_caller_gets_an_error_of_his_own(
         assert str(error) == "the directory is down"
 
 
+def test_an_error_that_cannot_be_copied(clock: Clock) -> None:
+    """It is raised as it is."""
+
+    class Stubborn(DirectoryUnavailable):
+        def __reduce__(self) -> str:
+            raise TypeError("not to be copied")
+
+    cache: Cache[str, str] = Cache(Lifetimes(TTL, TTL, 0), 3, clock, DirectoryUnavailable)
+
+    def fail() -> str:
+        raise Stubborn("down")
+
+    for _ in range(2):  # the second is what is remembered of the first
+        with pytest.raises(Stubborn, match="down"):
+            cache.get("a", fail)
+
+
 def test_an_interrupted_load_is_not_remembered(
     cache: Cache[str, Optional[str]], directory: Directory
 ) -> None:
