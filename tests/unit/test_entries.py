@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ldapdb import entries
-from ldapdb.dn import DN
+from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_STARTUP_DATA,
@@ -168,8 +169,9 @@ def test_a_user_has_the_directory_s_spelling() -> None:
 )
 def test_own_name_follows_from_entry(rdn: str, names: list[str], own: str) -> None:
     """It is the value in the RDN, else the only one, else the first in sorted order."""
+    matching = NameMatching.PREPARED  # which knows userid, and ignores the spaces
     read = [
-        _read_user(_entry(f"{rdn},dc=x", uid=several, entryuuid=UUID))
+        _read_user(replace(_entry(f"{rdn},dc=x", uid=several, entryuuid=UUID), matching=matching))
         for several in (names, names[::-1])
     ]
     assert [user.name for user in read] == [own, own]
