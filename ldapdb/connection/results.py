@@ -20,9 +20,10 @@ _RESULTS: dict[int, tuple[type[errors.LDAPDBError], str]] = {
     1: (errors.AccessDenied, "refused the operation; the account may not be allowed to ask"),
     3: (errors.IncompleteResult, "ended the search at its time limit; index what it searches"),
     4: (errors.IncompleteResult, f"ended the search at its size limit; {_LIFT_SIZE_LIMIT}"),
+    # Of an operation. OpenLDAP answers an anonymous write so; a login has its own meanings.
     8: (
-        errors.CredentialsRejected,
-        "demands a stronger login; see bind, or use ldaps:// or set start_tls = true",
+        errors.AccessDenied,
+        "demands a stronger login for that; see bind, or use ldaps:// or set start_tls = true",
     ),
     10: (errors.ReadOnly, "is a read-only consumer; set write_uri to the provider"),
     11: (errors.IncompleteResult, "ended the search at an administrative limit; lift it"),

@@ -121,7 +121,7 @@ def test_the_refusal_of_a_log_in_stays_within_its_line() -> None:
         (4, errors.IncompleteResult),
         (10, errors.ReadOnly),
         (11, errors.IncompleteResult),
-        (8, errors.CredentialsRejected),
+        (8, errors.AccessDenied),
         (13, errors.CredentialsRejected),
         (16, errors.NoSuchValue),
         (17, errors.SchemaMissing),
