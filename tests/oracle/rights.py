@@ -196,6 +196,15 @@ class World:
         """Return whether lists have a user: by a name and an id of their own."""
         return self.has_own_id(person) and len(self.named(person.name)) == 1
 
+    def is_found(self, person: Person) -> bool:
+        """Return whether a login name finds a user, and nobody else."""
+        return any(sum(name in each.names for each in self.persons) == 1 for name in person.names)
+
+    @property
+    def found(self) -> list[Person]:
+        """The users who can log in; lists may skip them for another name, or for their id."""
+        return [each for each in self.persons if self.is_found(each)]
+
     @property
     def listed(self) -> list[Person]:
         return [each for each in self.persons if self.is_listed(each)]
@@ -218,7 +227,9 @@ class World:
         return bool(entry.classes & (_PERSONS | extra))
 
     def _texts(self, entry: Entry) -> list[str]:
-        return entry.texts(self._name_attribute)
+        """List login names; a filter on the attribute finds those with options, too."""
+        name = self._name_attribute
+        return [*entry.texts(name), *entry.texts(f"{name};lang-fr")]
 
     @property
     def _name_attribute(self) -> str:
@@ -290,8 +301,9 @@ class World:
         if person.key in self._members(holder):
             return True
         if "memberUid" in self._member_attributes:
-            named = {text_key(each, self.place.vendor) for each in holder.texts("memberUid")}
-            return any(len(self.named(each)) == 1 for each in named & person.names)
+            # Its matching rule is caseExactIA5Match (RFC 2307), whatever that of uid is.
+            named = {*holder.texts("memberUid")} & {*self._texts(person.entry)}
+            return any(len(self.named(each)) == 1 for each in named)
         return self.place.vendor == "ad" and _is_primary(person.entry, holder)
 
     # --- applications and grants
