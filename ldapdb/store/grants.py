@@ -281,8 +281,8 @@ class Grants:
             If not: then nothing is to be changed.
         """
         for entry in self.of_image(call, image):
-            for licence in entry.values(LICENSE):
-                self._notation.require_licence_allowed(licence)
+            for licence in entry.raw(LICENSE):  # also where it makes the grant unreadable
+                self._notation.require_licence_allowed(licence.decode(errors="replace"))
 
     def _take_out(self, call: Call, entry: Entry, image: str) -> None:
         dn = self._name(entry)
