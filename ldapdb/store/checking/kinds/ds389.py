@@ -77,8 +77,12 @@ class DS389(Kind):
         """Add the entry of an index, and have the index made."""
         if name == IMAGE:
             return self.load("389ds/indexes.ldif", carry_on=True)
-        options = f"--attr {name} --index-type eq --reindex userRoot"
-        return f"dsconf INSTANCE backend index add {options}"
+        # The server refuses writes until it has made the index, so the second one waits.
+        index = "dsconf INSTANCE backend index"
+        return (
+            f"{index} add --attr {name} --index-type eq userRoot && "
+            f"{index} reindex --attr {name} --wait userRoot"
+        )
 
     def lift_limits(self) -> str:
         """Give the account limits of its own."""
