@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Optional
 
 from ldapdb.connection.deadline import Deadline
@@ -117,7 +117,8 @@ class Pool:
     def why(self, uris: Sequence[str]) -> list[LDAPDBError]:
         """Return why each server that may not be asked failed."""
         with self._lock:
-            return [self._why[uri] for uri in uris if uri in self._why]
+            why = self._why.copy()
+        return [why[uri] for uri in uris if uri in why]
 
     # --- its connections
 
@@ -146,7 +147,7 @@ class Pool:
         """Take an idle connection to a server, the one used last; None if there is none."""
         while True:
             with self._lock:
-                mine = [session for session in self._idle if session.uri == uri]
+                mine, _ = _apart(self._idle, uri)
                 if not mine:
                     return None
                 session = mine[-1]
@@ -226,8 +227,7 @@ class Pool:
         with self._lock:
             self._servers.failed(uri, self._timer())
             self._why[uri] = error
-            suspect = [session for session in self._idle if session.uri == uri]
-            self._idle = [session for session in self._idle if session.uri != uri]
+            suspect, self._idle = _apart(self._idle, uri)
             self._begin_trying()
             self._waiters.wake()
         for session in suspect:
@@ -327,3 +327,12 @@ class Pool:
         """Drop the connections without a word: they belong to the process that made them."""
         for session in self._idle:
             session.drop()
+
+
+def _apart(sessions: Iterable[Session], uri: str) -> tuple[list[Session], list[Session]]:
+    """Return the connections to a server, and the others."""
+    own: list[Session] = []
+    others: list[Session] = []
+    for session in sessions:
+        (own if session.uri == uri else others).append(session)
+    return own, others

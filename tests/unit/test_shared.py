@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import os
 import random
 import signal
@@ -10,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Optional
 
 import pytest
@@ -105,7 +107,10 @@ def _busy(*acts: Callable[[random.Random], None]) -> Iterator[threading.Event]:
             running.wait()
             act(chance)
 
-    threads = [threading.Thread(target=work, args=each) for each in zip(acts, range(len(acts)))]
+    threads = [
+        threading.Thread(target=work, args=each, daemon=True)
+        for each in zip(acts, range(len(acts)))
+    ]
     sys.setswitchinterval(1e-6)
     try:
         for thread in threads:
@@ -117,6 +122,7 @@ def _busy(*acts: Callable[[random.Random], None]) -> Iterator[threading.Event]:
         for thread in threads:
             thread.join(20)
         sys.setswitchinterval(before)
+    assert not any(thread.is_alive() for thread in threads), "a lock is held for ever"
 
 
 # --- forks
@@ -264,6 +270,13 @@ def _strike(storm: Storm, act: Callable[[], object], seconds: float = STORM_SECO
             storm.strike(act)
 
 
+# Here a lock that is left locked would be everybody's, for the rest of the tests.
+interrupted = pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="an interrupt at the end of a block can keep its lock there"
+)
+
+
+@interrupted
 def test_interrupts_leave_a_cache_whole(storm: Storm) -> None:
     """However a change is interrupted, nothing of it is left half-done, and nobody waits."""
     cache, chance = _cache(), random.Random(2)
@@ -281,6 +294,7 @@ def test_interrupts_leave_a_cache_whole(storm: Storm) -> None:
     assert time.monotonic() - began < 1
 
 
+@interrupted
 def test_interrupts_lose_no_place(storm: Storm) -> None:
     """Whoever is interrupted with a place, or on the way to one, leaves it free for others."""
     places = Places(2)
@@ -299,6 +313,7 @@ def test_interrupts_lose_no_place(storm: Storm) -> None:
     assert [places.take(lambda: 0.5) is not None for _ in range(2)] == [True, True]
 
 
+@interrupted
 def test_interrupts_do_not_keep_the_lock(storm: Storm) -> None:
     """Other threads go on after any interrupt."""
     kept: Kept[set[int]] = Kept(set)
@@ -328,6 +343,46 @@ def test_a_change_within_a_change_stays() -> None:
 
     kept.change(step)
     assert kept.whole == set()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="the compiler does so since Python 3.13")
+def test_no_jump_leaves_the_block_of_a_lock() -> None:
+    """An interrupt at such a jump would keep the lock: python/cpython#130279."""
+    jumps = [
+        f"{path.name}: {code.co_name}"
+        for path in Path(shared.__file__).parent.rglob("*.py")
+        for code in _functions(compile(path.read_text(), str(path), "exec"))
+        if {"LOCK", "_lock", "lock"} & set(code.co_names) and _jumps_out(code)
+    ]
+    assert jumps == []
+
+
+def _functions(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _functions(inner)
+
+
+def _jumps_out(code: CodeType) -> bool:
+    """Tell whether a loop is within a ``with`` block, and a jump back to its start is not."""
+    instructions = dis.Bytecode(code)
+    blocks = instructions.exception_entries  # type: ignore[attr-defined]
+    # Each handler begins with PUSH_EXC_INFO, of two bytes.
+    ends = {each.offset - 2 for each in instructions if each.opname == "WITH_EXCEPT_START"}
+
+    def is_within(offset: int) -> bool:
+        """Follow an exception from handler to handler."""
+        handler = next((each.target for each in blocks if each.start <= offset < each.end), None)
+        if handler is None:
+            return False
+        return handler in ends or is_within(handler)
+
+    return any(
+        is_within(jump.argval) and not is_within(jump.offset)
+        for jump in instructions
+        if jump.opname == "JUMP_BACKWARD"
+    )
 
 
 # --- waiting
