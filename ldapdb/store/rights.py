@@ -89,7 +89,7 @@ class Rights:
         began = time.monotonic()
         try:
             for user in users:
-                changes += self._look_at(self._known(user))
+                changes += self._look_again(user)
                 if time.monotonic() >= began + _PART_SECONDS:
                     yield sorted(changes, key=_order)
                     changes, began = [], time.monotonic()
@@ -97,6 +97,14 @@ class Rights:
             yield sorted(changes, key=_order)  # they are noted, and would not be told any more
             raise
         yield sorted(changes, key=_order)
+
+    def _look_again(self, user: User) -> list[RightChange]:
+        """Look at who was listed; what he may start is kept no longer than who he is."""
+        try:
+            known = self._store.refresh_user(user)
+        except AmbiguousName:  # what he may start is told all the same
+            known = user
+        return self._note_gone(user.id) if known is None else self._look_at(known)
 
     def look_at(self, user_ids: Iterable[int]) -> Iterator[list[RightChange]]:
         """Look at some users, as far as they are known; yield what is different of each.
@@ -123,15 +131,10 @@ class Rights:
         ]
 
     def _note_gone(self, user_id: int) -> list[RightChange]:
+        if user_id not in self._held:
+            return []
         user, before = self._held.pop(user_id)
         return [_change(user, each, gained=False) for each in before.values()]
-
-    def _known(self, user: User) -> User:
-        # What somebody may start is kept no longer than who he is.
-        try:
-            return self._store.refresh_user(user) or user
-        except AmbiguousName:  # what he may start is told all the same
-            return user
 
 
 class _Concerned:

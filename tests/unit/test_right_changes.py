@@ -25,6 +25,7 @@ class Store:
         self.users = [ALICE, BOB]
         self.having = {ALICE, BOB}
         self.hidden: Optional[User] = None
+        self.removed: Optional[User] = None
 
     def list_users(self) -> list[User]:
         return self.users
@@ -33,7 +34,7 @@ class Store:
         return next((each for each in self.users if each.id == user_id), None)
 
     def refresh_user(self, user: User) -> Optional[User]:
-        return self.get_user_by_id(user.id)
+        return None if user == self.removed else self.get_user_by_id(user.id)
 
     def list_entitlements(self, user: User) -> list[Entitlement]:
         if user == self.hidden:
@@ -83,6 +84,13 @@ def test_whoever_is_gone_loses_what_he_had_once(store: Store, rights: Rights) ->
     assert names(rights.look_at([1])) == names(rights.look()) == []
     store.users, store.hidden = [BOB], BOB
     assert names(rights.look()) == ["-alice", "hidden"]
+
+
+def test_whoever_is_removed_during_a_look_loses_what_he_had(store: Store, rights: Rights) -> None:
+    """He is on the list that was read first, and a grant may still name his entry."""
+    store.removed = BOB
+    assert names(rights.look()) == ["-bob"]
+    assert names(rights.look()) == []
 
 
 def test_only_those_who_are_concerned_are_looked_at(store: Store, rights: Rights) -> None:
