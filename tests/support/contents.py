@@ -67,6 +67,8 @@ class Contents:
         _must("bind", self._ldap.bind())
         self._present = self._kept = self._original = {dn.lower() for dn in self.dns()}
         self._deletes_trees = server.vendor == "ad"
+        self._has_rules = server.vendor == "389ds"
+        self._rules = self._read_rules()
 
     # --- one entry
 
@@ -141,13 +143,20 @@ class Contents:
     def keep(self) -> None:
         """Let what is there by now stay."""
         self._present = self._kept = {dn.lower() for dn in self.dns()}
+        self._rules = self._read_rules()
 
     def come(self) -> int:
         """Count what is not to stay."""
         return len({dn.lower() for dn in self.dns()} - self._kept)
 
     def sweep(self) -> None:
-        """Remove what is not to stay."""
+        """Remove what is not to stay.
+
+        Raises
+        ------
+        RuntimeError
+            If there were rules of 389 DS on what stays. They are gone then, too.
+        """
         dns = self.dns()
         if self._deletes_trees and len(dns) - len(self._kept) > _MANY:
             self._fell(dn for dn in dns if dn.lower() in self._kept - self._original)
@@ -156,6 +165,24 @@ class Contents:
         come = [dn for dn in dns if dn.lower() not in self._kept]
         for dn in sorted(come, key=self._order):
             self.delete(dn)
+        rules = self._read_rules()
+        changed = [dn for dn in {*rules, *self._rules} if rules.get(dn) != self._rules.get(dn)]
+        for dn in changed:
+            self.modify(dn, [("replace", "aci", self._rules.get(dn, []))])
+        if changed:
+            raise RuntimeError(f"rules (aci) were left changed at {', '.join(changed)}")
+
+    def _read_rules(self) -> dict[str, list[str]]:
+        """Read the rules that 389 DS keeps in entries, by DN in small letters."""
+        if not self._has_rules:
+            return {}
+        found = self._ldap.search(self._suffix, "(aci=*)", attributes=["aci"])
+        _must(self._suffix, found, _NO_SUCH_OBJECT)
+        return {
+            each["dn"].lower(): sorted(value.decode() for value in each["raw_attributes"]["aci"])
+            for each in found[2]
+            if each["type"] == "searchResEntry"
+        }
 
     def _fell(self, branches: Iterable[str]) -> None:
         """Remove branches with all that is below them."""
