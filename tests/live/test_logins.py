@@ -339,31 +339,20 @@ def test_389_names_its_policy(
 def test_an_inactivated_account_is_left_alone(directory: Directory) -> None:
     """The background does not try it again and again, with or without a watch."""
     reader = directory.person("reader", attributes={"userPassword": [PASSWORD]})
-    with _readable(directory):
-        database = directory.open(
-            counted=True, bind_dn=reader, bind_password=PASSWORD, watch=True, cache_ttl_seconds=0
-        )
-        _locked(directory, reader)
-        with directory.operations() as seen:
-            directory.proxy().cut()
-            directory.proxy().behave()
-            for _ in range(4):
-                with contextlib.suppress(errors.LDAPDBError):
-                    database.list_applications()
-                time.sleep(0.5)
-            assert seen.count("BIND") == 1
-
-
-@contextlib.contextmanager
-def _readable(directory: Directory) -> Iterator[None]:
-    bases = directory.base_dn, directory.users_base, directory.groups_base
-    for base in bases:
+    for base in (directory.base_dn, directory.users_base, directory.groups_base):
         directory.change(base, "add: aci", f"aci: {_ALL_READ}")
-    try:
-        yield
-    finally:
-        for base in bases:
-            directory.change(base, "delete: aci")
+    database = directory.open(
+        counted=True, bind_dn=reader, bind_password=PASSWORD, watch=True, cache_ttl_seconds=0
+    )
+    _locked(directory, reader)
+    with directory.operations() as seen:
+        directory.proxy().cut()
+        directory.proxy().behave()
+        for _ in range(4):
+            with contextlib.suppress(errors.LDAPDBError):
+                database.list_applications()
+            time.sleep(0.5)
+        assert seen.count("BIND") == 1
 
 
 _ALL_READ = (
