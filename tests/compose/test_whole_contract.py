@@ -16,7 +16,7 @@ from live.test_contract import *  # noqa: F403 -- each test of that module
 from live.test_contract import database
 
 from compose.stack import Stack
-from support.contents import Contents, _must
+from support.contents import Contents
 from support.openldap import OpenLDAPDirectory
 
 __all__ = ["database", "host"]
@@ -26,37 +26,16 @@ pytestmark = pytest.mark.compose("openldap")
 SUFFIX = "dc=example,dc=org"
 
 
-class Published(Contents):
-    """What is in the container's directory, as its administrator."""
-
-    def __init__(self, server: Any, ca_file: Path) -> None:
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(ca_file))
-        self._suffix = server.suffix
-        self._users_base = server.users_base.lower()
-        self._ldap = ldap3.Connection(
-            ldap3.Server(server.uri, get_info=ldap3.NONE, tls=tls),
-            user=server.admin_dn,
-            password=server.password,
-            client_strategy=ldap3.SAFE_SYNC,
-            auto_encode=False,
-            auto_escape=False,
-            check_names=False,
-        )
-        with warnings.catch_warnings():
-            # ldap3 2.9.1 compares names with ssl.match_hostname.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            _must("bind", self._ldap.bind())
-        self._present = self._kept = self._original = {dn.lower() for dn in self.dns()}
-        self._deletes_trees = False
-
-
 @pytest.fixture(scope="module")
 def contents(openldap: Stack, ca_file: Path) -> Iterator[Contents]:
     """The directory, whose people of the sample are left where they are not seen."""
-    server = server_of(openldap, ca_file)
-    published = Published(server, ca_file)
-    yield published
-    published.close()
+    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(ca_file))
+    with warnings.catch_warnings():
+        # ldap3 2.9.1 compares names with ssl.match_hostname.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        contents = Contents(server_of(openldap, ca_file), tls)
+    yield contents
+    contents.close()
 
 
 def server_of(stack: Stack, ca_file: Path) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Optional
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
@@ -48,14 +47,15 @@ class Contents:
     ----------
     server : Server
         Running, and as it came: what is in it now stays.
+    tls : ldap3.Tls, optional
+        Whom to trust, for ldaps://.
     """
 
-    def __init__(self, server: Server) -> None:
-        address = urlsplit(server.uri)
+    def __init__(self, server: Server, tls: Optional[ldap3.Tls] = None) -> None:
         self._suffix = server.suffix
         self._users_base = server.users_base.lower()
         self._ldap = ldap3.Connection(
-            ldap3.Server(address.hostname, port=address.port or 389, get_info=ldap3.NONE),
+            ldap3.Server(server.uri, get_info=ldap3.NONE, tls=tls),
             user=server.admin_dn,
             password=server.password,
             client_strategy=ldap3.SAFE_SYNC,
