@@ -221,12 +221,12 @@ class Everybody:
 def _key(dn: DN) -> str:
     """Write a name so that two are the same where the names are."""
     # Not by DN.key, which every name would keep.
-    return f"{_text(dn.rdns[:1], dn.matching)}\n{_above(dn.rdns[1:], dn.matching)}"
+    return f"{_text(dn.rdns[:1], dn.matching)}{_above(dn.rdns[1:], dn.matching)}"
 
 
 def _text(rdns: Sequence[RDN], matching: NameMatching) -> str:
-    keys = (sorted(ava.key(matching) for ava in rdn) for rdn in rdns)
-    return "\n".join("\r".join(map("=".join, rdn)) for rdn in keys)
+    # As Python writes it, so that no value reads as the end of another.
+    return repr([sorted(ava.key(matching) for ava in rdn) for rdn in rdns])
 
 
 # Most users are below a few entries.
