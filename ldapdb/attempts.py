@@ -8,20 +8,21 @@ here. A password is known by its *source* alone, such as its file's inode, size 
 ================================  ================================================
 the server last                   an attempt with the same source is allowed
 ================================  ================================================
-accepted it                       at once
+accepted it                       at once, unless another has rejected it since
 rejected it                       1, 5, 15, 15… minutes after the last rejection
 has not seen it                   at once: another server may only be late
 ================================  ================================================
 
 Below all of these lies the account's budget. Retries may use two of the three attempts; the
-third is kept for a new source, so that a corrected password is tried at once.
+third is kept for a new source, so that a corrected password is tried at once, and for a server
+that accepted the source last.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
 __all__ = ["Attempts", "Busy", "Login", "Pause"]
@@ -111,7 +112,7 @@ class Attempts:
     def pause(self, login: Login, now: float) -> Optional[Pause]:
         """Return the pause that a login has to wait for; None if it may be sent."""
         account = self._account(login)
-        if _is_accepted(account, login):
+        if _is_trusted(account, login):
             return None
         until = max(_after_rejections(account, login), _within_budget(account, login))
         if until <= now:
@@ -186,12 +187,14 @@ class Attempts:
 
     def _may_exceed(self, account: _Account, login: Login, now: float) -> bool:
         """Tell whether logins under way elsewhere use up the budget if they are rejected."""
-        if _is_accepted(account, login):
+        if _is_trusted(account, login):
             return False
         unknown = [
             each
             for each in account.under_way
-            if each in login.servers and each not in account.accepted and each != login.server
+            if each in login.servers
+            and each != login.server
+            and not _is_trusted(account, replace(login, server=each))
         ]
         return _within_budget(account, login, [now] * len(unknown)) > now
 
@@ -201,6 +204,14 @@ class Attempts:
 
 def _is_accepted(account: _Account, login: Login) -> bool:
     return account.accepted.get(login.server, _NONE) == login.source
+
+
+def _is_trusted(account: _Account, login: Login) -> bool:
+    """Tell whether the server accepted the source, and no other one has rejected it since."""
+    return _is_accepted(account, login) and not any(
+        each.source == login.source and each.at >= account.accepted_at[login.server]
+        for each in _relevant(account, login)
+    )
 
 
 def _relevant(account: _Account, login: Login) -> list[_Rejection]:
@@ -229,10 +240,13 @@ def _within_budget(account: _Account, login: Login, more: Sequence[float] = ()) 
         Times of further attempts, which may be rejected.
     """
     relevant = _relevant(account, login)
-    is_retry = any(each.source == login.source for each in relevant)
+    # A server that accepted the source, and may still, is no place for a mere retry.
+    is_retry = not _is_accepted(account, login) and any(
+        each.source == login.source for each in relevant
+    )
     most = _MOST_RETRIES if is_retry else _MOST
     counted = sorted(
-        each.at for each in relevant if each.at > account.accepted_at.get(each.server, -math.inf)
+        each.at for each in relevant if each.at >= account.accepted_at.get(each.server, -math.inf)
     )
     counted += more
     return counted[-most] + _WINDOW_SECONDS if len(counted) >= most else -math.inf

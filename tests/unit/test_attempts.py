@@ -172,3 +172,28 @@ def test_half_an_hour_has_three_rejections(asked: list[tuple[str, str, float]]) 
             rejected.append(now)
     for moment in rejected:
         assert sum(moment <= each < moment + 30 * MINUTE for each in rejected) <= 3
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("123456"), st.floats(0.001, 20 * MINUTE)),
+        max_size=60,
+    )
+)
+def test_half_an_hour_has_three_rejections_of_what_was_accepted(
+    asked: list[tuple[str, float]],
+) -> None:
+    """All servers have accepted the password, which was changed since."""
+    attempts, now, rejected = Attempts(), 0.0, []
+    servers = frozenset("123456")
+    for server in servers:
+        attempts.accept(Login("cn=a", server, servers, "old"), now)
+    for server, seconds in asked:
+        now += seconds
+        each = Login("cn=a", server, servers, "old")
+        if attempts.begin(each, now) is None:
+            attempts.end(each)
+            attempts.reject(each, now, "")
+            rejected.append(now)
+    for moment in rejected:
+        assert sum(moment <= each < moment + 30 * MINUTE for each in rejected) <= 3
