@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Optional
 
@@ -18,6 +19,8 @@ from ldapdb.store.profile import Profile
 from ldapdb.store.users import Users
 
 __all__ = ["Revoking"]
+
+log = logging.getLogger(__name__)
 
 # How often a revocation that other people's renames get in the way of is begun again.
 _ATTEMPTS = 5
@@ -142,6 +145,8 @@ class Revoking:
         ------
         HeldThroughGroup
             If he has it through a group only. Nothing is changed then.
+        LDAPDBError
+            If others grant it as often as it is taken back here.
         """
         left: dict[DN, Left] = {}
         for _ in range(_ATTEMPTS):
@@ -149,6 +154,12 @@ class Revoking:
                 break
             if not self.refuse_through_group(call, image, user, policy, now):
                 break
+        else:
+            raise LDAPDBError(
+                f"the grants of {image!r} to '{user.dn}' were changed by others whenever they were "
+                "looked at; revoke it again",
+                dn=str(user.dn),
+            )
         return tuple(left.values())
 
     def _take_out(
@@ -187,7 +198,8 @@ class Revoking:
         What it is taken out of that somebody else made is added to `left`.
 
         Where somebody else took the member out first, what was granted here for it to keep is
-        taken back: it may just have been revoked, by the one who did that.
+        taken back: it may just have been revoked, by the one who did that. Not if that one has
+        left nothing of the image: then it was the image that was revoked, as here.
         """
         gone: list[LDAPDBError] = []
         for grant, attribute, value in direct:
@@ -203,13 +215,28 @@ class Revoking:
                 self._grants.remove_member(call, grant.dn, attribute, value)
             except (NoSuchEntry, NoSuchValue) as error:
                 gone.append(error)
-                # Unless it was done here, and the answer was lost.
-                for dn in () if error.answer_lost else filter(None, kept):
-                    with suppress(NoSuchEntry, NoSuchValue):
-                        self._grants.remove_member(call, dn, MEMBER, str(member))
+                # It may have been done here, and the answer lost.
+                if not error.answer_lost and self._grants_directly(call, image, grant, member):
+                    self._take_back(call, filter(None, kept), member)
             else:
                 left.update({each.dn: each for each in besides})
         return gone
+
+    def _grants_directly(self, call: Call, image: str, like: Grant, member: DN) -> bool:
+        """Tell whether a grant names a member and says what another one does of an image."""
+        found = self._grants.naming(call, image, [(MEMBER, str(member))])
+        return any((each.policy, each.window) == (like.policy, like.window) for each, _, _ in found)
+
+    def _take_back(self, call: Call, grants: Iterable[DN], member: DN) -> None:
+        for dn in grants:
+            with suppress(NoSuchEntry, NoSuchValue):
+                self._grants.remove_member(call, dn, MEMBER, str(member))
+            log.warning(
+                "'%s' was taken out of '%s' again, because somebody else revoked one of its images "
+                "at the same time; see that it has what it should",
+                member,
+                dn,
+            )
 
     def _besides(self, call: Call, group: DN) -> Left:
         """Find what else a group gives its members that ldapdb knows of."""

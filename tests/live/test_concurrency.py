@@ -184,3 +184,22 @@ def test_two_revocations_restore_nothing(directory: Directory, proxy: Proxy, don
     assert fault.reached
     assert images_of(other, "alice") == set()
     assert images_of(other, "bob") == {IMAGE, OTHER_IMAGE}
+
+
+@pytest.mark.parametrize("write", [1, 2, 3])
+@pytest.mark.parametrize("done", [False, True])
+def test_an_image_that_is_revoked_twice_takes_no_other_along(
+    directory: Directory, proxy: Proxy, write: int, done: bool
+) -> None:
+    """Whoever comes second leaves what both have kept, whichever of them has written it."""
+    alice = directory.person("alice")
+    kept = {OTHER_IMAGE, "simphony/third:1"}
+    for image in (IMAGE, *kept):
+        directory.application(image)
+    directory.granted("bundle", images=[IMAGE, *sorted(kept)], members=[alice], home=True)
+    other, database = directory.open(cache_ttl_seconds=0), directory.open(uri=proxy.uri)
+    fault = proxy.at_write(write, lambda: other.revoke_access(IMAGE, "alice", *POLICY), done=done)
+    database.revoke_access(IMAGE, "alice", *POLICY)
+    proxy.behave()
+    assert fault.reached
+    assert images_of(other, "alice") == kept

@@ -364,4 +364,4 @@ def test_no_value_reads_as_the_end_of_another(end: str) -> None:
     """A line break in a value made one user of two, so that the list had one of them."""
     inside = User(1, "inside", DN.parse(f"uid=a{end}ou=people,dc=x"))
     outside = User(2, "outside", DN.parse("uid=a,ou=people,dc=x"))
-    assert listed(Everybody([inside, outside])) == ["inside", "outside"]
+    assert Everybody([inside, outside]).listed() == [inside, outside]
