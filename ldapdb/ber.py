@@ -27,6 +27,7 @@ INTEGER, OCTETS, ENUMERATED, SEQUENCE, SET = 0x02, 0x04, 0x0A, 0x30, 0x31
 HEADER = 2  # a tag and the first octet of a length
 LONG_FORM = 0x80
 MOST_LENGTH_OCTETS = 4
+_MOST_CHILDREN = 1 << 16
 _MOST_NUMBER_OCTETS = 4  # RFC 4511, section 4.1.1: up to 2^31 - 1
 
 Element = tuple[int, int, int]  # tag, where the content begins, where it ends
@@ -98,11 +99,19 @@ def length_octets(first: int) -> int:
 
 
 def children(octets: bytes, start: int, stop: int) -> list[Element]:
-    """Read the heads of the elements that fill the room from `start` to `stop`."""
+    """Read the heads of the elements that fill the room from `start` to `stop`.
+
+    Raises
+    ------
+    BrokenAnswer
+        If they do not, or there are more than any part of an answer has but its values.
+    """
     found = []
     while start < stop:
         each = head(octets, start, stop)
         found.append(each)
+        if len(found) > _MOST_CHILDREN:
+            raise BrokenAnswer(f"more than {_MOST_CHILDREN} elements in one")
         start = each[2]
     return found
 

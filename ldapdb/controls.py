@@ -1,11 +1,12 @@
-"""Controls that ldap3 lacks, on the wire: RFC 4533's content synchronisation, and DirSync.
+"""Controls that ldap3 lacks: content synchronisation, DirSync, errors of the password policy.
 
 A message that is not exactly as its definition has it is no message: nothing in it is
 believed. This module opens no connection and keeps no state.
 
 References
 ----------
-RFC 4533, sections 2 and 3; [MS-ADTS], section 3.1.1.3.4.1.3 (DirSync).
+RFC 4533, sections 2 and 3; [MS-ADTS], section 3.1.1.3.4.1.3 (DirSync);
+draft-behera-ldap-password-policy-10, section 6.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Optional, Union
 from ldapdb import ber
 from ldapdb.ber import BrokenAnswer, Element
 from ldapdb.entries import Entry
-from ldapdb.searching import End, Reference, open_answer, read_answer, read_opened
+from ldapdb.searching import End, Opened, Reference, read_opened
 
 __all__ = [
     "DIRSYNC",
+    "PASSWORD_POLICY",
     "SYNC_REQUEST",
     "DirSynced",
     "IdSet",
@@ -31,6 +33,7 @@ __all__ = [
     "Synced",
     "dirsync_request",
     "read_dirsync",
+    "read_policy_error",
     "read_sync",
     "sync_request",
 ]
@@ -40,12 +43,14 @@ _SYNC_STATE = b"1.3.6.1.4.1.4203.1.9.1.2"
 _SYNC_DONE = b"1.3.6.1.4.1.4203.1.9.1.3"
 _SYNC_INFO = b"1.3.6.1.4.1.4203.1.9.1.4"
 DIRSYNC = "1.2.840.113556.1.4.841"
+PASSWORD_POLICY = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 -- an OID
 
 _REFRESH_AND_PERSIST = 3
 _OBJECT_SECURITY = 1
 
 _ENTRY, _END, _EXTENDED, _INTERMEDIATE = 0x64, 0x65, 0x78, 0x79
 _CONTROLS, _BOOLEAN, _NAME, _VALUE = 0xA0, 0x01, 0x80, 0x81
+_POLICY_ERROR = 0x81
 # The choices of syncInfoValue (RFC 4533, section 2.5).
 _NEW_COOKIE, _REFRESH_DELETE, _REFRESH_PRESENT, _ID_SET = 0x80, 0xA1, 0xA2, 0xA3
 _IDENTIFIER_OCTETS = 16
@@ -214,60 +219,54 @@ def _control(oid: str, value: bytes) -> bytes:
 # --- reading
 
 
-def read_sync(octets: bytes, start: int, stop: int) -> tuple[int, SyncMessage]:
-    """Read a message that comes while content is followed.
-
-    Parameters
-    ----------
-    octets : bytes
-        Where it is in.
-    start, stop : int
-        Where it begins, and where it ends.
+def read_sync(opened: Opened) -> SyncMessage:
+    """Read a message that arrives while content is followed.
 
     Returns
     -------
-    (int, SyncMessage)
-        The number of the request that it answers, and what it says. An entry without a state
-        is a plain `Entry`.
+    SyncMessage
+        What it says. An entry without a state is a plain `Entry`.
 
     Raises
     ------
     BrokenAnswer
-        If it is none.
+        If it is not such a message.
     """
-    opened = open_answer(octets, start, stop)
-    number = opened.number
     if opened.tag == _INTERMEDIATE:
-        return number, _read_info(_info_value(octets, opened.start, opened.end))
+        return _read_info(_info_value(opened.octets, opened.start, opened.end))
     if opened.tag == _EXTENDED:
-        raise BrokenAnswer("a goodbye")
+        raise BrokenAnswer("a notice of disconnection")
     answer = read_opened(opened)
     if isinstance(answer, Reference):
-        return number, answer
-    controls = _controls(octets, opened.end, stop)
+        return answer
+    controls = _controls(opened)
     if isinstance(answer, End):
         done = controls.get(_SYNC_DONE)
         cookie, deletes = (None, False) if done is None else _read_done(done)
-        return number, SyncEnd(answer, deletes, cookie)
+        return SyncEnd(answer, deletes, cookie)
     state = controls.get(_SYNC_STATE)
-    return number, answer if state is None else _read_state(answer, state)
+    return answer if state is None else _read_state(answer, state)
 
 
-def read_dirsync(
-    octets: bytes, start: int, stop: int, message_id: int
-) -> Union[Entry, Reference, DirSynced]:
+def read_dirsync(opened: Opened, message_id: int) -> Union[Entry, Reference, DirSynced]:
     """Read a message that answers a DirSync request.
+
+    Parameters
+    ----------
+    message_id : int
+        The request's.
 
     Raises
     ------
     BrokenAnswer
-        If it is none.
+        If it does not answer it.
     """
-    answer = read_answer(octets, start, stop, message_id)
+    if opened.number != message_id:
+        raise BrokenAnswer("an answer to another request")
+    answer = read_opened(opened)
     if not isinstance(answer, End):
         return answer
-    end_of_result = open_answer(octets, start, stop).end
-    value = _controls(octets, end_of_result, stop).get(DIRSYNC.encode())
+    value = _controls(opened).get(DIRSYNC.encode())
     if value is None:
         return DirSynced(answer, more=False, cookie=b"")
     parts = _sequence(value)
@@ -277,12 +276,34 @@ def read_dirsync(
     return DirSynced(answer, more=ber.number(value, begin, end) != 0, cookie=value[first:last])
 
 
-def _controls(octets: bytes, start: int, stop: int) -> dict[bytes, bytes]:
-    """Read the values of a message's controls, by OID; `read_answer` has seen their shape."""
+def read_policy_error(value: bytes) -> Optional[int]:
+    """Read the error in the value of a password policy response control.
+
+    Returns
+    -------
+    int or None
+        The error's number; None if there is only a warning, or nothing.
+
+    Raises
+    ------
+    BrokenAnswer
+        If it is not such a value.
+    """
+    if not value:
+        return None
+    for tag, first, last in _sequence(value):
+        if tag == _POLICY_ERROR:
+            return ber.number(value, first, last)
+    return None
+
+
+def _controls(opened: Opened) -> dict[bytes, bytes]:
+    """Read the values of a message's controls, by OID; `read_opened` has checked their shape."""
     values: dict[bytes, bytes] = {}
-    if start == stop:
+    octets = opened.octets
+    if opened.end == opened.stop:
         return values
-    _, start, stop = ber.head(octets, start, stop)
+    _, start, stop = ber.head(octets, opened.end, opened.stop)
     for _, first, last in ber.children(octets, start, stop):
         parts = ber.children(octets, first, last)
         (_, name, name_end), (tag, begin, end) = parts[0], parts[-1]

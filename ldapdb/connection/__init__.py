@@ -5,8 +5,8 @@ setting. A :class:`Call` is one public call of ldapdb on it: every search, add, 
 delete of that call shares one deadline, reconnecting and failover included. Result codes
 become errors of ``errors`` here and nowhere else.
 
-ldap3 is used here alone, for what is seldom (``library``), and against its defaults: no
-referrals, no schema, no name checks, verified TLS, and every byte under the deadline.
+ldap3 is the client, and used here alone, against its defaults: no referrals, no schema, no
+name checks, verified TLS, and a deadline for every octet (``strategy``).
 """
 
 from ldapdb.connection.answers import EVERYTHING, ROOT_DSE, RootDSE
@@ -14,7 +14,7 @@ from ldapdb.connection.call import Call
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.directory import Directory
 from ldapdb.connection.logins import LOGINS
-from ldapdb.connection.stream import Message, Stream
+from ldapdb.connection.stream import Stream
 
 __all__ = [
     "EVERYTHING",
@@ -23,7 +23,6 @@ __all__ = [
     "Call",
     "Deadline",
     "Directory",
-    "Message",
     "RootDSE",
     "Stream",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.reads import Reads
@@ -13,7 +13,7 @@ from ldapdb.connection.session import Session
 from ldapdb.dn import DN, RDN
 from ldapdb.entries import OBJECT_CLASS, Modification
 from ldapdb.errors import DirectoryUnavailable
-from ldapdb.messages import add_request, delete_request, modify_request, rename_request
+from ldapdb.searching import Result
 
 __all__ = ["Call"]
 
@@ -35,7 +35,7 @@ class Call(Reads):
             of this very call: see ``answer_lost``.
         """
         whole = {OBJECT_CLASS: object_classes, **attributes}
-        self._write(dn, "adding", add_request(str(dn), whole))
+        self._write(dn, "adding", lambda session, by: session.add(by, str(dn), whole))
 
     def modify(self, dn: DN, modifications: Sequence[Modification]) -> None:
         """Modify an entry, all modifications or none.
@@ -45,7 +45,7 @@ class Call(Reads):
         NoSuchEntry, ValueExists, NoSuchValue, ObjectClassViolation, AccessDenied
             By the server's result code.
         """
-        self._write(dn, "modifying", modify_request(str(dn), modifications))
+        self._write(dn, "modifying", lambda session, by: session.modify(by, str(dn), modifications))
 
     def delete(self, dn: DN) -> None:
         """Delete an entry that has nothing below it.
@@ -55,7 +55,7 @@ class Call(Reads):
         NoSuchEntry, AccessDenied
             By the server's result code.
         """
-        self._write(dn, "deleting", delete_request(str(dn)))
+        self._write(dn, "deleting", lambda session, by: session.delete(by, str(dn)))
 
     def rename(self, dn: DN, rdn: RDN) -> None:
         """Give an entry another RDN, where it is; the old one's values go.
@@ -65,12 +65,13 @@ class Call(Reads):
         NoSuchEntry, EntryExists, AccessDenied
             By the server's result code.
         """
-        self._write(dn, "renaming", rename_request(str(dn), str(DN((rdn,)))))
+        new = str(DN((rdn,)))
+        self._write(dn, "renaming", lambda session, by: session.rename(by, str(dn), new))
 
-    def _write(self, dn: DN, doing: str, request: bytes) -> None:
+    def _write(self, dn: DN, doing: str, write: Callable[[Session, Deadline], Result]) -> None:
         def use(session: Session, deadline: Deadline) -> None:
             began = time.perf_counter()
-            result = session.exchange(deadline, request)
+            result = write(session, deadline)
             milliseconds = (time.perf_counter() - began) * 1000
             log.debug("%s %s: result code %d, %.1f ms", doing, dn, result.code, milliseconds)
             if result.code != SUCCESS:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import ldap3
 
 from ldapdb.connection.results import quoted, result_error
+from ldapdb.connection.strategy import prepare_password
 from ldapdb.dn import DN
-from ldapdb.errors import CredentialsRejected, LDAPDBError
-from ldapdb.messages import PolicyResult, Result, bind_request
+from ldapdb.errors import CredentialsRejected, LDAPDBError, SettingsError
 from ldapdb.rejections import Meaning, meaning_of
+from ldapdb.searching import Result
 from ldapdb.settings import Settings
 
-__all__ = ["rejection", "simple_bind"]
+__all__ = ["log_in", "rejection"]
 
 # authMethodNotSupported, inappropriateAuthentication, invalidCredentials (RFC 4511, 4.1.9).
 _NOT_THIS_WAY = frozenset({7, 48, 49})
@@ -21,25 +25,49 @@ _NOT_THIS_WAY = frozenset({7, 48, 49})
 _NOT_A_DN = frozenset({34, 49})
 
 
-def simple_bind(settings: Settings) -> bytes:
-    """Write the request to log in by a password, or as nobody.
+def log_in(settings: Settings) -> Mapping[str, Any]:
+    """Return how to bind, as attributes of ldap3's ``Connection``.
+
+    A Kerberos login gets its credentials when the connection is open.
 
     Raises
     ------
     SettingsError
-        If the password cannot be read.
+        If the password cannot be read, or has characters that no password may have.
     """
-    if settings.authentication != "simple":
-        return bind_request("", "")
-    password = settings.password()
-    if not (password.isascii() and password.isprintable()):
-        from ldapdb.connection.library import prepared  # noqa: PLC0415 -- slow to import
+    method = settings.authentication
+    if method == "simple":
+        return {
+            "authentication": ldap3.SIMPLE,
+            "user": settings.bind_dn,
+            "password": _prepared(settings.password()),
+        }
+    if method == "external":
+        return {
+            "authentication": ldap3.SASL,
+            "sasl_mechanism": ldap3.EXTERNAL,
+            "sasl_credentials": "",
+        }
+    if method == "gssapi":
+        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.KERBEROS}
+    return {"authentication": ldap3.ANONYMOUS}
 
-        password = prepared(password)
-    return bind_request(settings.bind_dn or "", password)
+
+def _prepared(password: str) -> str:
+    """Bring a password that is not printable ASCII into its form on the wire (RFC 4013)."""
+    if password.isascii() and password.isprintable():
+        return password
+    prepared = prepare_password(password)
+    if not prepared:
+        raise SettingsError(
+            "bind_password: has a character that RFC 4013 allows in no password; set another one"
+        )
+    return prepared
 
 
-def rejection(settings: Settings, uri: str, result: Result) -> Optional[LDAPDBError]:
+def rejection(
+    settings: Settings, uri: str, result: Result, policy: Optional[int] = None
+) -> Optional[LDAPDBError]:
     """Return what a server's answer to the login means; None if it accepted it.
 
     Parameters
@@ -50,9 +78,10 @@ def rejection(settings: Settings, uri: str, result: Result) -> Optional[LDAPDBEr
         The server.
     result : Result
         What it answered.
+    policy : int, optional
+        The error of its password policy that came with the answer.
     """
     method, code, said = settings.authentication, result.code, result.said
-    policy = result.policy if isinstance(result, PolicyResult) else None
     meaning = meaning_of(code, said, policy)
     who = f"login of {settings.bind_dn}" if settings.bind_dn else f"login by {method}"
     if code in _NOT_THIS_WAY and method in {"external", "gssapi"}:

@@ -14,6 +14,7 @@ from ldapdb.connection.pool import Pool
 from ldapdb.connection.reads import Reads, Use
 from ldapdb.connection.session import Session
 from ldapdb.dn import DN, NameMatching
+from ldapdb.entries import Entry
 from ldapdb.errors import (
     AccessDenied,
     CertificateRefused,
@@ -21,9 +22,10 @@ from ldapdb.errors import (
     DeadlineExceeded,
     DirectoryUnavailable,
     LDAPDBError,
+    UnexpectedResult,
 )
 from ldapdb.settings import Settings
-from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, recognise
+from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor, recognise
 
 __all__ = ["Directory"]
 
@@ -131,17 +133,8 @@ class Directory:
                     "allow everybody to read the entry with the empty DN",
                     server=server,
                 )
-            entry = entries[0]
-            subschema = entry.value("subschemaSubentry")
-            vendor = recognise(entry, self._settings.vendor, server)
-            contexts = entry.values("namingContexts")
-            self._root_dse = RootDSE(
-                vendor=vendor,
-                naming_contexts=tuple(DN.parse(each, vendor.name_matching) for each in contexts),
-                subschema=DN.parse(subschema or "cn=Subschema"),
-                controls=frozenset(entry.values("supportedControl")),
-                server=server,
-            )
+            vendor = recognise(entries[0], self._settings.vendor, server)
+            self._root_dse = _read_root_dse(entries[0], vendor, server)
         return self._root_dse
 
     @property
@@ -149,6 +142,24 @@ class Directory:
         """How the directory compares names; the strictest way until its root DSE was read."""
         known = self._root_dse
         return NameMatching.EXACT if known is None else known.vendor.name_matching
+
+
+def _read_root_dse(entry: Entry, vendor: Vendor, server: str) -> RootDSE:
+    try:
+        contexts = entry.values("namingContexts")
+        return RootDSE(
+            vendor=vendor,
+            naming_contexts=tuple(DN.parse(each, vendor.name_matching) for each in contexts),
+            subschema=DN.parse(entry.value("subschemaSubentry") or "cn=Subschema"),
+            controls=frozenset(entry.values("supportedControl")),
+            server=server,
+        )
+    except ValueError as error:  # InvalidValue is one
+        raise UnexpectedResult(
+            f"the directory at {server} says in its root DSE what is not valid: {error}; look at "
+            "its namingContexts and subschemaSubentry",
+            server=server,
+        ) from error
 
 
 class _Operation(Generic[T]):

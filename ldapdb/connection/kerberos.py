@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-import ldap3
 from ldap3.core.exceptions import LDAPPackageUnavailableError
 
 from ldapdb.connection.deadline import Deadline
@@ -22,7 +21,7 @@ from ldapdb.settings import Settings
 from ldapdb.settings.private import check_private
 from ldapdb.shared import renew_in_children
 
-__all__ = ["KerberosConnection", "ticket"]
+__all__ = ["bind", "ticket"]
 
 # Error codes of MIT Kerberos (krb5.h) as GSSAPI has them: without the base of their table.
 _TABLE = -1765328384 % 2**32
@@ -185,31 +184,42 @@ def _meaning(uri: str, error: Any) -> LDAPDBError:
     return kind(f"no Kerberos ticket for the directory at {uri}: {text}", server=uri)
 
 
-class KerberosConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 is untyped
-    """A connection whose log-in with Kerberos fails with an error of ours."""
+def bind(connection: Any, settings: Settings, uri: str, deadline: Deadline) -> None:
+    """Log in with Kerberos.
 
-    def do_sasl_bind(self, controls: Any) -> Any:
-        """Bind, when the ticket is there.
+    Parameters
+    ----------
+    connection : ldap3.Connection
+        An open connection, made for this mechanism.
+    settings : Settings
+        Whose ticket.
+    uri : str
+        The server.
+    deadline : Deadline
+        When the ticket must be there.
 
-        Raises
-        ------
-        SettingsError
-            If a package is missing.
-        CredentialsRejected
-            If the ticket is not good enough for one of the two.
-        """
-        from gssapi.exceptions import GSSError  # noqa: PLC0415 -- an extra
+    Raises
+    ------
+    SettingsError
+        If a package is missing.
+    CredentialsRejected
+        If there is no ticket, or it is not good enough for server or client.
+    DirectoryUnavailable
+        If no KDC answers in time.
+    """
+    # The name that uri has, and none that DNS makes of it; no other account to act for.
+    connection.sasl_credentials = (urlsplit(uri).hostname, None, ticket(settings, uri, deadline))
+    from gssapi.exceptions import GSSError  # noqa: PLC0415 -- an extra
 
-        try:
-            return super().do_sasl_bind(controls)
-        except LDAPPackageUnavailableError as error:
-            raise SettingsError(
-                f"bind: gssapi: {error}; run: pip install '/path/to/ldapdb[gssapi]'"
-            ) from error
-        except GSSError as error:
-            raise CredentialsRejected(
-                f"the directory at {self.server.name} and Kerberos do not agree: "
-                f"{str(error).rpartition('): ')[2]}; check that uri has the server's own name, "
-                "and the clocks",
-                server=self.server.name,
-            ) from error
+    try:
+        connection.bind(read_server_info=False)
+    except LDAPPackageUnavailableError as error:
+        raise SettingsError(
+            f"bind: gssapi: {error}; run: pip install '/path/to/ldapdb[gssapi]'"
+        ) from error
+    except GSSError as error:
+        raise CredentialsRejected(
+            f"the directory at {uri} and Kerberos do not agree: {str(error).rpartition('): ')[2]}; "
+            "check that uri has the server's own name, and the clocks",
+            server=uri,
+        ) from error

@@ -191,7 +191,7 @@ class Reads:
                 search.base, search.scope, search.search_filter, len(entries), end.code,
                 len(searches), milliseconds,
             )  # fmt: skip
-            elsewhere = any(not self._is_of_no_matter(uri) for uri in referred)
+            elsewhere = self._elsewhere(DN.parse(search.base), referred)
             if end.code == SUCCESS and not elsewhere and not end.cookie:
                 base = DN.parse(search.base)
                 found = inside(entries, self.asked[-1], base, search.scope)
@@ -290,7 +290,7 @@ class Reads:
             raise partial(session.uri, base, end.referrals)
         if end.code != SUCCESS:
             raise search_error(end, session.uri, str(base))
-        elsewhere = [uri for uri in referred if not self._is_of_no_matter(uri)]
+        elsewhere = self._elsewhere(base, referred)
         if elsewhere:
             raise partial(session.uri, base, elsewhere)
         log.debug(
@@ -306,14 +306,22 @@ class Reads:
             return entries
         return [Entry(each.dn, each.attributes, matching) for each in entries]
 
-    def _is_of_no_matter(self, referral: str) -> bool:
-        """Tell whether a referral leads to a part in which no user or group is kept.
+    def _elsewhere(self, base: DN, referred: Sequence[str]) -> list[str]:
+        """Return the referrals that lead to a part in which users or groups may be kept.
 
         Active Directory answers a search of the domain with referrals to its own
-        configuration and to the zones of its name service.
+        configuration and to the zones of its name service. Which these are, the root DSE tells,
+        so one that answers with a referral itself is not asked.
         """
-        dn = unquote(urlsplit(referral).path.lstrip("/"))
-        return dn.partition(",")[0].strip().lower() in self.root_dse().vendor.partitions
+        if not referred or not base.rdns:
+            return list(referred)
+        partitions = self.root_dse().vendor.partitions
+        names = (unquote(urlsplit(uri).path.lstrip("/")) for uri in referred)
+        return [
+            uri
+            for uri, name in zip(referred, names)
+            if name.partition(",")[0].strip().lower() not in partitions
+        ]
 
     def who_am_i(self) -> Optional[str]:
         """Ask whom the directory takes us for (RFC 4532).

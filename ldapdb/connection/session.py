@@ -1,41 +1,30 @@
-"""One bound connection to one server: TLS, log-in, and every byte under the deadline."""
+"""One bound connection to one server, whose errors are ours."""
 
 from __future__ import annotations
 
-import itertools
-import operator
 import select
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from ssl import SSLSocket
-from typing import Any, Optional, TypeVar
+from typing import Any, NoReturn, Optional, TypeVar
 
-from ldapdb.ber import BrokenAnswer
-from ldapdb.connection.addresses import connect
-from ldapdb.connection.credentials import rejection, simple_bind
+import ldap3
+from ldap3.core.exceptions import LDAPExceptionError
+from pyasn1.error import PyAsn1Error
+
+from ldapdb.connection.credentials import log_in, rejection
 from ldapdb.connection.deadline import Deadline
 from ldapdb.connection.logins import LOGINS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
-from ldapdb.connection.tls import secure, tls_error
-from ldapdb.connection.wire import DeadlineSocket
-from ldapdb.entries import Entry
+from ldapdb.connection.strategy import Connection, Strategy
+from ldapdb.connection.tls import tls_error
+from ldapdb.controls import PASSWORD_POLICY, read_policy_error
+from ldapdb.entries import OBJECT_CLASS, Entry, Modification, Operation
 from ldapdb.errors import CredentialsRejected, DirectoryUnavailable, LDAPDBError
 from ldapdb.filters import Filter
-from ldapdb.messages import POLICY_CONTROLS, UNBIND, Result, message, read_result
-from ldapdb.searching import (
-    END_TAG,
-    End,
-    Opened,
-    Page,
-    Reference,
-    Search,
-    open_answer,
-    read_any_answer,
-    read_opened,
-    search_request,
-)
+from ldapdb.searching import End, Opened, Page, Result, Search, read_opened, read_whole_answer
 from ldapdb.settings import Settings
 
-__all__ = ["Answer", "Session"]
+__all__ = ["CLIENT_ERRORS", "Answer", "Session"]
 
 # An idle connection may have been cut by a firewall that sends nothing; younger than this
 # it is used without asking.
@@ -44,9 +33,25 @@ _IDLE_SECONDS = 240.0
 # Entries, URIs of other servers, and the end.
 Answer = tuple[list[Entry], list[str], End]
 
-_Error = TypeVar("_Error", bound=BaseException)
+# What ldap3 2.9.1 and pyasn1 raise over a broken or hostile answer, beyond their own errors.
+CLIENT_ERRORS = (
+    *WIRE_ERRORS,
+    LDAPExceptionError,
+    PyAsn1Error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+)
+_MODIFICATIONS = {
+    Operation.ADD: ldap3.MODIFY_ADD,
+    Operation.DELETE: ldap3.MODIFY_DELETE,
+    Operation.REPLACE: ldap3.MODIFY_REPLACE,
+}
 
-_START_TLS = "1.3.6.1.4.1.1466.20037"  # RFC 4511, section 4.14
+_BROKEN = "ended the connection"
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 
 class Session:
@@ -68,127 +73,178 @@ class Session:
     CredentialsRejected
         If it rejects the login, or has done so a short while ago.
     SettingsError
-        If we refuse its certificate.
+        If we reject its certificate.
     """
 
     def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
         self.uri = uri
         self.used_at = 0.0
         self._settings = settings
-        self._numbers = itertools.count(1)
-        self._library: Any = None
-        self._require_login()
-        self._socket = DeadlineSocket(connect(uri, deadline), deadline)
+        self._connection: Optional[Connection] = None
+        LOGINS.require(settings, uri)
         try:
-            if uri.startswith("ldaps://"):
-                self._socket.plain = secure(self._socket.plain, settings, uri, deadline)
-            if settings.start_tls and uri.startswith("ldap://"):
-                self._start_tls(deadline)
-            self._bind(deadline)
+            self._connection = Connection(uri, settings, deadline)
+            self._open(deadline)
         except BaseException as error:  # noqa: BLE001 -- an interrupt, too: what was sent has the password
             self.drop()
             raise _bare(error)  # noqa: B904 -- the same one
 
     @property
+    def strategy(self) -> Strategy:
+        """How the connection sends and receives."""
+        return self._opened.strategy
+
+    @property
     def tls(self) -> Optional[SSLSocket]:
         """The connection's TLS; None if it has none."""
-        return self._socket.plain if isinstance(self._socket.plain, SSLSocket) else None
+        return self._opened.socket if isinstance(self._opened.socket, SSLSocket) else None
 
     @property
     def account(self) -> str:
-        """Whom we log in as, for errors: by the settings, or how if these do not say."""
+        """The account, for errors: by the settings, or how we log in if these do not say."""
         method = self._settings.authentication
-        return str(self._settings.bind_dn) if method == "simple" else f"whom bind = {method} is"
+        return (
+            str(self._settings.bind_dn)
+            if method == "simple"
+            else f'the identity from bind = "{method}"'
+        )
 
     @property
     def heard(self) -> bool:
-        """Whether the server has said anything during the present or last operation."""
-        return self._socket.heard
+        """Whether the server has sent anything during the present or last operation."""
+        return self.strategy.heard
 
-    def _start_tls(self, deadline: Deadline) -> None:
-        result = self.extended(deadline, _START_TLS, self._at_log_in)
-        if result["result"] != SUCCESS:
-            raise DirectoryUnavailable(
-                f"the directory at {self.uri} refuses StartTLS (result code {result['result']}, "
-                f"{result.get('message') or 'without a word'}), so it gets no log-in; give it a "
-                "certificate, or see uri and start_tls",
-                server=self.uri,
-                result_code=result["result"],
-            )
-        self._socket.plain = secure(self._socket.plain, self._settings, self.uri, deadline)
+    @property
+    def _opened(self) -> Connection:
+        assert self._connection is not None  # noqa: S101 -- for mypy: no session without one
+        return self._connection
 
-    def _require_login(self) -> None:
-        """See that a login may be sent, before the server is connected to."""
-        LOGINS.require(self._settings, self.uri)
+    # --- opening
 
-    def _bind(self, deadline: Deadline) -> None:
+    def _open(self, deadline: Deadline) -> None:
+        connection, broken = self._opened, self._at_log_in
+        self._operate(deadline, lambda: connection.open(read_server_info=False), broken)
+        if self._settings.start_tls and self.uri.startswith("ldap://"):
+            self._operate(deadline, self._negotiate_tls, broken)
         LOGINS.send(self._settings, self.uri, deadline, lambda: self._log_in(deadline))
 
     def _log_in(self, deadline: Deadline) -> Optional[CredentialsRejected]:
         """Log in; return the rejection of a password that must not be sent again at once."""
-        if self._settings.authentication in ("external", "gssapi"):
-            told = self._by_library(deadline, _bind, self._at_log_in)
-            result = Result(told["result"], told.get("message") or "")
-        else:
-            request = simple_bind(self._settings)
-            result = self.exchange(deadline, request, self._at_log_in, POLICY_CONTROLS)
-        error = rejection(self._settings, self.uri, result)
+        connection = self._opened
+        for name, value in log_in(self._settings).items():
+            setattr(connection, name, value)
+        try:
+            self._operate(deadline, lambda: self._bind(deadline), self._at_log_in)
+        finally:
+            connection.password = connection.request = None  # both have the password
+        error = rejection(self._settings, self.uri, self._result(), self._policy_error())
         if isinstance(error, CredentialsRejected) and error.judged:
             return error
         if error is not None:
             raise error
         return None
 
-    def exchange(
-        self, deadline: Deadline, request: bytes, broken: str = "broke off", controls: bytes = b""
-    ) -> Result:
-        """Send a request of ``messages``, and return the result that answers it.
+    def _bind(self, deadline: Deadline) -> None:
+        if self._settings.authentication == "gssapi":
+            from ldapdb.connection import kerberos  # noqa: PLC0415 -- for that alone
+
+            kerberos.bind(self._opened, self._settings, self.uri, deadline)
+        else:
+            self._opened.bind(read_server_info=False, controls=[(PASSWORD_POLICY, False, None)])
+
+    def _policy_error(self) -> Optional[int]:
+        """Return the error of the server's password policy that came with the last result."""
+        control = self._opened.result.get("controls", {}).get(PASSWORD_POLICY)
+        return control and read_policy_error(control["value"] or b"")
+
+    def _negotiate_tls(self) -> None:
+        connection = self._opened
+        try:
+            connection.start_tls(read_server_info=False)
+        except LDAPExceptionError as error:
+            result = self._result()
+            # ldap3 wraps what the handshake raises.
+            if result.code == SUCCESS and isinstance(error.__context__, LDAPDBError):
+                raise error.__context__ from error.__context__.__cause__
+            raise DirectoryUnavailable(
+                f"the directory at {self.uri} refuses StartTLS (result code {result.code}, "
+                f"{result.said or 'without a reason'}), so it gets no log-in; give it a "
+                "certificate, or see uri and start_tls",
+                server=self.uri,
+                result_code=result.code,
+            ) from None
+
+    @property
+    def _at_log_in(self) -> str:
+        """What a connection that breaks before the log-in is answered may mean.
+
+        With TLS 1.3 a server that wants a certificate, or another one, says so after the
+        handshake, or, as slapd with GnuTLS (2.5.13), only closes.
+        """
+        if not (self.uri.startswith("ldaps://") or self._settings.start_tls):
+            return "cannot be reached"
+        return (
+            "ended the connection after the TLS handshake; it may demand a certificate, from an "
+            "authority that it trusts: see client_cert_file, and its log. The error was"
+        )
+
+    # --- operations of ldap3's
+
+    def add(self, deadline: Deadline, dn: str, attributes: Mapping[str, Sequence[str]]) -> Result:
+        """Add an entry (RFC 4511, section 4.7)."""
+        whole = {name: list(values) for name, values in attributes.items()}
+        classes = whole.pop(OBJECT_CLASS)
+        return self._write(deadline, lambda ldap: ldap.add(dn, classes, whole))
+
+    def modify(self, deadline: Deadline, dn: str, modifications: Sequence[Modification]) -> Result:
+        """Modify an entry (section 4.6)."""
+        changes: dict[str, list[tuple[str, list[str]]]] = {}
+        for each in modifications:
+            change = _MODIFICATIONS[each.operation], list(each.values)
+            changes.setdefault(each.attribute, []).append(change)
+        return self._write(deadline, lambda ldap: ldap.modify(dn, changes))
+
+    def delete(self, deadline: Deadline, dn: str) -> Result:
+        """Delete an entry (section 4.8)."""
+        return self._write(deadline, lambda ldap: ldap.delete(dn))
+
+    def rename(self, deadline: Deadline, dn: str, rdn: str) -> Result:
+        """Give an entry another RDN and remove the old one's values (section 4.9)."""
+        return self._write(deadline, lambda ldap: ldap.modify_dn(dn, rdn))
+
+    def extended(self, deadline: Deadline, oid: str) -> Mapping[str, Any]:
+        """Make an extended operation (section 4.12); return ldap3's result."""
+        self._operate(deadline, lambda: self._opened.extended(oid))
+        result: Mapping[str, Any] = self._opened.result
+        return result
+
+    def _write(self, deadline: Deadline, operation: Callable[[Connection], Any]) -> Result:
+        self._operate(deadline, lambda: operation(self._opened))
+        return self._result()
+
+    def _result(self) -> Result:
+        result = self._opened.result
+        return Result(result["result"], result["message"] or "")
+
+    def _operate(
+        self, deadline: Deadline, operation: Callable[[], Any], broken: str = _BROKEN
+    ) -> None:
+        """Have ldap3 make an operation.
 
         Parameters
         ----------
         broken : str
-            What it is if the connection breaks, for the error.
-        controls : bytes
-            What goes along with the request.
+            What the server did if the connection breaks, for the error.
         """
-        self._socket.deadline = deadline
-        self._socket.heard = False
-        number = next(self._numbers)
+        self._begin(deadline)
         try:
-            self._socket.sendall(message(number, request, controls))
-            answer = self._socket.recv(0)
-            if not answer:
-                raise ConnectionError("closed before its answer")
-            return read_result(answer, number, request)
-        except WIRE_ERRORS as error:
-            _bare(error)
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken(broken, error) from error
-
-    def extended(self, deadline: Deadline, oid: str, broken: str = "broke off") -> Any:
-        """Make an extended operation (RFC 4511, section 4.12); return ldap3's result."""
-        return self._by_library(deadline, lambda library: library.extended(oid), broken)
-
-    def _by_library(
-        self, deadline: Deadline, operation: Callable[[Any], tuple[Any, ...]], broken: str
-    ) -> Any:
-        """Let ldap3 run an operation on this connection, and return its result."""
-        from ldapdb.connection.library import LIBRARY_ERRORS, make  # noqa: PLC0415 -- slow to import
-
-        self._socket.deadline = deadline
-        self._socket.heard = False
-        try:
-            if self._library is None:
-                self._library = make(self.uri, self._socket, self._settings, deadline)
-                self._library.server.next_message_id = self._numbers.__next__
-            _, result, _, _ = operation(self._library)
-        except LDAPDBError as error:
+            operation()
+        except LDAPDBError as error:  # SettingsError is a ValueError, too
             raise _bare(error)  # noqa: B904 -- the same one
-        except LIBRARY_ERRORS as error:
-            _bare(error)
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken(broken, error) from error
-        return result
+        except CLIENT_ERRORS as error:
+            self._fail(error, broken)
+
+    # --- searches
 
     def search(
         self,
@@ -203,57 +259,6 @@ class Session:
         search = Search(base, scope, search_filter, tuple(attributes), page)
         return self.search_together(deadline, (search,))[0]
 
-    def pages(self, deadline: Deadline, search: Search) -> Generator[Answer, None, None]:
-        """Search in pages (RFC 2696); yield what :meth:`search` would return of each.
-
-        A page is taken off the wire whole and the next one is asked for before it is read, so
-        that server and client work at the same time, and the server never waits for room to
-        write. Whoever does not take all pages closes this, which ends the connection.
-        """
-        self._socket.deadline = deadline
-        self._socket.heard = False
-        asked: Optional[int] = None
-        try:
-            asked = self._send(search)
-            while asked is not None:
-                opened, end = self._page(asked)
-                asked = None
-                # What comes with a part that is elsewhere is not wanted, as a rule.
-                if end.code == SUCCESS and end.cookie and all(map(_IS_ENTRY, opened)):
-                    asked = self._send(_following(search, end))
-                entries, elsewhere = _read(opened)
-                yield entries, elsewhere, end
-                if asked is None and end.cookie:
-                    asked = self._send(_following(search, end))
-        except WIRE_ERRORS as error:
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("broke off", error) from error
-        finally:
-            if asked is not None:
-                self.drop()
-
-    def _send(self, search: Search) -> int:
-        number = next(self._numbers)
-        self._socket.sendall(search_request(number, *search))
-        return number
-
-    def _page(self, number: int) -> tuple[list[Opened], End]:
-        """Receive a page; return the messages in it, and the last of them."""
-        opened = []
-        for octets, start, stop in self._socket.messages():
-            each = open_answer(octets, start, stop)
-            if each.number != number:
-                raise BrokenAnswer("an answer to something else")
-            if each.tag != END_TAG:
-                opened.append(each)
-                continue
-            if stop != len(octets):
-                raise BrokenAnswer("something after the end of an answer")
-            end = read_opened(each)
-            assert isinstance(end, End)  # noqa: S101 -- for mypy: so says its tag
-            return opened, end
-        raise ConnectionError("closed before the answer's end")
-
     def search_together(
         self, deadline: Deadline, searches: Sequence[Search], control: bytes = b""
     ) -> list[Answer]:
@@ -262,40 +267,70 @@ class Session:
         The server answers them in any order, or all at a time. A `control` goes with those
         that ask for no page.
         """
-        self._socket.deadline = deadline
-        self._socket.heard = False
-        asked = {next(self._numbers): each for each in searches}
+        self._begin(deadline)
         try:
-            self._socket.sendall(
-                b"".join(
-                    search_request(number, *each, control=control) for number, each in asked.items()
-                )
-            )
-            answers = self._answers(set(asked))
+            numbers = self.strategy.ask(searches, control)
+            answers = self.strategy.answers(numbers)
+            return [self._read(answers[number]) for number in numbers]
         except WIRE_ERRORS as error:
-            deadline.remaining()  # a socket's time-out is the deadline's
-            raise self._broken("broke off", error) from error
-        return [answers[number] for number in asked]
+            self._fail(error)
 
-    def _answers(self, open_numbers: set[int]) -> dict[int, Answer]:
-        found: dict[int, tuple[list[Entry], list[str]]] = {each: ([], []) for each in open_numbers}
-        ended: dict[int, Answer] = {}
-        for octets, start, stop in self._socket.messages():
-            number, answer = read_any_answer(octets, start, stop)
-            if number not in open_numbers:
-                raise BrokenAnswer("an answer to something else")
-            if isinstance(answer, Entry):
-                found[number][0].append(answer)
-            elif isinstance(answer, Reference):
-                found[number][1].extend(answer.uris)
-            else:
-                ended[number] = (*found[number], answer)
-                open_numbers.discard(number)
-            if not open_numbers:
-                if stop != len(octets):
-                    raise BrokenAnswer("something after the end of an answer")
-                return ended
-        raise ConnectionError("closed before the answer's end")
+    def pages(self, deadline: Deadline, search: Search) -> Generator[Answer, None, None]:
+        """Search in pages (RFC 2696); yield what :meth:`search` would return of each.
+
+        A page is received whole and the next one is asked for before it is read, so that
+        server and client work at the same time, and the server never waits for room to
+        write. Whoever does not take all pages closes this, which ends the connection.
+        """
+        self._begin(deadline)
+        strategy = self.strategy
+        number: Optional[int] = None
+        try:
+            [number] = strategy.ask([search])
+            while number is not None:
+                opened = strategy.answers([number])[number]
+                number = None
+                following = _following(search, opened[-1])
+                # What comes with a part that is elsewhere is usually not wanted.
+                only_entries = all(each.is_entry for each in opened[:-1])
+                if following is not None and only_entries:
+                    [number] = strategy.ask([following])
+                yield self._read(opened)
+                if following is not None and number is None:
+                    [number] = strategy.ask([following])
+        except WIRE_ERRORS as error:
+            self._fail(error)
+        finally:
+            if number is not None:
+                self.drop()
+
+    def _read(self, opened: Sequence[Opened]) -> Answer:
+        return read_whole_answer(opened, self._settings.max_answer_bytes)
+
+    def _begin(self, deadline: Deadline) -> None:
+        self.strategy.deadline = deadline
+        self.strategy.heard = False
+
+    # --- errors
+
+    def _fail(self, error: BaseException, broken: str = _BROKEN) -> NoReturn:
+        """Raise our error for one of ldap3's, the socket's or the codec's.
+
+        Raises
+        ------
+        DeadlineExceeded
+            If the time is over: a socket's time-out is the deadline's.
+        LDAPDBError
+            Otherwise.
+        """
+        _bare(error)
+        self.strategy.deadline.remaining()
+        failure = tls_error(self.uri, error) or DirectoryUnavailable(
+            f"the directory at {self.uri} {broken}: {error}", server=self.uri
+        )
+        raise failure from error
+
+    # --- the end
 
     def is_usable(self, now: float) -> bool:
         """Tell whether the server has neither closed the connection nor left it long ago."""
@@ -303,69 +338,34 @@ class Session:
             return False
         poll = select.poll()
         try:
-            poll.register(self._socket.fileno(), select.POLLIN)
-        except (OSError, ValueError):
+            poll.register(self._opened.socket.fileno(), select.POLLIN)
+        except (AttributeError, OSError, ValueError):  # ldap3 has closed it
             return False
-        # Nobody is asked anything now: what can be read is a goodbye.
+        # Nothing is outstanding: what can be read is a notice of disconnection.
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Say goodbye to the server and close."""
+        """Unbind and close."""
+        self.strategy.deadline = Deadline(1.0)
         try:
-            self._socket.deadline = Deadline(1.0)
-            self._socket.sendall(message(next(self._numbers), UNBIND))
-        except (LDAPDBError, *WIRE_ERRORS):
+            self._opened.unbind()
+        except (LDAPDBError, *CLIENT_ERRORS):
             pass
         finally:
             self.drop()
 
     def drop(self) -> None:
-        """Close without a word: the connection is broken, or belongs to our parent process."""
-        self._socket.plain.close()
-
-    @property
-    def _at_log_in(self) -> str:
-        """Say what it is to be broken off before the log-in is answered.
-
-        With TLS 1.3 a server that wants a certificate, or another one, says so after the
-        handshake, or, as slapd with GnuTLS (2.5.13), only closes.
-        """
-        if not (self.uri.startswith("ldaps://") or self._settings.start_tls):
-            return "cannot be reached"
-        return (
-            "broke off after the TLS handshake; it may demand a certificate, from an authority "
-            "that it trusts: see client_cert_file, and its log. It looked like this"
-        )
-
-    def _broken(self, what: str, error: BaseException) -> LDAPDBError:
-        return tls_error(self.uri, error) or DirectoryUnavailable(
-            f"the directory at {self.uri} {what}: {error}", server=self.uri
-        )
+        """Close without unbinding: the connection is broken, or belongs to the parent process."""
+        if self._connection is not None and self._connection.socket is not None:
+            self._connection.socket.close()
 
 
-_IS_ENTRY = operator.attrgetter("is_entry")
-
-
-def _following(search: Search, end: End) -> Search:
-    assert search.page is not None  # noqa: S101 -- for mypy: only pages follow each other
+def _following(search: Search, last: Opened) -> Optional[Search]:
+    """Return the search for the page after an answer's last message; None if there is none."""
+    end = read_opened(last)
+    if not isinstance(end, End) or not end.cookie or search.page is None:
+        return None
     return search._replace(page=search.page._replace(cookie=end.cookie))
-
-
-def _read(opened: list[Opened]) -> tuple[list[Entry], list[str]]:
-    entries: list[Entry] = []
-    elsewhere: list[str] = []
-    for each in opened:
-        answer = read_opened(each)
-        if isinstance(answer, Entry):
-            entries.append(answer)
-        elif isinstance(answer, Reference):
-            elsewhere += answer.uris
-    return entries, elsewhere
-
-
-def _bind(library: Any) -> tuple[Any, ...]:
-    answer: tuple[Any, ...] = library.bind(read_server_info=False)
-    return answer
 
 
 def _bare(error: _Error) -> _Error:

@@ -30,7 +30,8 @@ _VERIFICATION = {
     19: _UNTRUSTED,
     20: _UNTRUSTED,
     21: _UNTRUSTED,
-    62: "is for another name; write a name in uri that it has",
+    62: "has not the name in uri among its subjectAltName, and a CN does not count (RFC 9525); "
+    "write a name in uri that it has, or have it issued with that name",
     64: "is for another address; write a name in uri that it has",
 }
 
@@ -164,6 +165,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
             f"ca_file {str(settings.ca_file)!r}: {error}; it must be certificates as PEM"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525, section 6.4.4
     if settings.client_cert_file is not None:
         _load_own(context, settings)
     return context

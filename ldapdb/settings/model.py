@@ -199,6 +199,11 @@ class Settings(_Schema):
     page_size: Annotated[int, Field(ge=1, le=100_000)] = Field(
         500, description="How many entries a server sends at a time."
     )
+    max_answer_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 31)] = Field(
+        1 << 26,
+        description="How large an answer of a server, or a page of one, may be. A larger answer "
+        "ends the connection. In memory it takes about four times as much.",
+    )
     watch: bool = Field(
         False,
         description="Follow changes as they happen, so that an answer from memory is never older "

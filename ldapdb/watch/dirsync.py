@@ -175,7 +175,7 @@ class _Domain:
             for message in stream.receive(1.0):
                 heard = self._timer()
                 try:
-                    said = read_dirsync(*message, number)
+                    said = read_dirsync(message, number)
                 except (BrokenAnswer, UnicodeError) as error:
                     raise DirectoryUnavailable(
                         f"the directory at {stream.uri} broke off: {error}", server=stream.uri

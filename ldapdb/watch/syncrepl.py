@@ -12,7 +12,7 @@ from typing import Optional
 
 from ldapdb import filters
 from ldapdb.ber import BrokenAnswer
-from ldapdb.connection import Message, Stream
+from ldapdb.connection import Stream
 from ldapdb.connection.results import result_error
 from ldapdb.controls import (
     IdSet,
@@ -27,7 +27,7 @@ from ldapdb.controls import (
 from ldapdb.dn import DN
 from ldapdb.entries import Entry
 from ldapdb.errors import DirectoryUnavailable, IncompleteResult
-from ldapdb.searching import SUBTREE
+from ldapdb.searching import SUBTREE, Opened
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
 from ldapdb.watch.pulse import Pulse
@@ -83,19 +83,19 @@ class SyncRepl:
             if any(content.lost for content in self._contents):
                 return
 
-    def _take(self, stream: Stream, asked: dict[int, _Content], message: Message) -> bool:
+    def _take(self, stream: Stream, asked: dict[int, _Content], message: Opened) -> bool:
         """Take a message in; False if it answers nothing but the proof of life."""
         try:
-            number, said = read_sync(*message)
+            said = read_sync(message)
         except (BrokenAnswer, UnicodeError) as error:
             raise DirectoryUnavailable(
                 f"the directory at {stream.uri} broke off: {error}", server=stream.uri
             ) from error
-        content = asked.get(number)
+        content = asked.get(message.number)
         if content is None:
             return False
         if isinstance(said, SyncEnd):
-            del asked[number]
+            del asked[message.number]
             content.end(said, stream.uri)
             asked[content.ask(stream)] = content
         else:

@@ -173,17 +173,15 @@ def test_an_answer_is_heard_and_silence_is_not(private: Private) -> None:
     from ldapdb.connection.deadline import Deadline
     from ldapdb.connection.session import Session
     from ldapdb.errors import DeadlineExceeded
-    from ldapdb.messages import delete_request
 
     session = Session(private.server.uri, private.settings(), Deadline(5))
-
-    request = delete_request(f"cn=nobody,{private.server.suffix}")
-    session.exchange(Deadline(5), request)
+    absent = f"cn=nobody,{private.server.suffix}"
+    session.delete(Deadline(5), absent)
     assert session.heard
     private.server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(DeadlineExceeded):
-            session.exchange(Deadline(0.2), request)
+            session.delete(Deadline(0.2), absent)
         assert not session.heard
     finally:
         private.server.signal(signal.SIGCONT)
@@ -208,4 +206,4 @@ def test_pages_that_nobody_takes_end_the_connection(private: Private) -> None:
     assert len(next(pages)[0]) == 2
     pages.close()
     assert not session.is_usable(session.used_at)
-    assert session._socket.fileno() == -1
+    assert session.strategy.connection.socket.fileno() == -1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ldapdb import ber
-from ldapdb.messages import number_of
+from ldapdb.searching import split
 from support import Directory, Private
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)
@@ -176,12 +176,12 @@ def _in_another_order(answers: list[bytes]) -> bytes:
     """Let the last answer come first; the messages of each stay in their order."""
     by_number: dict[int, list[bytes]] = {}
     for message in answers:
-        by_number.setdefault(number_of(message, 0, len(message))[0], []).append(message)
+        by_number.setdefault(split(message, 1 << 26)[0][0].number, []).append(message)
     return b"".join(message for each in reversed(by_number.values()) for message in each)
 
 
 def _kind(message: bytes) -> int:
-    return message[number_of(message, 0, len(message))[1]]
+    return split(message, 1 << 26)[0][0].tag
 
 
 def _messages(octets: bytes) -> list[bytes]:

@@ -137,7 +137,11 @@ _WRONG: dict[str, tuple[_Make, str]] = {
     "self-signed": (lambda folder, _: _self_signed(folder), "is self-signed .* ca_file"),
     "of another name": (
         lambda folder, authority: _issued(folder, authority, "ldap.example.org"),
-        "is for another name; write a name in uri",
+        "has not the name in uri among its subjectAltName",
+    ),
+    "with the name as CN alone": (
+        lambda folder, authority: _issued(folder, authority, "192.0.2.1", common_name="localhost"),
+        "has not the name in uri among its subjectAltName, and a CN does not count",
     ),
     "of another authority": (
         lambda folder, _: _issued(folder, trustme.CA()),

@@ -342,7 +342,7 @@ def test_a_connection_that_is_cut_in_silence_is_noticed(
 def test_the_kernel_asks_whether_the_other_end_is_there(directory: Directory) -> None:
     """It ends a connection whose other end is gone; firewalls may count what it sends as life."""
     database = follow(directory)
-    plain = database._store._watching._watch._stream._socket.plain
+    plain = database._store._watching._watch._stream._session.strategy.connection.socket
     assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 

@@ -24,12 +24,13 @@ from ldapdb.controls import (
     SyncState,
     dirsync_request,
     read_dirsync,
+    read_policy_error,
     read_sync,
     sync_request,
 )
 from ldapdb.entries import Entry
 from ldapdb.filters import present
-from ldapdb.searching import SUBTREE, End, Reference, search_request
+from ldapdb.searching import SUBTREE, End, Reference, search_request, split
 
 NUMBER = 7
 STATE, DONE, INFO, DIRSYNC = (
@@ -142,9 +143,9 @@ def info(tag: int, encoded: bytes) -> bytes:
 
 
 def read(octets: bytes) -> Any:
-    number, said = read_sync(octets, 0, len(octets))
-    assert number == NUMBER
-    return said
+    [opened], rest, _ = split(octets, 1 << 26)
+    assert (opened.number, rest) == (NUMBER, len(octets))
+    return read_sync(opened)
 
 
 @pytest.mark.parametrize("cookie", [None, b"", b"rid=000,csn=1"])
@@ -247,7 +248,7 @@ def _broken() -> dict[str, bytes]:
 def test_what_is_not_as_the_rfc_has_it_is_refused(what: str) -> None:
     octets = _broken()[what]
     with pytest.raises(BrokenAnswer):
-        read_sync(octets, 0, len(octets))
+        read(octets)
 
 
 @given(st.data())
@@ -266,7 +267,8 @@ def test_damage_is_refused_or_read(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(octets) - 1))
     octets[at] = data.draw(st.integers(0, 255))
     try:
-        read_sync(bytes(octets), 0, len(octets))
+        for opened in split(bytes(octets), 1 << 26)[0]:
+            read_sync(opened)
     except (BrokenAnswer, UnicodeError):
         return
 
@@ -282,7 +284,7 @@ def test_a_dirsync_request_is_as_microsoft_has_it(object_security: bool) -> None
 
 def test_a_dirsync_answer_tells_whether_there_is_more() -> None:
     def told(octets: bytes) -> Any:
-        return read_dirsync(octets, 0, len(octets), NUMBER)
+        return read_dirsync(split(octets, 1 << 26)[0][0], NUMBER)
 
     said = value(DIRSYNC_VALUE, flags=1, size=0, cookie=b"x")
     success = End(0, "", (), b"")
@@ -291,3 +293,30 @@ def test_a_dirsync_answer_tells_whether_there_is_more() -> None:
     assert told(message(entry())) == Entry("cn=a", {})
     with pytest.raises(BrokenAnswer):
         told(message(end(), (DIRSYNC, ber.sequence())))
+    with pytest.raises(BrokenAnswer, match="another request"):
+        read_dirsync(split(message(end()), 1 << 26)[0][0], NUMBER + 1)
+
+
+_ERROR = ber.integer(2, 0x81)
+_WARNING = ber.sequence(ber.integer(100, 0x80), tag=0xA0)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (ber.sequence(_ERROR), 2),
+        (ber.sequence(_WARNING, _ERROR), 2),
+        (ber.sequence(_WARNING), None),
+        (ber.sequence(), None),
+        (b"", None),
+    ],
+)
+def test_password_policy_error_is_read(value: bytes, number: Optional[int]) -> None:
+    """With or without a warning in front of it."""
+    assert read_policy_error(value) == number
+
+
+@pytest.mark.parametrize("value", [b"\x04\x00", b"\x30\x01\x81", ber.sequence(b"\x81\x05aaaaa")])
+def test_malformed_password_policy_is_rejected(value: bytes) -> None:
+    with pytest.raises(BrokenAnswer):
+        read_policy_error(value)

@@ -1,4 +1,4 @@
-"""Answers are whole messages of the grammar of RFC 4511, or they are refused."""
+"""Messages follow the grammar of RFC 4511, or they are rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ldapdb.ber import BrokenAnswer
-from ldapdb.framing import check, end_of, missing
+from ldapdb.searching import END_TAG, check_response, read_opened, read_whole_answer, split
+
+LARGEST = 1 << 26
 
 OCTETS, INTEGER, ENUMERATED, BOOLEAN, SEQUENCE, SET = 0x04, 0x02, 0x0A, 0x01, 0x30, 0x31
 ENTRY, DONE, REFERENCE, CONTROLS, REFERRALS = 0x64, 0x65, 0x73, 0xA0, 0xA3
@@ -65,13 +67,25 @@ ANSWERS = [
 ]
 
 
+def check(octets: bytes) -> None:
+    """Read a whole message as the client does."""
+    [opened], rest, _ = split(octets, LARGEST)
+    assert rest == len(octets)
+    if opened.tag in (ENTRY, END_TAG, REFERENCE):
+        read_opened(opened)
+    else:
+        check_response(opened)
+
+
 @pytest.mark.parametrize("octets", ANSWERS)
-def test_answers_are_taken(octets: bytes) -> None:
-    """Every kind of answer that ldapdb gets; more and more of it is less and less missing."""
+def test_answers_are_accepted(octets: bytes) -> None:
+    """Every kind of answer that ldapdb gets; a part of one asks for no more than the rest."""
     check(octets)
-    assert missing(octets) == 0
     for length in range(len(octets))[:300]:
-        assert 1 <= missing(octets[:length]) <= len(octets) - length
+        found, rest, wanted = split(octets[:length], LARGEST)
+        assert (found, rest) == ([], 0)
+        assert wanted <= len(octets)
+        assert wanted > length or length == 0
 
 
 BROKEN = [
@@ -111,18 +125,32 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("octets", BROKEN)
-def test_what_only_looks_like_an_answer_is_refused(octets: bytes) -> None:
-    assert missing(octets) == 0
+def test_malformed_answers_are_rejected(octets: bytes) -> None:
     with pytest.raises(BrokenAnswer):
         check(octets)
 
 
-def test_sequences_in_sequences_end() -> None:
+def test_deep_nesting_is_rejected() -> None:
+    """ldap3 2.9.1, which decodes what is no search's answer, would overflow the stack."""
     deep = b""
     for _ in range(3000):
         deep = ber(SEQUENCE, deep)
+    for controls in (ber(CONTROLS, deep), ber(CONTROLS, ber(SEQUENCE, text(b"1.2"), deep))):
+        with pytest.raises(BrokenAnswer):
+            check(message(result(0x61), controls))
     with pytest.raises(BrokenAnswer, match="deep"):
-        check(message(result(), ber(CONTROLS, deep)))
+        check(message(result(0x61, ber(REFERRALS, deep))))
+
+
+def test_a_large_response_is_rejected() -> None:
+    """A result is small, and ldap3 takes long for a large one."""
+    with pytest.raises(BrokenAnswer, match="a response of"):
+        check(message(result(0x67, ber(REFERRALS, text(b"x" * (1 << 20))))))
+
+
+def test_many_elements_are_rejected() -> None:
+    with pytest.raises(BrokenAnswer, match="elements in one"):
+        check(message(ber(REFERENCE, text(b"") * 70_000)))
 
 
 @pytest.mark.parametrize(
@@ -138,29 +166,72 @@ def test_sequences_in_sequences_end() -> None:
         b"\x30\x84\x10\0\0\x01",
     ],
 )
-def test_no_one_waits_for_what_is_no_answer(octets: bytes) -> None:
-    """What can only be refused is refused before any more of it is received."""
+def test_garbage_is_rejected_at_once(octets: bytes) -> None:
+    """What can only be rejected is rejected before any more of it is received."""
     with pytest.raises(BrokenAnswer):
-        missing(octets)
+        split(octets, LARGEST)
 
 
 @given(st.sampled_from([each for each in ANSWERS if len(each) < 200]), st.data())
-def test_any_octets_are_taken_or_refused(octets: bytes, data: st.DataObject) -> None:
-    """Nothing but BrokenAnswer comes of damage, and what is missing never takes in more."""
+def test_damage_raises_only_broken_answer(octets: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(octets) - 1))
     damaged = octets[:at] + data.draw(st.binary(max_size=4)) + octets[at + 1 :]
     try:
-        if missing(damaged) == 0:
-            check(damaged)
-    except BrokenAnswer:
+        for opened in split(damaged, LARGEST)[0]:
+            if opened.tag in (ENTRY, END_TAG, REFERENCE):
+                read_opened(opened)
+            else:
+                check_response(opened)
+    except (BrokenAnswer, UnicodeDecodeError):
         pass
 
 
-@pytest.mark.parametrize("length", [0, 1, 127, 128, 255, 256, 70_000])
-def test_where_a_message_ends_is_told_among_others(length: int) -> None:
-    """As long as it is not whole, the end is beyond what there is."""
-    message = ber(SEQUENCE, b"x" * length)
-    assert end_of(message + message, 0) == len(message)
-    assert end_of(message + message, len(message)) == 2 * len(message)
-    for there in {*range(min(len(message), 8)), len(message) - 1}:
-        assert end_of(message + message[:there], len(message)) > len(message) + there
+def test_messages_are_split_wherever_they_are_cut() -> None:
+    """As long as one is not whole, it is the rest."""
+    octets = b"".join(ANSWERS[:5])
+    for cut in {*range(0, len(octets), 97), *range(1, 60), len(octets)}:
+        found, rest, wanted = split(octets[:cut], LARGEST)
+        assert [each.begin for each in found] == [0, *(each.stop for each in found)][: len(found)]
+        assert rest == (found[-1].stop if found else 0)
+        assert wanted > cut - rest
+
+
+def test_an_answer_has_a_largest_size() -> None:
+    """It is rejected by its length, before it is received."""
+    with pytest.raises(BrokenAnswer, match="101 octets, more than the 100 of max_answer_bytes"):
+        split(b"\x30\x65", 100)
+    assert split(b"\x30\x64", 100) == ([], 0, 102)
+
+
+def _answer(*messages: bytes) -> bytes:
+    return b"".join((*messages, message(result())))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    {
+        "values": _answer(message(entry(attribute(b"a", *[b""] * 2000)))),
+        "long values": _answer(message(entry(attribute(b"a", *[b"x" * 130] * 2000)))),
+        "attributes": _answer(message(entry(*(attribute(b"a%d" % n) for n in range(2000))))),
+        "entries": _answer(*[message(entry())] * 2000),
+        "references": _answer(message(ber(REFERENCE, *[text(b"ldap://a")] * 2000))),
+        "messages with references": _answer(*[message(ber(REFERENCE, text(b"")))] * 2000),
+    }.values(),
+)
+def test_an_answer_has_a_largest_count(octets: bytes) -> None:
+    """The smallest elements fill memory the fastest."""
+    opened = split(octets, LARGEST)[0]
+    read_whole_answer(opened, 2100 * 2 * 32)
+    with pytest.raises(BrokenAnswer, match="too many entries, attributes and values"):
+        read_whole_answer(opened, 1900 * 32)
+
+
+def test_only_the_last_message_ends_an_answer() -> None:
+    opened = split(_answer(message(entry()), message(result(0x61))), LARGEST)[0]
+    with pytest.raises(BrokenAnswer):
+        read_whole_answer(opened, LARGEST)
+
+
+def test_response_without_controls_or_with_them() -> None:
+    said = check_response(split(message(result(0x61, code=b"\x31"), PAGED), LARGEST)[0][0])
+    assert (said.code, said.said) == (49, "said")

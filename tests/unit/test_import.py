@@ -56,15 +56,10 @@ def test_the_package_itself_brings_nothing() -> None:
 
 
 def test_the_host_s_class_brings_what_the_host_has() -> None:
-    """The class needs cachetools and pydantic-settings; nothing of the administrator's.
-
-    And not ldap3, until somebody logs in by SASL: it takes a tenth of a second.
-    """
+    """The class needs the three core dependencies; nothing of the administrator's."""
     loaded = _loaded_by("import ldapdb; ldapdb.LDAPDatabase")
-    assert {"cachetools", "pydantic_settings"} <= loaded
+    assert {"ldap3", "cachetools", "pydantic_settings"} <= loaded
     foreign = {
-        "ldap3",
-        "pyasn1",
         "docker",
         "click",
         "rich",

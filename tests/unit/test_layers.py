@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+import ldap3
 import pytest
 
 import ldapdb
@@ -42,8 +43,6 @@ PURE = (
     "failover",
     "attempts",
     "rejections",
-    "framing",
-    "messages",
     "searching",
     "controls",
     "shared",
@@ -254,6 +253,42 @@ def test_what_is_reserved_is_imported_there_alone(module: str) -> None:
         part for part, imports in IMPORTS.items() for each in imports if each.top == module
     }
     assert importers <= RESERVED[module]
+
+
+def _modules_of_ldap3(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(each.name for each in node.names)
+    return {each for each in found if each.partition(".")[0] == "ldap3"}
+
+
+def _private_names(text: str) -> set[str]:
+    """List private attributes, and private methods that are defined."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        name = getattr(node, "attr", None) or getattr(node, "name", None) or ""
+        if name.startswith("_") and not name.startswith("__"):
+            found.add(name)
+    return found
+
+
+def test_inner_ldap3_is_used_once() -> None:
+    """Another release may change what is private: one module would have to follow."""
+    folder = Path(ldap3.__file__).parent
+    theirs = set()
+    for name in ("strategy/base", "strategy/sync", "core/server", "core/tls"):
+        theirs |= _private_names((folder / f"{name}.py").read_text(encoding="utf-8"))
+    for path in SOURCES["connection"]:
+        used = _private_names(path.read_text(encoding="utf-8")) & theirs
+        inner = _modules_of_ldap3(path) - {"ldap3", "ldap3.core.exceptions"}
+        if path.name == "strategy.py":
+            assert used == {"_get_response", "_outstanding", "_start_listen"}
+            assert inner
+        else:
+            assert (path.name, used, inner) == (path.name, set(), set())
 
 
 def test_the_environment_is_read_by_the_settings() -> None:

@@ -11,10 +11,10 @@ from ldapdb import errors
 from ldapdb.ber import BrokenAnswer
 from ldapdb.connection.answers import partial
 from ldapdb.connection.credentials import rejection
-from ldapdb.connection.library import LIBRARY_ERRORS
 from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.connection.session import CLIENT_ERRORS
 from ldapdb.dn import DN
-from ldapdb.messages import Result
+from ldapdb.searching import Result
 from ldapdb.settings import load
 
 SERVER = "ldaps://directory.example.org"
@@ -33,13 +33,13 @@ EXCEPTIONS = [
 )
 def test_every_error_of_ldap3_is_caught(kind: type[Exception]) -> None:
     """No error of ldap3 reaches the host as it is."""
-    with pytest.raises(LIBRARY_ERRORS):
+    with pytest.raises(CLIENT_ERRORS):
         raise kind
 
 
 def test_what_is_not_caught_are_results_alone() -> None:
     """ldap3's other exceptions stand for result codes and are never raised: we read the codes."""
-    others = [kind for kind in EXCEPTIONS if not issubclass(kind, LIBRARY_ERRORS)]
+    others = [kind for kind in EXCEPTIONS if not issubclass(kind, CLIENT_ERRORS)]
     assert others
     for kind in others:
         assert kind is exceptions.LDAPException or issubclass(kind, exceptions.LDAPOperationResult)
@@ -48,7 +48,7 @@ def test_what_is_not_caught_are_results_alone() -> None:
 @pytest.mark.parametrize("kind", [PyAsn1Error, OSError, TimeoutError, KeyError, UnicodeDecodeError])
 def test_a_broken_answer_is_caught(kind: type[Exception]) -> None:
     """What ldap3 and pyasn1 raise over garbage is an error of the connection."""
-    assert issubclass(kind, LIBRARY_ERRORS)
+    assert issubclass(kind, CLIENT_ERRORS)
 
 
 def test_who_may_not_write_is_told_whose_account_writes() -> None:
@@ -67,7 +67,7 @@ def test_what_our_own_reading_raises_is_caught(kind: type[Exception]) -> None:
 )
 def test_what_is_no_answer_is_not_caught(kind: type[BaseException]) -> None:
     """An interrupt or a mistake of ours is not the directory's fault."""
-    assert not issubclass(kind, (*WIRE_ERRORS, *LIBRARY_ERRORS))
+    assert not issubclass(kind, (*WIRE_ERRORS, *CLIENT_ERRORS))
 
 
 @pytest.mark.parametrize("code", [*CODES, 9999])

@@ -297,6 +297,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("page_size", 0, "greater than or equal to 1"),
     ("page_size", 100_001, "less than or equal to 100000"),
     ("page_size", 1.5, "valid integer"),
+    ("max_answer_bytes", 1000, "greater than or equal to 1048576"),
+    ("max_answer_bytes", 1 << 32, "less than or equal to 2147483648"),
     ("watch", "2", "valid boolean"),
     ("watch_poll_seconds", 0, "greater than 0"),
     ("watch_max_users", -1, "greater than or equal to 0"),
