@@ -84,7 +84,7 @@ def check(database: LDAPDatabase, name: str) -> None:
         (lambda: database.get_accounting_for_user(user), of_grants(name)),
         (database.list_users, of_all()),
     ]
-    log = logging.getLogger("ldapdb.connection.reads")
+    log = logging.getLogger("ldapdb.client.reads")
     for call, search in expected:
         seen = _Seen()
         log.addHandler(seen)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.data import APPLICATIONS, GRANTS_OF_A_USER, MEMBERS, Grant, Size, image_of, name_of
-from ldapdb import ber
+from ldapdb.protocol import ber
 
 __all__ = ["Site", "SiteSize", "answer_length", "most", "of_another", "percentile", "requests_in"]
 

@@ -17,8 +17,9 @@ from proxy import Proxy
 from benchmarks.data import GRANTS_OF_A_USER, MEMBERS, name_of
 from benchmarks.directory import BenchDirectory
 from benchmarks.site_model import SiteSize, of_another, requests_in
-from ldapdb import LDAPDatabase, ber
+from ldapdb import LDAPDatabase
 from ldapdb.embedded import ldif_folder
+from ldapdb.protocol import ber
 
 __all__ = ["Recorded", "SiteDirectory", "record", "view"]
 

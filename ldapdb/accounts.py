@@ -14,8 +14,8 @@ from enum import Enum
 from math import ceil, floor
 from typing import Optional
 
-from ldapdb.entries import Entry
 from ldapdb.model import ACTIVE, Account
+from ldapdb.protocol.entry import Entry
 from ldapdb.syntaxes import parse_integer, parse_time
 
 __all__ = ["AccountForm", "AccountRule", "read_account"]

@@ -1,7 +1,7 @@
 """Directory entries: our attribute and class names, and what an entry says.
 
-The names of the schema (``ldif/``) stand here and nowhere else. An :class:`Entry` is what
-a search returned; the ``read_*`` functions turn one into a value of ``model`` or raise
+The names of the schema (``ldif/``) stand here and nowhere else. The ``read_*`` functions turn
+an :class:`~ldapdb.protocol.entry.Entry` into a value of ``model`` or raise
 :class:`~ldapdb.errors.InvalidValue` with the reason, and the ``*_attributes`` functions
 go the other way.
 
@@ -10,16 +10,15 @@ This module opens no connection and does not know which server an entry came fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import ceil, floor
 from typing import Optional
 
-from ldapdb.dn import AVA, DN, NameMatching
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Application, Grant, Policy, User, Window
+from ldapdb.protocol.dn import AVA, DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
 from ldapdb.syntaxes import (
     IdentifierForm,
     format_time,
@@ -46,14 +45,10 @@ __all__ = [
     "MEMBER_UID",
     "NOT_AFTER",
     "NOT_BEFORE",
-    "OBJECT_CLASS",
     "OBJECT_SID",
     "POLICY_ATTRIBUTES",
     "PRIMARY_GROUP_ID",
     "VOLUME",
-    "Entry",
-    "Modification",
-    "Operation",
     "grant_attributes",
     "is_application",
     "is_grant",
@@ -66,7 +61,6 @@ __all__ = [
     "without_class",
 ]
 
-OBJECT_CLASS = "objectClass"
 MEMBER = "member"
 MEMBER_UID = "memberUid"
 DISPLAY_NAME = "displayName"
@@ -100,122 +94,6 @@ POLICY_ATTRIBUTES = (
 GRANT_ATTRIBUTES = (OBJECT_CLASS, IMAGE, *POLICY_ATTRIBUTES)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An entry as a search returned it.
-
-    Parameters
-    ----------
-    dn : str
-        The server's spelling.
-    attributes : mapping of str to list of bytes
-        Values by attribute description in lower case. What is absent was not returned.
-    matching : NameMatching
-        How the directory compares names.
-    """
-
-    dn: str
-    attributes: Mapping[str, Sequence[bytes]]
-    matching: NameMatching = field(default=NameMatching.EXACT, compare=False)
-
-    def raw(self, attribute: str) -> list[bytes]:
-        """Return all values of an attribute, with those that have options, as they are.
-
-        A search by an attribute type finds ``uid;lang-fr`` like ``uid`` (RFC 4512, section
-        2.5.2), so whatever is searched for by its values is read with this.
-        """
-        wanted = attribute.lower()
-        return [
-            bytes(value)
-            for name, values in self.attributes.items()
-            if name.partition(";")[0] == wanted
-            for value in values
-        ]
-
-    def texts(self, attribute: str) -> list[str]:
-        """Return all values of an attribute, with those that have options, as text.
-
-        Raises
-        ------
-        InvalidValue
-            If one is not UTF-8.
-        """
-        return _decoded(attribute, self.raw(attribute))
-
-    def values(self, attribute: str) -> list[str]:
-        """Return the values of an attribute that decides about access, as text.
-
-        Raises
-        ------
-        InvalidValue
-            If one is not UTF-8, or has an option: it may have been meant to narrow a grant, and
-            cannot be told from one that was not.
-        """
-        self._refuse_options(attribute)
-        return _decoded(attribute, self.attributes.get(attribute.lower(), ()))
-
-    def _refuse_options(self, attribute: str) -> None:
-        start = f"{attribute.lower()};"
-        given = [name for name in self.attributes if name.startswith(start)]
-        if given:
-            raise InvalidValue(f"{attribute} must not have options ({', '.join(given)})")
-
-    def value(self, attribute: str) -> Optional[str]:
-        """Return the attribute's only value, or None.
-
-        Raises
-        ------
-        InvalidValue
-            If there is more than one.
-        """
-        values = self.values(attribute)
-        if len(values) > 1:
-            raise InvalidValue(f"{attribute} has {len(values)} values and may have one")
-        return values[0] if values else None
-
-    def has_class(self, object_class: str) -> bool:
-        """Tell whether the entry is of an object class, named without regard to case."""
-        wanted = object_class.lower().encode()
-        return any(
-            bytes(value).lower() == wanted
-            for value in self.attributes.get(OBJECT_CLASS.lower(), ())
-        )
-
-
-def _decoded(attribute: str, values: Iterable[bytes]) -> list[str]:
-    try:
-        return [bytes(value).decode() for value in values]
-    except UnicodeDecodeError:
-        raise InvalidValue(f"{attribute} is not UTF-8") from None
-
-
-class Operation(Enum):
-    """What a modification does to an attribute (RFC 4511, section 4.6)."""
-
-    ADD = "add"
-    DELETE = "delete"
-    REPLACE = "replace"
-
-
-@dataclass(frozen=True)
-class Modification:
-    """One part of a modify request.
-
-    Parameters
-    ----------
-    operation : Operation
-        Add, delete or replace.
-    attribute : str
-        Attribute description.
-    values : tuple of str
-        None at all with DELETE removes the attribute.
-    """
-
-    operation: Operation
-    attribute: str
-    values: tuple[str, ...] = ()
-
-
 def read_identifier(entry: Entry, attribute: str, form: IdentifierForm) -> int:
     """Read an entry's stable identifier as a number.
 
@@ -224,12 +102,9 @@ def read_identifier(entry: Entry, attribute: str, form: IdentifierForm) -> int:
     InvalidValue
         If it is absent, doubled, not of the form, or has an option.
     """
-    entry._refuse_options(attribute)  # noqa: SLF001 -- the entry's own module
-    raw = entry.attributes.get(attribute.lower(), ())
-    if len(raw) != 1:
-        raise InvalidValue(f"{attribute} has {len(raw)} values and must have one")
+    raw = entry.only(attribute)
     try:
-        return parse_identifier(bytes(raw[0]), form)
+        return parse_identifier(raw, form)
     except ValueError:
         raise InvalidValue(f"{attribute} is not a {form.value}") from None
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-from ldapdb.dn import DN, NameMatching
-from ldapdb.filters import Filter
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.filters import Filter
 
 __all__ = ["Ask", "is_of_class", "key", "matches", "pairs_of", "values_of"]
 

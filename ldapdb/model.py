@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb.dn import DN
+from ldapdb.protocol.dn import DN
 from ldapdb.syntaxes import said_time
 from ldapdb.wellformed import check_text, parse_volume
 

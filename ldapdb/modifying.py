@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ldapdb.dn import DN, NameMatching
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_STARTUP_DATA,
@@ -21,12 +20,12 @@ from ldapdb.entries import (
     MEMBER,
     NOT_AFTER,
     NOT_BEFORE,
-    OBJECT_CLASS,
     POLICY_ATTRIBUTES,
-    Operation,
 )
-from ldapdb.ldif_text import Step
 from ldapdb.matching import is_of_class, key, values_of
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import OBJECT_CLASS, Operation
+from ldapdb.protocol.ldif import Step
 from ldapdb.syntaxes import parse_time
 from ldapdb.vendors import Vendor
 

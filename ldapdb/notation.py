@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Optional, Protocol
 
-from ldapdb import filters
 from ldapdb.entries import (
     APPLICATION_CLASS,
     GRANT_ATTRIBUTES,
     GRANT_CLASS,
     IMAGE,
     LICENSE,
-    OBJECT_CLASS,
     POLICY_ATTRIBUTES,
-    Entry,
-    Modification,
-    Operation,
 )
-from ldapdb.filters import Filter
+from ldapdb.protocol import filters
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter
 
 __all__ = ["Notation", "SchemaNotation"]
 

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Optional
 
-from ldapdb import filters
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_STARTUP_DATA,
@@ -32,14 +31,12 @@ from ldapdb.entries import (
     LICENSE,
     NOT_AFTER,
     NOT_BEFORE,
-    OBJECT_CLASS,
     VOLUME,
-    Entry,
-    Modification,
-    Operation,
 )
 from ldapdb.errors import InvalidValue, SettingsError
-from ldapdb.filters import Filter
+from ldapdb.protocol import filters
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter
 
 __all__ = ["KEYS", "StockNotation"]
 

@@ -15,9 +15,10 @@ from enum import Enum
 from typing import Optional
 
 from ldapdb.accounts import AccountForm, AccountRule
-from ldapdb.dn import NameMatching
-from ldapdb.entries import GROUP_CLASS, Entry
+from ldapdb.entries import GROUP_CLASS
 from ldapdb.errors import SettingsError
+from ldapdb.protocol.dn import NameMatching
+from ldapdb.protocol.entry import Entry
 from ldapdb.syntaxes import IdentifierForm
 from ldapdb.wellformed import one_line
 

@@ -74,8 +74,8 @@ def _write_rights(form: str, output: Optional[Path], timeout: int, *, before_2_2
 
 
 def _write_entries(output: Optional[Path], timeout: int) -> None:
-    from ldapdb.ldif_text import write  # noqa: PLC0415 -- no other command needs it
     from ldapdb.migrate.exporting import read_entries  # noqa: PLC0415 -- as above
+    from ldapdb.protocol.ldif import write  # noqa: PLC0415 -- no other command needs it
 
     with opened_store(operation_timeout_seconds=timeout) as store:
         entries = read_entries(store)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["HeldBack"]
 
 # What says that a server has failed, and that none is left.
-_LOGGERS = ("ldapdb.connection.pool", "ldapdb.connection.directory")
+_LOGGERS = ("ldapdb.client.pool", "ldapdb.client.directory")
 
 
 class HeldBack(logging.Filter):

@@ -20,7 +20,7 @@ from ldapdb.cli.output import Form, counted, print_json, print_table
 from ldapdb.wellformed import escaped
 
 if TYPE_CHECKING:
-    from ldapdb.ldif_text import Change
+    from ldapdb.protocol.ldif import Change
     from ldapdb.store.linting import Linting
     from ldapdb.store.linting_members import Complaint
 
@@ -132,7 +132,7 @@ def _changes(found: Sequence[Complaint]) -> list[Change]:
 
 
 def _ldif(found: Sequence[Complaint]) -> str:
-    from ldapdb.ldif_text import write  # noqa: PLC0415 -- few commands write LDIF
+    from ldapdb.protocol.ldif import write  # noqa: PLC0415 -- few commands write LDIF
 
     return write(
         _changes(found),

@@ -12,7 +12,7 @@ from typing import Any, Optional
 import click
 
 from ldapdb.cli.output import Form
-from ldapdb.connection.probing import answers
+from ldapdb.client.probing import answers
 from ldapdb.errors import DeadlineExceeded, LDAPDBError
 from ldapdb.model import Policy
 from ldapdb.settings import Settings, load

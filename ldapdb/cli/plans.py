@@ -14,12 +14,12 @@ import click
 
 from ldapdb.cli.options import loaded_settings, opened_store, telling_slowness
 from ldapdb.cli.output import HIDDEN, Form, print_json
-from ldapdb.dn import DN
 from ldapdb.entries import DESCRIPTION, LICENSE
+from ldapdb.protocol.dn import DN
 from ldapdb.wellformed import escaped, one_line
 
 if TYPE_CHECKING:
-    from ldapdb.ldif_text import Change
+    from ldapdb.protocol.ldif import Change
     from ldapdb.store import Store
     from ldapdb.store.planning import PlannedStore
 
@@ -95,7 +95,7 @@ def print_plan(store: PlannedStore, plan: Plan) -> None:
     context = click.get_current_context()
     changes = store.changes
     if plan is Plan.LDIF:
-        from ldapdb.ldif_text import write  # noqa: PLC0415 -- as above
+        from ldapdb.protocol.ldif import write  # noqa: PLC0415 -- as above
 
         servers = " ".join(store.settings.write_uris)
         click.echo(write(changes, f"{context.command_path}, for {servers}"), nl=False)
@@ -119,7 +119,7 @@ def _ending(count: int) -> str:
 
 
 def _in_words(change: Change) -> str:
-    from ldapdb.ldif_text import Add, Delete, Modify  # noqa: PLC0415 -- as above
+    from ldapdb.protocol.ldif import Add, Delete, Modify  # noqa: PLC0415 -- as above
 
     if isinstance(change, Delete):
         return f"delete {change.dn}"
@@ -142,7 +142,7 @@ def _pair(name: str, values: Iterable[bytes]) -> str:
 
 
 def _fields(change: Change) -> dict[str, Any]:
-    from ldapdb.ldif_text import Add, Delete, Modify  # noqa: PLC0415 -- as above
+    from ldapdb.protocol.ldif import Add, Delete, Modify  # noqa: PLC0415 -- as above
 
     fields: dict[str, Any] = {"dn": str(change.dn)}
     if isinstance(change, Delete):

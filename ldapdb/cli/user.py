@@ -22,8 +22,8 @@ from ldapdb.wellformed import escaped, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ldapdb.dn import DN
     from ldapdb.model import Accounting, User
+    from ldapdb.protocol.dn import DN
     from ldapdb.store.reviewing import Review
 
 __all__ = ["user"]

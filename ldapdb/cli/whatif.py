@@ -43,7 +43,7 @@ def whatif(*, file: BinaryIO, timeout: int, form: Form) -> None:
     Exit code: 0 somebody, 1 nobody, 2 it cannot be told, or the LDIF cannot be read or does not
     fit the directory, 3 no server answered.
     """
-    from ldapdb.ldif_text import parse  # noqa: PLC0415 -- few commands read LDIF
+    from ldapdb.protocol.ldif import parse  # noqa: PLC0415 -- few commands read LDIF
     from ldapdb.store.effects import effects_of  # noqa: PLC0415 -- as above
 
     given = {"operation_timeout_seconds": timeout}

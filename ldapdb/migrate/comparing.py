@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ldapdb.dn import DN
 from ldapdb.errors import NotFound
 from ldapdb.migrate.rows import Problem, Source
 from ldapdb.model import Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store import Store
 from ldapdb.store.reviewing import Review
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import IO, Any, Optional
 
-from ldapdb.dn import DN
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry, read_dn
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, read_dn
 from ldapdb.errors import InvalidValue
-from ldapdb.ldif_text import Add
 from ldapdb.migrate.csv_source import HEADER
 from ldapdb.migrate.policies import SINCE_2_2
 from ldapdb.model import Policy
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.ldif import Add
 from ldapdb.store import Store
 from ldapdb.store.explaining import Way
 from ldapdb.store.reading import search_in_pages

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Union
 
-from ldapdb.dn import DN
 from ldapdb.errors import AmbiguousName, Exists, InvalidValue, NotFound, SettingsError
 from ldapdb.migrate.rows import Problem, Source
 from ldapdb.model import Policy, User, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store import Store
 from ldapdb.wellformed import check_image, check_text
 

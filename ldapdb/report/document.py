@@ -13,9 +13,9 @@ from collections.abc import Hashable, Iterable
 from typing import Any, Optional
 
 from ldapdb import __version__
-from ldapdb.dn import DN
 from ldapdb.errors import InvalidValue
 from ldapdb.model import Policy, Window, policy_half
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Way
 from ldapdb.store.holders import Reached
 from ldapdb.store.reviewing import Review

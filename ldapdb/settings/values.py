@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from ldapdb import filters
-from ldapdb.dn import DN
+from ldapdb.protocol import filters
+from ldapdb.protocol.dn import DN
 
 __all__ = [
     "ACCOUNT_NAME",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Optional
 
-from ldapdb.connection import Call
+from ldapdb.client import Call
 from ldapdb.model import Accounting, Application, Entitlement, Grant, Policy, User, mapping_id
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches

@@ -8,16 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.entries import (
     APPLICATION_CLASS,
     DISPLAY_NAME,
     IMAGE,
-    Entry,
-    Modification,
-    Operation,
     is_application,
     read_application,
     read_dn,
@@ -31,10 +26,13 @@ from ldapdb.errors import (
     NoSuchValue,
     ObjectClassViolation,
 )
-from ldapdb.filters import Filter
 from ldapdb.model import Application
 from ldapdb.naming import application_cn
-from ldapdb.searching import Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, query, search
 from ldapdb.store.sight import confirm_nothing

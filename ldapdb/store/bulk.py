@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Optional, Union
 
-from ldapdb.dn import DN
 from ldapdb.errors import (
     AmbiguousName,
     DeadlineExceeded,
@@ -17,6 +16,7 @@ from ldapdb.errors import (
     NotFound,
 )
 from ldapdb.model import Policy, User, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store.desk import Desk
 
 __all__ = ["Bulk"]

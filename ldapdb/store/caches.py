@@ -11,9 +11,9 @@ from typing import Optional
 from cachetools import LRUCache
 
 from ldapdb.cache import Cache, CacheInfo, Lifetimes
-from ldapdb.dn import DN
 from ldapdb.errors import CertificateRefused, CredentialsRejected, DirectoryUnavailable
 from ldapdb.model import Application, Entitlements, Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.settings import Settings
 from ldapdb.shared import LOCK, Kept
 from ldapdb.store.everybody import UserList

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Optional
 from weakref import WeakMethod
 
 from ldapdb.cache import CacheInfo
-from ldapdb.connection import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
+from ldapdb.client import EVERYTHING, ROOT_DSE, Call, Deadline, Directory
 from ldapdb.errors import ReadOnly
 from ldapdb.model import Accounting
-from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol.codec import BASE, NO_ATTRIBUTES, Search
 from ldapdb.settings import Settings
 from ldapdb.shared import renew_in_children
 from ldapdb.store.caches import Caches

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Optional, Union
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.errors import InvalidValue, NotFound
 from ldapdb.model import Grant, Policy, User, Window, mapping_id
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Explaining
 from ldapdb.store.outcomes import Granted, Left, Renamed, Revoked, carry_out
 from ldapdb.wellformed import check_image, check_text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ldapdb.dn import DN
-from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.ldif import Add, Change, Delete, Modify, Rename
 
 __all__ = ["doubts_of"]
 

@@ -9,10 +9,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.connection.overlay import Planned
-from ldapdb.dn import DN
-from ldapdb.entries import IMAGE, Entry, is_application, read_dn
+from ldapdb.client import Call
+from ldapdb.client.overlay import Planned
+from ldapdb.entries import IMAGE, is_application, read_dn
 from ldapdb.errors import (
     AmbiguousName,
     DirectoryUnavailable,
@@ -20,9 +19,11 @@ from ldapdb.errors import (
     LDAPDBError,
     NoSuchEntry,
 )
-from ldapdb.ldif_text import Change
 from ldapdb.model import Entitlement, Policy, User, Window
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.ldif import Change
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.doubts import doubts_of
@@ -117,7 +118,7 @@ def effects_of(
     settings : Settings
         The directory.
     changes : iterable of (int, Change)
-        In order, with the numbers of their lines, as :func:`ldapdb.ldif_text.parse` gives them.
+        In order, with the numbers of their lines, as :func:`ldapdb.protocol.ldif.parse` gives them.
 
     Raises
     ------

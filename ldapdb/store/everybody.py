@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Optional, Protocol, Union
 
 from ldapdb.cache import CacheInfo
-from ldapdb.connection import Deadline
-from ldapdb.dn import DN, RDN, NameMatching
+from ldapdb.client import Deadline
 from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
+from ldapdb.protocol.dn import DN, RDN, NameMatching
 from ldapdb.shared import Places, Waiters
 
 __all__ = ["Everybody", "Reader", "Shared", "UserList", "told_apart"]

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
-from ldapdb.connection import Deadline
-from ldapdb.dn import DN
+from ldapdb.client import Deadline
 from ldapdb.entries import IMAGE
 from ldapdb.errors import AmbiguousName
 from ldapdb.model import Accounting, Application, Grant, Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store.caches import Caches
 from ldapdb.store.outcomes import Listed
 from ldapdb.store.reads import Reads

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.errors import LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 

@@ -8,17 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import EVERYTHING, Call
-from ldapdb.dn import DN
+from ldapdb.client import EVERYTHING, Call
 from ldapdb.entries import (
     GRANT_CLASS,
     IMAGE,
     LICENSE,
     MEMBER,
-    Entry,
-    Modification,
-    Operation,
     grant_attributes,
     is_grant,
     read_dn,
@@ -34,10 +29,13 @@ from ldapdb.errors import (
     NoSuchValue,
     ObjectClassViolation,
 )
-from ldapdb.filters import Filter
 from ldapdb.model import Grant, Policy, Window
 from ldapdb.naming import grant_cn, is_made_here
-from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.applications import (
     delete_or_strip,
     overtaken,

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import Entry, is_application, is_grant, read_dn
+from ldapdb.client import Call
+from ldapdb.entries import is_application, is_grant, read_dn
 from ldapdb.errors import AmbiguousName, InvalidValue, NoSuchEntry, NotFound
-from ldapdb.filters import Filter
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, search, search_in_pages
 from ldapdb.wellformed import check_text

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.entries import GRANT_CLASS, MEMBER_UID, PRIMARY_GROUP_ID
 from ldapdb.errors import AmbiguousName, NoSuchEntry
 from ldapdb.model import Grant, Policy, User
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Holder, Link, Reason, Way, Who
 from ldapdb.store.memberships import Members
 from ldapdb.store.reading import require_base

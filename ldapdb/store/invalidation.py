@@ -28,19 +28,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Optional
 
-from ldapdb.connection import RootDSE
-from ldapdb.dn import DN
-from ldapdb.entries import (
-    MEMBER_UID,
-    OBJECT_CLASS,
-    PRIMARY_GROUP_ID,
-    Entry,
-    is_application,
-    is_grant,
-    read_identifier,
-)
+from ldapdb.client import RootDSE
+from ldapdb.entries import MEMBER_UID, PRIMARY_GROUP_ID, is_application, is_grant, read_identifier
 from ldapdb.errors import InvalidValue
-from ldapdb.filters import attributes_of
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
+from ldapdb.protocol.filters import attributes_of
 from ldapdb.store.caches import Caches, fold
 from ldapdb.store.profile import Profile
 from ldapdb.watch import Batch, Change, Scope

@@ -13,13 +13,11 @@ from dataclasses import replace
 from typing import Union
 
 from ldapdb.accounts import read_account
-from ldapdb.connection import Call, Deadline
-from ldapdb.dn import DN
+from ldapdb.client import Call, Deadline
 from ldapdb.entries import (
     APPLICATION_CLASS,
     GRANT_CLASS,
     IMAGE,
-    Entry,
     is_application,
     is_grant,
     read_dn,
@@ -27,11 +25,13 @@ from ldapdb.entries import (
     read_images,
 )
 from ldapdb.errors import InvalidValue
-from ldapdb.filters import Filter
-from ldapdb.ldif_text import Change, Delete
 from ldapdb.model import Grant
 from ldapdb.naming import grant_cn
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
+from ldapdb.protocol.ldif import Change, Delete
 from ldapdb.store.caches import Caches
 from ldapdb.store.grants import NAMES
 from ldapdb.store.holders import Holders

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.entries import MEMBER_UID
 from ldapdb.errors import NoSuchEntry
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from ldapdb.connection import EVERYTHING, Call
-from ldapdb.connection.answers import part_of
-from ldapdb.dn import DN
-from ldapdb.entries import GRANT_CLASS, MEMBER_UID, Entry, Operation, read_dn
+from ldapdb.client import EVERYTHING, Call
+from ldapdb.client.answers import part_of
+from ldapdb.entries import GRANT_CLASS, MEMBER_UID, read_dn
 from ldapdb.errors import InvalidValue, NoSuchEntry
-from ldapdb.ldif_text import Change, Delete, Modify, Step
 from ldapdb.model import Grant, policy_half
-from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol.codec import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry, Operation
+from ldapdb.protocol.ldif import Change, Delete, Modify, Step
 from ldapdb.store.holders import Holders
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import search_in_pages

@@ -14,9 +14,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import Modification, Operation, read_grant
+from ldapdb.client import Call
+from ldapdb.entries import read_grant
 from ldapdb.errors import (
     EntryExists,
     InvalidValue,
@@ -24,7 +23,9 @@ from ldapdb.errors import (
     NoSuchValue,
     ObjectClassViolation,
 )
-from ldapdb.ldif_text import Change, Delete, Modify
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Modification, Operation
+from ldapdb.protocol.ldif import Change, Delete, Modify
 from ldapdb.store.linting_doubt import held_by, surely_empty
 from ldapdb.store.linting_members import shows
 from ldapdb.store.profile import Profile

@@ -8,17 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN, common_ancestor
+from ldapdb.client import Call
 from ldapdb.entries import (
     APPLICATION_CLASS,
     GRANT_CLASS,
     GROUP_CLASS,
     MEMBER_UID,
-    OBJECT_CLASS,
     OBJECT_SID,
-    Entry,
     is_grant,
     read_dn,
     without_class,
@@ -30,9 +26,12 @@ from ldapdb.errors import (
     LDAPDBError,
     NoSuchEntry,
 )
-from ldapdb.filters import Filter
 from ldapdb.model import Grant, User
-from ldapdb.searching import NO_ATTRIBUTES, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES, Search
+from ldapdb.protocol.dn import DN, common_ancestor
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.grants import Grants
 from ldapdb.store.profile import Base, Profile
 from ldapdb.store.reading import Warned, batches, query, require_base, search

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ldapdb.connection import Call
+from ldapdb.client import Call
 from ldapdb.errors import AmbiguousName, InvalidValue, NotFound
 from ldapdb.store.groups import Groups
 from ldapdb.store.users import Users

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
-from ldapdb.dn import DN
 from ldapdb.errors import LDAPDBError
 from ldapdb.model import Grant, Policy, User, Window
+from ldapdb.protocol.dn import DN
 
 if TYPE_CHECKING:
     from ldapdb.store.groups import Group

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ldapdb.connection.overlay import Planned
-from ldapdb.connection.planned import PlannedDirectory
-from ldapdb.dn import DN
-from ldapdb.ldif_text import Change
+from ldapdb.client.overlay import Planned
+from ldapdb.client.planned import PlannedDirectory
 from ldapdb.model import User
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.ldif import Change
 from ldapdb.settings import Settings
 from ldapdb.store.writes import Store
 
@@ -39,7 +39,7 @@ class PlannedStore(Store):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What would be changed, in order; :func:`ldapdb.ldif_text.write` makes LDIF of it."""
+        """What would be changed, in order; :func:`ldapdb.protocol.ldif.write` makes LDIF of it."""
         return tuple(self._directory.plan.changes)
 
     @property
@@ -67,7 +67,7 @@ class PlannedStore(Store):
         Raises
         ------
         LDAPDBError
-            What a server would answer: see :meth:`~ldapdb.connection.planned.PlannedCall.apply`.
+            What a server would answer: see :meth:`~ldapdb.client.planned.PlannedCall.apply`.
         """
         call = self._directory.call(self._routes.writing())
         self._for(call)

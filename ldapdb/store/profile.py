@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import RootDSE
-from ldapdb.dn import DN, NameMatching
+from ldapdb.client import RootDSE
 from ldapdb.entries import MEMBER, MEMBER_UID
 from ldapdb.errors import SettingsError
-from ldapdb.filters import Filter
 from ldapdb.naming import account_name
 from ldapdb.notation import Notation, SchemaNotation
+from ldapdb.protocol import filters
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import Settings
 from ldapdb.stock import StockNotation
 from ldapdb.syntaxes import IdentifierForm

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ldapdb.connection import Call
+from ldapdb.client import Call
 from ldapdb.errors import NotFound
 from ldapdb.model import User
-from ldapdb.searching import Search
+from ldapdb.protocol.codec import Search
 from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches

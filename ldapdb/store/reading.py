@@ -9,11 +9,11 @@ from typing import Optional, TypeVar
 
 from cachetools import LRUCache
 
-from ldapdb.connection import Call
-from ldapdb.entries import Entry
+from ldapdb.client import Call
 from ldapdb.errors import BaseNotFound, InvalidValue, LDAPDBError, NoSuchEntry
-from ldapdb.filters import Filter
-from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.codec import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.shared import LOCK, Kept
 from ldapdb.store.profile import Base
 from ldapdb.wellformed import one_line

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
 from typing import Optional
 
-from ldapdb.connection import Deadline
+from ldapdb.client import Deadline
 from ldapdb.model import ACTIVE, Accounting, Application, Entitlement, Entitlements, User
 from ldapdb.store.caches import fold
 from ldapdb.store.core import Core

@@ -16,17 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import (
-    GRANT_CLASS,
-    IMAGE,
-    Entry,
-    Modification,
-    is_application,
-    read_dn,
-    read_grant,
-)
+from ldapdb.client import Call
+from ldapdb.entries import GRANT_CLASS, IMAGE, is_application, read_dn, read_grant
 from ldapdb.errors import (
     AccessDenied,
     EntryExists,
@@ -41,6 +32,8 @@ from ldapdb.errors import (
 )
 from ldapdb.model import Grant
 from ldapdb.naming import application_cn, grant_cn
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry, Modification
 from ldapdb.store.applications import (
     Applications,
     delete_or_strip,

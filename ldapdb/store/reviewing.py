@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.errors import LDAPDBError
 from ldapdb.model import Accounting, Application, User, mapping_id
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Reason
 from ldapdb.store.holders import Holders, Reached
 from ldapdb.store.sources import Sources, servers_of

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.entries import MEMBER, MEMBER_UID, is_grant, read_dn
 from ldapdb.errors import HeldThroughGroup, InvalidValue, LDAPDBError, NoSuchEntry, NoSuchValue
 from ldapdb.model import Grant, Policy, User, policy_half, user_half
+from ldapdb.protocol.dn import DN
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Members, Memberships
 from ldapdb.store.outcomes import Left

@@ -10,9 +10,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from ldapdb.dn import DN
 from ldapdb.errors import AmbiguousName, DirectoryUnavailable, LDAPDBError
 from ldapdb.model import Entitlement, Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store.reads import Reads
 from ldapdb.watch import State
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ldapdb.connection import Call
+from ldapdb.client import Call
 from ldapdb.errors import DirectoryUnavailable
 from ldapdb.settings import Settings
 from ldapdb.shared import LOCK

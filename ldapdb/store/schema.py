@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, Entry
+from ldapdb.client import Call
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS
 from ldapdb.errors import NoSuchEntry, SchemaMissing
-from ldapdb.searching import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, NO_ATTRIBUTES, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.vendors import SchemaLookup, possible
 
 __all__ = ["likely_searches", "require_schema"]

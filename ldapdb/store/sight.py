@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from ldapdb.connection import Call
-from ldapdb.entries import Entry
+from ldapdb.client import Call
 from ldapdb.errors import AccessDenied
-from ldapdb.filters import Filter
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.profile import Base
 
 __all__ = ["confirm_nothing"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ldapdb.connection import Call
-from ldapdb.entries import DESCRIPTION, IMAGE, Entry, read_grant
+from ldapdb.client import Call
+from ldapdb.entries import DESCRIPTION, IMAGE, read_grant
 from ldapdb.errors import InvalidValue
+from ldapdb.protocol.entry import Entry
 from ldapdb.store.accounting import Accountant
 from ldapdb.store.applications import Applications
 from ldapdb.store.caches import Caches

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from ldapdb.connection import Call, Deadline
-from ldapdb.dn import DN
+from ldapdb.client import Call, Deadline
 from ldapdb.errors import DeadlineExceeded, LDAPDBError
 from ldapdb.model import User
+from ldapdb.protocol.dn import DN
 from ldapdb.store.everybody import TENDED_SECONDS, Reader, Shared, UserList
 from ldapdb.store.users import Users
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
+from ldapdb.client import Call
 from ldapdb.errors import EntryExists
+from ldapdb.protocol.dn import DN
 from ldapdb.store.profile import Profile
 
 __all__ = ["create_tree"]

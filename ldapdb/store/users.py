@@ -7,15 +7,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
-from ldapdb import filters
 from ldapdb.accounts import read_account
-from ldapdb.connection import EVERYTHING, Call
-from ldapdb.dn import DN
-from ldapdb.entries import MEMBER_UID, OBJECT_SID, PRIMARY_GROUP_ID, Entry, read_dn, read_user
+from ldapdb.client import EVERYTHING, Call
+from ldapdb.entries import MEMBER_UID, OBJECT_SID, PRIMARY_GROUP_ID, read_dn, read_user
 from ldapdb.errors import AccessDenied, AmbiguousName, NoSuchEntry, SettingsError
-from ldapdb.filters import Filter
 from ldapdb.model import ACTIVE, User
-from ldapdb.searching import BASE, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.everybody import Shared, told_apart
 from ldapdb.store.profile import Profile
 from ldapdb.store.reading import Warned, batches, query, search, search_in_pages

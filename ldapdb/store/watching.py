@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
-from ldapdb.connection import Call
+from ldapdb.client import Call
 from ldapdb.settings import Settings
 from ldapdb.store.caches import Caches
 from ldapdb.store.profile import Profile

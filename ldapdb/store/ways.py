@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import PRIMARY_GROUP_ID, Entry, is_grant, read_dn
+from ldapdb.client import Call
+from ldapdb.entries import PRIMARY_GROUP_ID, is_grant, read_dn
 from ldapdb.model import Grant, User
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.store.explaining import Link, Way
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Profile

@@ -37,11 +37,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
-from ldapdb.connection import EVERYTHING, Call
-from ldapdb.dn import DN
-from ldapdb.entries import IMAGE, Entry, is_grant, read_dn
+from ldapdb.client import EVERYTHING, Call
+from ldapdb.entries import IMAGE, is_grant, read_dn
 from ldapdb.errors import AmbiguousName, LDAPDBError
 from ldapdb.model import Entitlement, Entitlements, Grant, User
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.store.explaining import Explanation, Reason, Right, Way
 from ldapdb.store.memberships import Memberships
 from ldapdb.store.profile import Base, Profile

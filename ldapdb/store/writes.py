@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from ldapdb.connection import Call, Deadline
-from ldapdb.dn import DN
+from ldapdb.client import Call, Deadline
 from ldapdb.errors import (
     AccessDenied,
     LDAPDBError,
@@ -16,6 +15,7 @@ from ldapdb.errors import (
     SettingsError,
 )
 from ldapdb.model import Application, Policy, User, Window, mapping_id
+from ldapdb.protocol.dn import DN
 from ldapdb.store.bulk import Bulk
 from ldapdb.store.core import READ_ONLY
 from ldapdb.store.outcomes import Listed, Revoked

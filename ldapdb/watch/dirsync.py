@@ -16,15 +16,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from ldapdb import filters
-from ldapdb.ber import BrokenAnswer
-from ldapdb.connection import Stream
-from ldapdb.connection.results import result_error
-from ldapdb.controls import DirSynced, dirsync_request, read_dirsync
-from ldapdb.dn import DN
-from ldapdb.entries import MEMBER, OBJECT_CLASS, Entry
+from ldapdb.client import Stream
+from ldapdb.client.results import result_error
+from ldapdb.entries import MEMBER
 from ldapdb.errors import DirectoryUnavailable
-from ldapdb.searching import SUBTREE, Reference
+from ldapdb.protocol import filters
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import SUBTREE, Reference
+from ldapdb.protocol.controls import DirSynced, dirsync_request, read_dirsync
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
 from ldapdb.watch.known import Known
 from ldapdb.watch.polling import next_comparison, pages, rest_until, value
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope

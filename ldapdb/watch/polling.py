@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Deadline, Stream
-from ldapdb.connection.results import result_error
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.client import Deadline, Stream
+from ldapdb.client.results import result_error
 from ldapdb.errors import AccessDenied, InvalidValue
-from ldapdb.filters import Filter
-from ldapdb.searching import BASE, SUBTREE, Page
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, SUBTREE, Page
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.syntaxes import format_time, parse_integer, parse_time
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope

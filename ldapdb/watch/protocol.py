@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional, Protocol
 
-from ldapdb.connection import Stream
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.client import Stream
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.vendors import Vendor
 
 __all__ = ["Batch", "Change", "Patience", "Scope", "Source"]

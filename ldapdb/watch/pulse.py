@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Stream
+from ldapdb.client import Stream
 from ldapdb.errors import DirectoryUnavailable
-from ldapdb.searching import BASE
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE
 
 __all__ = ["PULSE_SECONDS", "Pulse"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from ldapdb.controls import DIRSYNC, SYNC_REQUEST
-from ldapdb.dn import DN, common_ancestor
+from ldapdb.protocol.controls import DIRSYNC, SYNC_REQUEST
+from ldapdb.protocol.dn import DN, common_ancestor
 from ldapdb.watch.dirsync import DirSync
 from ldapdb.watch.polling import Polling
 from ldapdb.watch.protocol import Scope, Source

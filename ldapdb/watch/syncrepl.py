@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.ber import BrokenAnswer
-from ldapdb.connection import Stream
-from ldapdb.connection.results import result_error
-from ldapdb.controls import (
+from ldapdb.client import Stream
+from ldapdb.client.results import result_error
+from ldapdb.errors import DirectoryUnavailable, IncompleteResult
+from ldapdb.protocol import filters
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import SUBTREE, Opened
+from ldapdb.protocol.controls import (
     IdSet,
     NewCookie,
     PhaseEnd,
@@ -24,10 +26,8 @@ from ldapdb.controls import (
     read_sync,
     sync_request,
 )
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
-from ldapdb.errors import DirectoryUnavailable, IncompleteResult
-from ldapdb.searching import SUBTREE, Opened
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.watch.known import Known
 from ldapdb.watch.protocol import Batch, Change, Patience, Scope
 from ldapdb.watch.pulse import Pulse

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
-from ldapdb.connection import LOGINS, Deadline, Stream
+from ldapdb.client import LOGINS, Deadline, Stream
 from ldapdb.errors import (
     AccessDenied,
     CredentialsRejected,

@@ -19,11 +19,11 @@ from ldapdb.entries import (
     MEMBER_UID,
     NOT_AFTER,
     NOT_BEFORE,
-    OBJECT_CLASS,
     OBJECT_SID,
     PRIMARY_GROUP_ID,
     VOLUME,
 )
+from ldapdb.protocol.entry import OBJECT_CLASS
 
 MEGABYTE = 1_000_000
 HUGE = [

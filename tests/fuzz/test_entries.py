@@ -12,11 +12,12 @@ from fuzz.watch import Log, bounded
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from ldapdb.connection import Call, RootDSE
-from ldapdb.dn import DN
-from ldapdb.entries import Entry, is_application, is_grant, read_application
+from ldapdb.client import Call, RootDSE
+from ldapdb.entries import is_application, is_grant, read_application
 from ldapdb.errors import InvalidValue, SettingsError
 from ldapdb.model import Grant
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import load
 from ldapdb.store.grants import Grants
 from ldapdb.store.memberships import Members, Memberships

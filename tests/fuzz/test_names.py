@@ -16,8 +16,8 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from ldapdb import LDAPDatabase
-from ldapdb.dn import DN
 from ldapdb.errors import LDAPDBError
+from ldapdb.protocol.dn import DN
 from support import Private
 
 SEARCH, ADD = 0x63, 0x68

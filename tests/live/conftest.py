@@ -12,7 +12,7 @@ from typing import Optional
 import pytest
 
 from ldapdb.attempts import Attempts
-from ldapdb.connection.logins import LOGINS
+from ldapdb.client.logins import LOGINS
 from ldapdb.shared import Kept
 from support import DIRECTORIES, Another, Directory, Host, Private
 from support.columns import CHOICE, COLUMN, Live, column_of

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from ldapdb import errors, ldif_text, vendors
+from ldapdb import errors, vendors
 from ldapdb.accounts import AccountForm, AccountRule
-from ldapdb.dn import DN
 from ldapdb.model import Policy, Window
+from ldapdb.protocol import ldif
+from ldapdb.protocol.dn import DN
 from ldapdb.store import Store
 from ldapdb.store.effects import effects_of
 from ldapdb.store.linting import Linting
@@ -339,12 +340,12 @@ def test_commands_explain_ended_accounts(
     code, text = said("compare", str(rows))
     assert code == 1
     assert why in text
-    ldif = tmp_path / "enable.ldif"
-    ldif.write_text(
+    file = tmp_path / "enable.ldif"
+    file.write_text(
         f"dn: {leaver}\nchangetype: modify\nreplace: shadowExpire\nshadowExpire: -1\n",
         encoding="utf-8",
     )
-    code, text = said("whatif", str(ldif))
+    code, text = said("whatif", str(file))
     assert "leaver" in text
     assert IMAGE in text
     code, text = said("app", "revoke", IMAGE, "leaver")
@@ -358,7 +359,7 @@ def test_whatif_tells_when_an_account_ends(directory: Directory) -> None:
     alice = person(directory, "alice", shadow(directory), "-1")
     granted(directory, alice)
     text = f"dn: {alice}\nchangetype: modify\nreplace: shadowExpire\nshadowExpire: 21991\n"
-    changes = ldif_text.parse(text.encode())
+    changes = ldif.parse(text.encode())
     [effect] = effects_of(directory.settings(), changes, clock=lambda: NOW).effects
     assert effect.kind == "changed"
     assert effect.before == (Window(),)

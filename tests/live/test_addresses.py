@@ -170,8 +170,8 @@ def test_an_answer_is_heard_and_silence_is_not(private: Private) -> None:
     """So that a slow answer can be told from a server that says nothing."""
     import signal
 
-    from ldapdb.connection.deadline import Deadline
-    from ldapdb.connection.session import Session
+    from ldapdb.client.deadline import Deadline
+    from ldapdb.client.session import Session
     from ldapdb.errors import DeadlineExceeded
 
     session = Session(private.server.uri, private.settings(), Deadline(5))
@@ -190,10 +190,10 @@ def test_an_answer_is_heard_and_silence_is_not(private: Private) -> None:
 
 def test_pages_that_nobody_takes_end_the_connection(private: Private) -> None:
     """The next page is under way, and whoever used the connection next would be sent it."""
-    from ldapdb import filters
-    from ldapdb.connection.deadline import Deadline
-    from ldapdb.connection.session import Session
-    from ldapdb.searching import SUBTREE, Page, Search
+    from ldapdb.client.deadline import Deadline
+    from ldapdb.client.session import Session
+    from ldapdb.protocol import filters
+    from ldapdb.protocol.codec import SUBTREE, Page, Search
 
     for number in range(7):
         private.person(f"person{number}")

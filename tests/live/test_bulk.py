@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 from proxy import WRITES
 
-from ldapdb.dn import DN
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError, NotFound
 from ldapdb.model import Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store import Store
 from support import Directory
 from support.alone import alone

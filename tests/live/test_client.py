@@ -19,9 +19,10 @@ from ldap3.utils.log import (
 )
 from proxy import Proxy
 
-from ldapdb import LDAPDatabase, ber, errors
-from ldapdb.entries import Entry
-from ldapdb.searching import END_TAG, read_opened, split
+from ldapdb import LDAPDatabase, errors
+from ldapdb.protocol import ber
+from ldapdb.protocol.codec import END_TAG, read_opened, split
+from ldapdb.protocol.entry import Entry
 from support import Directory, Private
 
 LARGEST = 1 << 26

@@ -16,11 +16,11 @@ import pytest
 from proxy import Cut, Hang, Proxy
 
 from ldapdb import errors
-from ldapdb.connection import Call
-from ldapdb.dn import DN
-from ldapdb.entries import Modification
+from ldapdb.client import Call
 from ldapdb.model import Policy, Window, mapping_id
 from ldapdb.naming import application_cn
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Modification
 from ldapdb.store import Store
 from ldapdb.store.outcomes import Left
 from ldapdb.store.planning import PlannedStore

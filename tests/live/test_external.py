@@ -38,7 +38,7 @@ _PERSON = {
 # What the host does: it loads ldapdb as the hub's account and becomes the user.
 _CLIENT = """
 import json, os, sys
-import ldapdb.connection.session
+import ldapdb.client.session
 from ldapdb import LDAPDatabase
 uid = int(sys.argv[2])
 os.setgroups([])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ldapdb import errors
-from ldapdb.ldif_text import parse
+from ldapdb.protocol.ldif import parse
 from ldapdb.store import Store
 from ldapdb.store.effects import effects_of
 from ldapdb.store.linting import Complaint, Linting

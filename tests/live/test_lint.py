@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from ldapdb import errors
-from ldapdb.dn import DN
-from ldapdb.ldif_text import Delete
 from ldapdb.model import Policy, Window
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.ldif import Delete
 from ldapdb.store import Store
 from ldapdb.store.linting import Linting
 from ldapdb.store.linting_members import Complaint

@@ -16,7 +16,7 @@ from ldapdb import LDAPDatabase, errors
 from ldapdb.attempts import Attempts
 from ldapdb.cli import run
 from ldapdb.cli.check import exit_code
-from ldapdb.connection.logins import LOGINS
+from ldapdb.client.logins import LOGINS
 from ldapdb.embedded import ldif_folder
 from ldapdb.shared import Kept
 from ldapdb.store.checking import Finding, Level, check

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ldapdb.dn import DN
 from ldapdb.migrate.comparing import compare
 from ldapdb.migrate.importing import apply, make_plan
 from ldapdb.migrate.sources import open_source
 from ldapdb.model import Policy, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store import Store
 from ldapdb.store.linting import Linting
 from ldapdb.vendors import VENDORS

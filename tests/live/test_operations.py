@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ldapdb import ber
-from ldapdb.searching import split
+from ldapdb.protocol import ber
+from ldapdb.protocol.codec import split
 from support import Directory, Private
 
 pytestmark = pytest.mark.live("openldap", "389ds", "ad", stock=True)

@@ -10,7 +10,7 @@ import pytest
 
 from ldapdb import report as reports
 from ldapdb.cli import run
-from ldapdb.dn import DN
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Reason
 from support import Directory
 from support.browser import Browser

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from ldapdb import cli
-from ldapdb.connection.overlay import Planned
-from ldapdb.connection.planned import PlannedDirectory
-from ldapdb.dn import DN
-from ldapdb.entries import DISPLAY_NAME, MEMBER_UID, OBJECT_SID, Entry
+from ldapdb.client.overlay import Planned
+from ldapdb.client.planned import PlannedDirectory
+from ldapdb.entries import DISPLAY_NAME, MEMBER_UID, OBJECT_SID
 from ldapdb.errors import LDAPDBError
-from ldapdb.filters import attributes_of
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import attributes_of
 from ldapdb.store import Store, core, planning
 from ldapdb.store.caches import Caches
 from ldapdb.store.checking import visiting

@@ -14,8 +14,8 @@ from typing import Any, Optional
 import pytest
 
 from ldapdb import errors
-from ldapdb.connection import Deadline, Stream
-from ldapdb.dn import DN
+from ldapdb.client import Deadline, Stream
+from ldapdb.protocol.dn import DN
 from ldapdb.watch import Change, Scope, Source, State, Watch, polling
 from ldapdb.watch.dirsync import DirSync
 from ldapdb.watch.polling import Polling

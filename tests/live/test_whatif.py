@@ -13,10 +13,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ldapdb import errors, ldif_text
+from ldapdb import errors
 from ldapdb.cli import run
 from ldapdb.embedded import SUFFIX
 from ldapdb.model import Window
+from ldapdb.protocol import ldif
 from ldapdb.store import Store
 from ldapdb.store.effects import Effect, Effects, effects_of
 from ldapdb.store.planning import PlannedStore
@@ -30,7 +31,7 @@ EXAMPLES = 15
 
 
 def told(directory: Directory, text: str, **settings: Any) -> Effects:
-    return effects_of(directory.settings(**settings), ldif_text.parse(text.encode()))
+    return effects_of(directory.settings(**settings), ldif.parse(text.encode()))
 
 
 def said(found: Iterable[Effect]) -> set[tuple[str, ...]]:
@@ -246,7 +247,7 @@ def test_random_changes_bring_about_what_is_told(directory: Directory) -> None:
         fitting, fits = [], []
         with closing(PlannedStore(directory.settings())) as store:
             for text in drawn:
-                [(_, change)] = ldif_text.parse(text.encode())
+                [(_, change)] = ldif.parse(text.encode())
                 try:
                     store.apply(change)
                 except errors.LDAPDBError:

@@ -195,7 +195,7 @@ def _said(error: Exception) -> str:
 # What ldapdb logs as a warning, by the beginning of the logger's name.
 _NOTED = {
     "ldapdb.store": "warning",  # an entry is left out of an answer
-    "ldapdb.connection.pool": "retry",  # a server does not answer, and the next is asked
+    "ldapdb.client.pool": "retry",  # a server does not answer, and the next is asked
     "ldapdb.cache": "stale",  # none answers, and an old answer serves
 }
 # What it tells of a revocation is as it is to be: whoever is in the company's group of this world

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from proxy import Operations, Proxy
 
-from ldapdb.dn import DN
+from ldapdb.protocol.dn import DN
 from ldapdb.settings import Settings, load
 from support import ldif
 from support.contents import Contents, Entries

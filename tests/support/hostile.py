@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import unquote, urlsplit
 
-from ldapdb import ber
+from ldapdb.protocol import ber
 from support.benches import Account, Bench
 
 __all__ = ["Client", "Facts", "Secret", "ask_with_password", "requests", "revealing"]

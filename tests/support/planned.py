@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from ldapdb import ldif_text
+from ldapdb.protocol import ldif
 from ldapdb.store import Store
 from ldapdb.store.planning import PlannedStore
 from support.directory import Directory
@@ -38,7 +38,7 @@ def hold_plan(
     with closing(PlannedStore(directory.settings(), **options)) as planned:
         work(planned)
         assert not planned.doubts
-        text = ldif_text.write(planned.changes, "by a test")
+        text = ldif.write(planned.changes, "by a test")
     assert directory.entries() == before
     directory.server.ldapmodify(text)
     applied = directory.entries()

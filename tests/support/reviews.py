@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from ldapdb.dn import DN
 from ldapdb.model import Application, Grant, Policy, User, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Link, Reason, Way
 from ldapdb.store.holders import Reached
 from ldapdb.store.reviewing import Review, Reviewed

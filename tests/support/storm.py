@@ -14,8 +14,8 @@ from typing import Any, Optional
 from unittest.mock import patch
 
 from ldapdb import LDAPDatabase
-from ldapdb.dn import DN
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
+from ldapdb.protocol.dn import DN
 from ldapdb.watch import State
 from support import ldif
 from support.contents import Contents

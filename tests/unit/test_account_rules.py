@@ -8,9 +8,9 @@ from typing import Optional
 import pytest
 
 from ldapdb.accounts import AccountForm, AccountRule, read_account
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
 from ldapdb.model import ACTIVE, Account, User
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.vendors import VENDORS
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC

@@ -17,7 +17,7 @@ from benchmarks.site_model import (
     percentile,
     requests_in,
 )
-from ldapdb import ber
+from ldapdb.protocol import ber
 
 SITE = Site(views_a_minute=2, ttl_seconds=60, session_minutes=30)
 

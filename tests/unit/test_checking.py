@@ -8,7 +8,7 @@ from typing import Any, Optional, cast
 
 import pytest
 
-from ldapdb.connection import Call, Deadline
+from ldapdb.client import Call, Deadline
 from ldapdb.settings import load
 from ldapdb.store.checking.advice import check_settings
 from ldapdb.store.checking.arriving import _plain

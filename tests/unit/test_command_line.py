@@ -17,10 +17,10 @@ click = pytest.importorskip("click", reason="the command line's libraries are an
 
 from ldapdb.cli import main, options, run  # noqa: E402 -- needs click
 from ldapdb.cli.completion import complete_images, complete_users  # noqa: E402 -- as above
-from ldapdb.dn import DN  # noqa: E402 -- as above
 from ldapdb.errors import DeadlineExceeded, LDAPDBError  # noqa: E402 -- as above
-from ldapdb.ldif_text import Delete  # noqa: E402 -- as above
 from ldapdb.model import Grant, Policy, User  # noqa: E402 -- as above
+from ldapdb.protocol.dn import DN  # noqa: E402 -- as above
+from ldapdb.protocol.ldif import Delete  # noqa: E402 -- as above
 from ldapdb.settings import load  # noqa: E402 -- as above
 from ldapdb.store.checking.findings import problem  # noqa: E402 -- as above
 from ldapdb.store.linting_members import Complaint  # noqa: E402 -- as above

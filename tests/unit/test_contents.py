@@ -7,12 +7,12 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from ldapdb.connection import RootDSE
-from ldapdb.dn import DN, NameMatching
-from ldapdb.entries import Entry
+from ldapdb.client import RootDSE
 from ldapdb.errors import BaseNotFound
-from ldapdb.filters import Filter
 from ldapdb.matching import matches
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import load
 from ldapdb.store.checking.contents import _baseless, check_contents
 from ldapdb.store.checking.findings import Finding, Level

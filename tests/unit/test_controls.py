@@ -12,9 +12,10 @@ from pyasn1.codec.ber import decoder, encoder
 from pyasn1.type.namedtype import DefaultedNamedType, NamedType, NamedTypes, OptionalNamedType
 from pyasn1.type.univ import Boolean, Enumerated, Integer, OctetString, Sequence, SetOf
 
-from ldapdb import ber
-from ldapdb.ber import BrokenAnswer
-from ldapdb.controls import (
+from ldapdb.protocol import ber
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import SUBTREE, End, Reference, search_request, split
+from ldapdb.protocol.controls import (
     DirSynced,
     IdSet,
     NewCookie,
@@ -28,9 +29,8 @@ from ldapdb.controls import (
     read_sync,
     sync_request,
 )
-from ldapdb.entries import Entry
-from ldapdb.filters import present
-from ldapdb.searching import SUBTREE, End, Reference, search_request, split
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import present
 
 NUMBER = 7
 STATE, DONE, INFO, DIRSYNC = (

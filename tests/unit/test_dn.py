@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ldapdb import dn as names
-from ldapdb.dn import AVA, DN, RDN, NameMatching, Subtree, common_ancestor
+from ldapdb.protocol import dn as names
+from ldapdb.protocol.dn import AVA, DN, RDN, NameMatching, Subtree, common_ancestor
 
 # Text that UTF-8 can write, rich in what RFC 4514 escapes and in what people have in names.
 SPECIALS = st.sampled_from('+,\\"#;=*()<>/ \0\n\r\t\x7f\x85\u2028') | st.sampled_from("ÄöüßéŁİı")

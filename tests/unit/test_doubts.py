@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ldapdb.ldif_text import parse
+from ldapdb.protocol.ldif import parse
 from ldapdb.store.doubts import doubts_of
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from ldapdb.connection import Deadline
-from ldapdb.dn import DN
+from ldapdb.client import Deadline
 from ldapdb.errors import DeadlineExceeded, DirectoryUnavailable
 from ldapdb.model import User
+from ldapdb.protocol.dn import DN
 from ldapdb.store import everybody
 from ldapdb.store.everybody import Everybody, Shared, UserList, told_apart
 

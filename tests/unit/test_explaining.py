@@ -9,8 +9,8 @@ from typing import Optional, TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb.dn import DN
 from ldapdb.model import Grant, Policy, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Link
 from ldapdb.store.ways import MOST_WAYS, Graph, links
 from ldapdb.store.why import in_time

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
 from ldapdb.migrate.exporting import _attributes
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 
 
 def test_members_that_come_in_parts_are_asked_for_and_what_is_made_up_is_left_out() -> None:

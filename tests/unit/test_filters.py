@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ldap3.operation.search import compile_filter, parse_filter
 
-from ldapdb import filters
-from ldapdb.filters import Filter
+from ldapdb.protocol import filters
+from ldapdb.protocol.filters import Filter
 
 # Text that UTF-8 can write, rich in what means something in a filter.
 SPECIALS = st.sampled_from("*()\\&|!=<>~: \0\n\r\t\x1c\x85\xa0\u2003\u3000äß🦊")

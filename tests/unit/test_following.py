@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from ldapdb.connection import Stream
-from ldapdb.controls import DirSynced, PhaseEnd, Synced, SyncEnd, SyncState
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.client import Stream
 from ldapdb.errors import AccessDenied, LDAPDBError, UnexpectedResult
-from ldapdb.searching import End
+from ldapdb.protocol.codec import End
+from ldapdb.protocol.controls import DirSynced, PhaseEnd, Synced, SyncEnd, SyncState
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import load
 from ldapdb.vendors import ACTIVE_DIRECTORY, OPENLDAP, Vendor
 from ldapdb.watch import Batch, Scope, State, Watch, thread

@@ -8,7 +8,7 @@ import pytest
 
 from ldapdb.cli.holding import HeldBack
 
-POOL = logging.getLogger("ldapdb.connection.pool")
+POOL = logging.getLogger("ldapdb.client.pool")
 
 
 def test_what_another_server_made_good_is_said_at_the_end(
@@ -26,7 +26,7 @@ def test_what_another_server_made_good_is_said_at_the_end(
 def test_what_an_error_says_is_not_said_twice(caplog: pytest.LogCaptureFixture) -> None:
     with HeldBack() as held:
         POOL.warning("a is down")
-        logging.getLogger("ldapdb.connection.directory").error("no server is left")
+        logging.getLogger("ldapdb.client.directory").error("no server is left")
         held.drop()
     assert caplog.messages == []
 

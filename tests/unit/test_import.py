@@ -20,9 +20,13 @@ EDGES = {"ldapdb.database", "ldapdb.demo", "ldapdb.embedded"}
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(ldapdb.__path__, "ldapdb.")
-    if not module.name.startswith(ADMINISTRATORS)
+    if not f"{module.name}.".startswith(tuple(f"{each}." for each in ADMINISTRATORS))
 )
-CORE = [name for name in MODULES if name.count(".") == 1 and name not in EDGES]
+CORE = [
+    name
+    for name in MODULES
+    if (name.count(".") == 1 and name not in EDGES) or name.startswith("ldapdb.protocol.")
+]
 
 
 def _loaded_by(statement: str) -> set[str]:

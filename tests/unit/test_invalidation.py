@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 import pytest
 
-from ldapdb.connection import Deadline, RootDSE
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.client import Deadline, RootDSE
 from ldapdb.model import Application, Entitlements, User
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import load
 from ldapdb.store.caches import Caches, fold
 from ldapdb.store.everybody import Shared

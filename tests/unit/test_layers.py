@@ -24,9 +24,7 @@ PACKAGE = Path(ldapdb.__file__).parent
 # From the bottom up: a module may import what stands before it, and nothing else of ours.
 PURE = (
     "errors",
-    "dn",
-    "ber",
-    "filters",
+    "protocol",
     "wellformed",
     "syntaxes",
     "model",
@@ -35,7 +33,6 @@ PURE = (
     "entries",
     "accounts",
     "matching",
-    "ldif_text",
     "notation",
     "stock",
     "vendors",
@@ -43,13 +40,11 @@ PURE = (
     "failover",
     "attempts",
     "rejections",
-    "searching",
-    "controls",
     "shared",
     "tagged",
     "cache",
 )
-SHELL = ("secrecy", "settings", "connection", "watch", "store")
+SHELL = ("secrecy", "settings", "client", "watch", "store")
 EDGES = (
     "report",
     "interface",
@@ -96,18 +91,18 @@ RESERVED = {
     "cachetools": {"cache", "tagged", "store"},
     "click": {"cli", "__main__"},
     "docker": {"engine"},
-    "gssapi": {"connection"},
+    "gssapi": {"client"},
     "jinja2": {"report"},
-    "ldap3": {"connection"},
-    "pyasn1": {"connection"},
+    "ldap3": {"client"},
+    "pyasn1": {"client"},
     "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
     "remoteappmanager": {"database"},
     "rich": {"cli", "__main__"},
-    "select": {"connection"},
-    "socket": {"connection", "embedded"},
+    "select": {"client"},
+    "socket": {"client", "embedded"},
     "sqlalchemy": {"migrate"},
-    "ssl": {"connection"},
+    "ssl": {"client"},
     "subprocess": {"cli", "embedded"},
 }
 
@@ -183,7 +178,7 @@ def test_the_reader_sees_every_import() -> None:
         "import os.path, ldap3\n"
         "from ldapdb import errors, LDAPDatabase, __version__\n"
         "from ldapdb.store import Store\n"
-        "def f():\n    if x:\n        from ldapdb.connection.call import Call\n"
+        "def f():\n    if x:\n        from ldapdb.client.call import Call\n"
     )
     seen = {each.module for each in _imports(source, "x.py")}
     assert seen == {
@@ -193,10 +188,10 @@ def test_the_reader_sees_every_import() -> None:
         "ldapdb.errors",
         "ldapdb.database",
         "ldapdb.store",
-        "ldapdb.connection.call",
+        "ldapdb.client.call",
     }
     assert {each.part for each in _imports(source, "x.py")} == {
-        *("", "errors", "database", "store", "connection"),
+        *("", "errors", "database", "store", "client"),
     }
 
 
@@ -281,7 +276,7 @@ def test_inner_ldap3_is_used_once() -> None:
     theirs = set()
     for name in ("strategy/base", "strategy/sync", "core/server", "core/tls"):
         theirs |= _private_names((folder / f"{name}.py").read_text(encoding="utf-8"))
-    for path in SOURCES["connection"]:
+    for path in SOURCES["client"]:
         used = _private_names(path.read_text(encoding="utf-8")) & theirs
         inner = _modules_of_ldap3(path) - {"ldap3", "ldap3.core.exceptions"}
         if path.name == "strategy.py":

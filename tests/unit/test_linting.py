@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ldapdb.connection import Call, RootDSE
-from ldapdb.dn import DN
-from ldapdb.entries import Entry
+from ldapdb.client import Call, RootDSE
 from ldapdb.model import Grant, Policy
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import load
 from ldapdb.store.linting_members import Members, Row
 from ldapdb.store.profile import Profile

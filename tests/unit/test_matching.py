@@ -7,10 +7,10 @@ from typing import Optional
 
 import pytest
 
-from ldapdb.dn import NameMatching
-from ldapdb.filters import Filter, parse
 from ldapdb.matching import is_of_class, matches, pairs_of, values_of
 from ldapdb.matching import key as key_by
+from ldapdb.protocol.dn import NameMatching
+from ldapdb.protocol.filters import Filter, parse
 
 EXACT, PREPARED = NameMatching.EXACT, NameMatching.PREPARED
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ldapdb.dn import DN
 from ldapdb.errors import InvalidValue
 from ldapdb.model import (
     Account,
@@ -26,6 +25,7 @@ from ldapdb.model import (
     policy_half,
     user_half,
 )
+from ldapdb.protocol.dn import DN
 
 NOWHERE = DN(())
 ALICE = User(id=1, name="alice", dn=DN.parse("uid=alice,ou=people,dc=example,dc=org"))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ldapdb.dn import DN, NameMatching
-from ldapdb.entries import Operation
-from ldapdb.ldif_text import Step
 from ldapdb.modifying import (
     RefusedError,
     as_account,
@@ -16,6 +13,9 @@ from ldapdb.modifying import (
     named,
     renamed,
 )
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import Operation
+from ldapdb.protocol.ldif import Step
 from ldapdb.vendors import ACTIVE_DIRECTORY, DS389, OPENLDAP
 
 EXACT = NameMatching.EXACT

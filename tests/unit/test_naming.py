@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ldapdb.dn import DN
 from ldapdb.model import Policy, Window
 from ldapdb.naming import account_name, application_cn, grant_cn, is_made_here
+from ldapdb.protocol.dn import DN
 from ldapdb.store.linting_mend import SCRATCH
 from ldapdb.wellformed import check_image
 

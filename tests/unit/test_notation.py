@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb import filters
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_VIEW,
@@ -18,15 +17,13 @@ from ldapdb.entries import (
     IMAGE,
     LICENSE,
     MEMBER,
-    OBJECT_CLASS,
     POLICY_ATTRIBUTES,
-    Entry,
-    Modification,
-    Operation,
     is_application,
     is_grant,
 )
 from ldapdb.notation import Notation, SchemaNotation
+from ldapdb.protocol import filters
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
 from ldapdb.stock import StockNotation
 
 MAYAVI = "simphony/mayavi:0.5"

@@ -6,9 +6,9 @@ from typing import Union
 
 import pytest
 
-from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied
 from ldapdb.model import Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store.groups import Group
 from ldapdb.store.outcomes import Left, Revoked, carry_out
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ldapdb.connection import Call
-from ldapdb.connection.planned import PlannedCall, PlannedDirectory
+from ldapdb.client import Call
+from ldapdb.client.planned import PlannedCall, PlannedDirectory
 from ldapdb.settings import load
 
 # What the server is asked as ever. What it answers ahead is taken up by the searches; whether

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ldapdb.connection import RootDSE
-from ldapdb.dn import DN
+from ldapdb.client import RootDSE
 from ldapdb.entries import APPLICATION_CLASS, DESCRIPTION, GRANT_CLASS, GROUP_CLASS, IMAGE, MEMBER
 from ldapdb.errors import SettingsError
 from ldapdb.model import User
 from ldapdb.notation import SchemaNotation
+from ldapdb.protocol.dn import DN
 from ldapdb.settings import load
 from ldapdb.stock import StockNotation
 from ldapdb.store.profile import Profile

@@ -8,13 +8,13 @@ from ldap3.core.results import RESULT_CODES
 from pyasn1.error import PyAsn1Error
 
 from ldapdb import errors
-from ldapdb.ber import BrokenAnswer
-from ldapdb.connection.answers import partial
-from ldapdb.connection.credentials import rejection
-from ldapdb.connection.results import SUCCESS, WIRE_ERRORS, result_error
-from ldapdb.connection.session import CLIENT_ERRORS
-from ldapdb.dn import DN
-from ldapdb.searching import Result
+from ldapdb.client.answers import partial
+from ldapdb.client.credentials import rejection
+from ldapdb.client.results import SUCCESS, WIRE_ERRORS, result_error
+from ldapdb.client.session import CLIENT_ERRORS
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import Result
+from ldapdb.protocol.dn import DN
 from ldapdb.settings import load
 
 SERVER = "ldaps://directory.example.org"

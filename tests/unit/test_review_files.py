@@ -12,8 +12,8 @@ import pytest
 
 from ldapdb import errors
 from ldapdb import report as reports
-from ldapdb.dn import DN
 from ldapdb.model import Application, Grant, Policy, User, Window
+from ldapdb.protocol.dn import DN
 from ldapdb.store.explaining import Link, Reason, Way
 from ldapdb.store.holders import Reached
 from ldapdb.store.reviewing import Review, Reviewed

@@ -6,9 +6,9 @@ from typing import Any, Optional, cast
 
 import pytest
 
-from ldapdb.dn import DN
 from ldapdb.errors import AccessDenied
 from ldapdb.model import Accounting, Application, Entitlement, Policy, User
+from ldapdb.protocol.dn import DN
 from ldapdb.store.rights import Rights
 
 BASE = DN.parse("dc=example,dc=org")

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from ldapdb import entries
-from ldapdb.dn import DN
 from ldapdb.entries import (
     APPLICATION_CLASS,
     GRANT_CLASS,
     GROUP_CLASS,
     IMAGE,
-    Entry,
     is_application,
     is_grant,
     read_grant,
     read_images,
 )
 from ldapdb.errors import InvalidValue
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 
 LDIF = Path(__file__).parents[2] / "ldif"
 CLASSIC_SCHEMA = LDIF / "openldap" / "remoteapp.schema"

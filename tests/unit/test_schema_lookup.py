@@ -9,11 +9,12 @@ from typing import cast
 
 import pytest
 
-from ldapdb.connection import Call, RootDSE
-from ldapdb.dn import DN
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, GROUP_CLASS, Entry
+from ldapdb.client import Call, RootDSE
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, GROUP_CLASS
 from ldapdb.errors import NoSuchEntry, SchemaMissing
-from ldapdb.filters import Filter
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.schema import _LOOKUPS, _defines, require_schema
 from ldapdb.vendors import VENDORS, SchemaLookup, Vendor
 

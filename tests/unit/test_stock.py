@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ldapdb import filters
-from ldapdb.dn import DN
 from ldapdb.entries import (
     ALLOW_HOME,
     ALLOW_VIEW,
@@ -25,12 +23,8 @@ from ldapdb.entries import (
     MEMBER,
     NOT_AFTER,
     NOT_BEFORE,
-    OBJECT_CLASS,
     POLICY_ATTRIBUTES,
     VOLUME,
-    Entry,
-    Modification,
-    Operation,
     grant_attributes,
     is_application,
     is_grant,
@@ -39,6 +33,9 @@ from ldapdb.entries import (
 )
 from ldapdb.errors import InvalidValue, SettingsError
 from ldapdb.model import Grant, Policy, Window
+from ldapdb.protocol import filters
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
 from ldapdb.stock import KEYS, StockNotation
 
 MAYAVI = "simphony/mayavi:0.5"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ldapdb import filters
-from ldapdb.dn import DN
-from ldapdb.entries import GROUP_CLASS, Entry
+from ldapdb.entries import GROUP_CLASS
 from ldapdb.errors import SettingsError
+from ldapdb.protocol import filters
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import Settings
 from ldapdb.syntaxes import IdentifierForm
 from ldapdb.vendors import (

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection.probing import search_once
+from ldapdb.client.probing import search_once
 from ldapdb.errors import NoSuchEntry
-from ldapdb.filters import Filter
-from ldapdb.searching import SUBTREE, Page, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import SUBTREE, Page, Search
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.checking.findings import Finding, ok, unchecked, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.profile import Base

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Optional
 
-from ldapdb.connection.probing import Security, security
+from ldapdb.client.probing import Security, security
 from ldapdb.errors import (
     CertificateRefused,
     CredentialsRejected,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Optional
 
-from ldapdb.connection.probing import search_once
+from ldapdb.client.probing import search_once
 from ldapdb.entries import GRANT_CLASS
 from ldapdb.errors import InvalidValue, NoSuchEntry
-from ldapdb.filters import present
-from ldapdb.searching import BASE, Search
+from ldapdb.protocol.codec import BASE, Search
+from ldapdb.protocol.filters import present
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.syntaxes import parse_time, said_time

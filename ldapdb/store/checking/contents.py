@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection import Call
-from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, MEMBER, MEMBER_UID, Entry
+from ldapdb.client import Call
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, MEMBER, MEMBER_UID
 from ldapdb.errors import (
     AccessDenied,
     BaseNotFound,
@@ -18,8 +17,10 @@ from ldapdb.errors import (
     IncompleteResult,
     NoSuchEntry,
 )
-from ldapdb.filters import Filter
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.checking.findings import Finding, ok, problem
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.profile import Base

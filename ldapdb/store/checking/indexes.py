@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ldapdb import filters
-from ldapdb.connection.probing import search_once
-from ldapdb.entries import APPLICATION_CLASS, IMAGE, MEMBER, OBJECT_CLASS
-from ldapdb.filters import Filter
-from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Search
+from ldapdb.client.probing import search_once
+from ldapdb.entries import APPLICATION_CLASS, IMAGE, MEMBER
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import NO_ATTRIBUTES, SUBTREE, Search
+from ldapdb.protocol.entry import OBJECT_CLASS
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.profile import Base, Profile

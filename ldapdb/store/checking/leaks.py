@@ -9,14 +9,15 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection.probing import search_once
-from ldapdb.connection.session import Answer
-from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, OBJECT_CLASS, Entry, read_dn
+from ldapdb.client.probing import search_once
+from ldapdb.client.session import Answer
+from ldapdb.entries import DESCRIPTION, GRANT_CLASS, LICENSE, read_dn
 from ldapdb.errors import DirectoryUnavailable, InvalidValue, LDAPDBError
-from ldapdb.filters import Filter
-from ldapdb.searching import SUBTREE, Page, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import SUBTREE, Page, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import SecretStr
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.kinds.kind import PASSWORD

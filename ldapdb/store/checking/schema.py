@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ldapdb import filters
 from ldapdb.errors import NoSuchEntry
+from ldapdb.protocol import filters
 from ldapdb.store.checking.definitions import (
     Definition,
     differences,

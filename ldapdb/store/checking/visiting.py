@@ -7,14 +7,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
-from ldapdb.connection import Call, Deadline, Directory
-from ldapdb.connection.probing import search_once
-from ldapdb.connection.session import Session
-from ldapdb.dn import DN
+from ldapdb.client import Call, Deadline, Directory
+from ldapdb.client.probing import search_once
+from ldapdb.client.session import Session
 from ldapdb.entries import read_dn
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
-from ldapdb.filters import Filter
-from ldapdb.searching import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.codec import NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import SecretStr, Settings
 from ldapdb.store.checking.commands import ping
 from ldapdb.store.checking.findings import Finding, problem

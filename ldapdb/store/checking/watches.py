@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from ldapdb.connection import Stream
-from ldapdb.controls import DIRSYNC, SYNC_REQUEST
+from ldapdb.client import Stream
 from ldapdb.errors import LDAPDBError
+from ldapdb.protocol.controls import DIRSYNC, SYNC_REQUEST
 from ldapdb.store.checking.findings import Finding, ok, problem, warning
 from ldapdb.store.checking.visiting import Visit
 from ldapdb.store.invalidation import scope_of

@@ -10,17 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Optional
 
-from ldapdb.dn import DN
-from ldapdb.entries import (
-    APPLICATION_CLASS,
-    GRANT_CLASS,
-    IMAGE,
-    MEMBER,
-    Modification,
-    Operation,
-)
+from ldapdb.entries import APPLICATION_CLASS, GRANT_CLASS, IMAGE, MEMBER
 from ldapdb.errors import AccessDenied, LDAPDBError, NoSuchEntry
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Modification, Operation
 from ldapdb.store.checking.clocks import judge_clock
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked, warning
 from ldapdb.store.checking.visiting import Visit, guarded

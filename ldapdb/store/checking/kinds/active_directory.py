@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterable
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION, Entry
+from ldapdb.entries import DESCRIPTION
 from ldapdb.errors import InvalidValue
+from ldapdb.protocol import filters
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind
 from ldapdb.store.profile import Base
 from ldapdb.syntaxes import parse_integer

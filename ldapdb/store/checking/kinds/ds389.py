@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Iterable
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.connection.probing import rights_of
-from ldapdb.dn import DN
+from ldapdb.client.probing import rights_of
 from ldapdb.entries import IMAGE, MEMBER
-from ldapdb.searching import BASE, SUBTREE, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, SUBTREE, Search
+from ldapdb.protocol.dn import DN
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind, State
 from ldapdb.store.profile import Base
 from ldapdb.vendors import DS389 as VENDOR

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Optional
 
-from ldapdb import filters
-from ldapdb.connection.probing import search_once
-from ldapdb.dn import DN
-from ldapdb.entries import OBJECT_CLASS, Entry
-from ldapdb.filters import Filter
-from ldapdb.searching import SUBTREE, Search
+from ldapdb.client.probing import search_once
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import SUBTREE, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry
+from ldapdb.protocol.filters import Filter
 from ldapdb.store.checking.findings import Finding
 from ldapdb.store.profile import Base
 from ldapdb.vendors import Vendor

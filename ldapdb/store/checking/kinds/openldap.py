@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Optional
 
-from ldapdb import filters
-from ldapdb.dn import DN
-from ldapdb.entries import DESCRIPTION, GRANT_CLASS, MEMBER, Modification, Operation
+from ldapdb.entries import DESCRIPTION, GRANT_CLASS, MEMBER
 from ldapdb.errors import AccessDenied, NoSuchValue
-from ldapdb.searching import BASE, SUBTREE, Search
+from ldapdb.protocol import filters
+from ldapdb.protocol.codec import BASE, SUBTREE, Search
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Modification, Operation
 from ldapdb.store.checking.findings import Finding, ok, problem, unchecked
 from ldapdb.store.checking.kinds.kind import PASSWORD, Kind, State
 from ldapdb.store.profile import Base

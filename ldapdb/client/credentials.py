@@ -8,12 +8,12 @@ from typing import Any, Optional
 
 import ldap3
 
-from ldapdb.connection.results import quoted, result_error
-from ldapdb.connection.strategy import prepare_password
-from ldapdb.dn import DN
+from ldapdb.client.results import quoted, result_error
+from ldapdb.client.strategy import prepare_password
 from ldapdb.errors import CredentialsRejected, LDAPDBError, SettingsError
+from ldapdb.protocol.codec import Result
+from ldapdb.protocol.dn import DN
 from ldapdb.rejections import Meaning, meaning_of
-from ldapdb.searching import Result
 from ldapdb.settings import Settings
 
 __all__ = ["log_in", "rejection"]

@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Union
 
-from ldapdb import ber
+from ldapdb.protocol import ber
 
 __all__ = [
     "Filter",

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from ldapdb.connection.answers import RootDSE
-from ldapdb.connection.call import Call
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.pool import Pool
-from ldapdb.connection.reads import Reads, Use
-from ldapdb.connection.session import Session
-from ldapdb.dn import DN, NameMatching
-from ldapdb.entries import Entry
+from ldapdb.client.answers import RootDSE
+from ldapdb.client.call import Call
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.pool import Pool
+from ldapdb.client.reads import Reads, Use
+from ldapdb.client.session import Session
 from ldapdb.errors import (
     AccessDenied,
     CertificateRefused,
@@ -24,6 +22,8 @@ from ldapdb.errors import (
     LDAPDBError,
     UnexpectedResult,
 )
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import Entry
 from ldapdb.settings import Settings
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor, recognise
 

@@ -11,17 +11,17 @@ import ldap3
 from ldap3.core.exceptions import LDAPExceptionError
 from pyasn1.error import PyAsn1Error
 
-from ldapdb.connection.credentials import log_in, rejection
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.logins import LOGINS
-from ldapdb.connection.results import SUCCESS, WIRE_ERRORS
-from ldapdb.connection.strategy import Connection, Strategy
-from ldapdb.connection.tls import tls_error
-from ldapdb.controls import PASSWORD_POLICY, read_policy_error
-from ldapdb.entries import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.client.credentials import log_in, rejection
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.logins import LOGINS
+from ldapdb.client.results import SUCCESS, WIRE_ERRORS
+from ldapdb.client.strategy import Connection, Strategy
+from ldapdb.client.tls import tls_error
 from ldapdb.errors import CredentialsRejected, DirectoryUnavailable, LDAPDBError
-from ldapdb.filters import Filter
-from ldapdb.searching import End, Opened, Page, Result, Search, read_opened, read_whole_answer
+from ldapdb.protocol.codec import End, Opened, Page, Result, Search, read_opened, read_whole_answer
+from ldapdb.protocol.controls import PASSWORD_POLICY, read_policy_error
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import Settings
 
 __all__ = ["CLIENT_ERRORS", "Answer", "Session"]
@@ -146,7 +146,7 @@ class Session:
 
     def _bind(self, deadline: Deadline) -> None:
         if self._settings.authentication == "gssapi":
-            from ldapdb.connection import kerberos  # noqa: PLC0415 -- for that alone
+            from ldapdb.client import kerberos  # noqa: PLC0415 -- for that alone
 
             kerberos.bind(self._opened, self._settings, self.uri, deadline)
         else:

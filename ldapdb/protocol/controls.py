@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional, Union
 
-from ldapdb import ber
-from ldapdb.ber import BrokenAnswer, Element
-from ldapdb.entries import Entry
-from ldapdb.searching import End, Opened, Reference, read_opened
+from ldapdb.protocol import ber
+from ldapdb.protocol.ber import BrokenAnswer, Element
+from ldapdb.protocol.codec import End, Opened, Reference, read_opened
+from ldapdb.protocol.entry import Entry
 
 __all__ = [
     "DIRSYNC",

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Optional
 
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.session import Session
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.session import Session
 from ldapdb.errors import (
     CertificateRefused,
     DeadlineExceeded,

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
-from ldapdb.dn import DN, NameMatching, Subtree
-from ldapdb.entries import Entry
+from ldapdb.client.results import NO_SUCH_OBJECT, result_error
 from ldapdb.errors import IncompleteResult, LDAPDBError
-from ldapdb.filters import present
-from ldapdb.searching import BASE, End, Search
+from ldapdb.protocol.codec import BASE, End, Search
+from ldapdb.protocol.dn import DN, NameMatching, Subtree
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import present
 from ldapdb.vendors import ROOT_DSE_ATTRIBUTES, Vendor
 from ldapdb.wellformed import one_line
 

@@ -8,7 +8,7 @@ import ssl
 from typing import Optional
 from urllib.parse import urlsplit
 
-from ldapdb.connection.deadline import Deadline
+from ldapdb.client.deadline import Deadline
 from ldapdb.errors import (
     CertificateRefused,
     CredentialsRejected,

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ldapdb import ber
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.directory import Directory
-from ldapdb.connection.session import Answer, Session
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.directory import Directory
+from ldapdb.client.session import Answer, Session
 from ldapdb.errors import DirectoryUnavailable, LDAPDBError
-from ldapdb.searching import Search
+from ldapdb.protocol import ber
+from ldapdb.protocol.codec import Search
 from ldapdb.settings import Settings
 
 __all__ = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb.ber import BrokenAnswer
-from ldapdb.searching import END_TAG, check_response, read_opened, read_whole_answer, split
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import END_TAG, check_response, read_opened, read_whole_answer, split
 
 LARGEST = 1 << 26
 

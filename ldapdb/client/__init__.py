@@ -9,12 +9,12 @@ ldap3 is the client, and used here alone, against its defaults: no referrals, no
 name checks, verified TLS, and a deadline for every octet (``strategy``).
 """
 
-from ldapdb.connection.answers import EVERYTHING, ROOT_DSE, RootDSE
-from ldapdb.connection.call import Call
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.directory import Directory
-from ldapdb.connection.logins import LOGINS
-from ldapdb.connection.stream import Stream
+from ldapdb.client.answers import EVERYTHING, ROOT_DSE, RootDSE
+from ldapdb.client.call import Call
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.directory import Directory
+from ldapdb.client.logins import LOGINS
+from ldapdb.client.stream import Stream
 
 __all__ = [
     "EVERYTHING",

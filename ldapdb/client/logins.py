@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Optional, Union
 
 from ldapdb.attempts import Attempts, Busy, Login, Pause
-from ldapdb.connection.deadline import Deadline
-from ldapdb.dn import DN
+from ldapdb.client.deadline import Deadline
 from ldapdb.errors import CredentialsRejected, DeadlineExceeded
+from ldapdb.protocol.dn import DN
 from ldapdb.settings import Settings
 from ldapdb.shared import LOCK, Kept, Waiters, renew_in_children
 from ldapdb.syntaxes import said_time

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Optional, Union
 
-from ldapdb.dn import DN, RDN, NameMatching
-from ldapdb.entries import Modification, Operation
 from ldapdb.errors import InvalidValue
+from ldapdb.protocol.dn import DN, RDN, NameMatching
+from ldapdb.protocol.entry import Modification, Operation
 
 __all__ = [
     "Add",

@@ -6,14 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.reads import Reads
-from ldapdb.connection.results import SUCCESS, result_error
-from ldapdb.connection.session import Session
-from ldapdb.dn import DN, RDN
-from ldapdb.entries import OBJECT_CLASS, Modification
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.reads import Reads
+from ldapdb.client.results import SUCCESS, result_error
+from ldapdb.client.session import Session
 from ldapdb.errors import DirectoryUnavailable
-from ldapdb.searching import Result
+from ldapdb.protocol.codec import Result
+from ldapdb.protocol.dn import DN, RDN
+from ldapdb.protocol.entry import OBJECT_CLASS, Modification
 
 __all__ = ["Call"]
 

@@ -6,13 +6,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ldapdb.connection.answers import EVERYTHING
-from ldapdb.dn import DN
-from ldapdb.entries import Entry, read_dn
+from ldapdb.client.answers import EVERYTHING
+from ldapdb.entries import read_dn
 from ldapdb.errors import InvalidValue
-from ldapdb.filters import Filter
-from ldapdb.ldif_text import Change
 from ldapdb.matching import key, pairs_of
+from ldapdb.protocol.dn import DN
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
+from ldapdb.protocol.ldif import Change
 
 __all__ = ["LINKS", "Plan", "Planned", "chosen", "name_of"]
 

@@ -13,11 +13,11 @@ from ldap3.operation.search import search_operation
 from ldap3.protocol import rfc4511
 from pyasn1.codec.ber import encoder
 
-from ldapdb import ber, filters
-from ldapdb import searching as wire
-from ldapdb.ber import BrokenAnswer
-from ldapdb.entries import Entry
-from ldapdb.searching import End, Page, Reference, read_opened, search_request, split
+from ldapdb.protocol import ber, filters
+from ldapdb.protocol import codec as wire
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import End, Page, Reference, read_opened, search_request, split
+from ldapdb.protocol.entry import Entry
 
 NUMBER = 7
 PAGED = b"1.2.840.113556.1.4.319"

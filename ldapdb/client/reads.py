@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Optional, Protocol, TypeVar, Union
 from urllib.parse import unquote, urlsplit
 
-from ldapdb.connection.answers import (
+from ldapdb.client.answers import (
     EVERYTHING,
     INVALID_DN_SYNTAX,
     RootDSE,
@@ -18,14 +18,14 @@ from ldapdb.connection.answers import (
     partial,
     search_error,
 )
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.results import NO_SUCH_OBJECT, SUCCESS
-from ldapdb.connection.session import Answer, Session
-from ldapdb.dn import DN, NameMatching
-from ldapdb.entries import Entry
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.results import NO_SUCH_OBJECT, SUCCESS
+from ldapdb.client.session import Answer, Session
 from ldapdb.errors import IncompleteResult, LDAPDBError
-from ldapdb.filters import Filter
-from ldapdb.searching import BASE, LEVEL, NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.codec import BASE, LEVEL, NO_ATTRIBUTES, SUBTREE, Page, Search
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 
 __all__ = ["Reads", "Runner", "Use"]
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any, Optional
 from urllib.parse import unquote, urlsplit
 
-from ldapdb.connection.deadline import Deadline
+from ldapdb.client.deadline import Deadline
 from ldapdb.errors import DirectoryUnavailable
 from ldapdb.shared import Waiters, renew_in_children
 

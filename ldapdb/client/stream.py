@@ -7,12 +7,12 @@ import socket
 from collections.abc import Sequence
 from typing import Optional
 
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.results import WIRE_ERRORS
-from ldapdb.connection.session import Answer, Session
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.results import WIRE_ERRORS
+from ldapdb.client.session import Answer, Session
 from ldapdb.errors import DirectoryUnavailable
-from ldapdb.filters import Filter
-from ldapdb.searching import Opened, Page, Search
+from ldapdb.protocol.codec import Opened, Page, Search
+from ldapdb.protocol.filters import Filter
 from ldapdb.settings import Settings
 
 __all__ = ["Stream"]

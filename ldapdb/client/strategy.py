@@ -1,7 +1,7 @@
 """ldap3's connection, with a deadline for every octet and searches that do not wait for each other.
 
 ldap3 opens the connection, negotiates StartTLS, binds, and makes every operation but a search,
-whose messages are written and read by :mod:`ldapdb.searching`. ldap3's own socket handling is
+whose messages are written and read by :mod:`ldapdb.protocol.codec`. ldap3's own socket handling is
 replaced: its time-outs start anew with each packet, its buffer copies what it holds for each
 message, and it waits for one answer at a time.
 
@@ -24,11 +24,11 @@ from ldap3.strategy.sync import SyncStrategy
 from ldap3.utils.asn1 import decode_message_fast
 from ldap3.utils.log import BASIC, PROTOCOL, log, log_enabled
 
-from ldapdb.ber import BrokenAnswer
-from ldapdb.connection.addresses import connect
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.tls import secure
-from ldapdb.searching import (
+from ldapdb.client.addresses import connect
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.tls import secure
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.codec import (
     END_TAG,
     Opened,
     Search,

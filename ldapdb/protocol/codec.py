@@ -18,10 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional, Union
 
-from ldapdb import ber
-from ldapdb.ber import BrokenAnswer
-from ldapdb.entries import Entry
-from ldapdb.filters import Filter
+from ldapdb.protocol import ber
+from ldapdb.protocol.ber import BrokenAnswer
+from ldapdb.protocol.entry import Entry
+from ldapdb.protocol.filters import Filter
 
 __all__ = [
     "BASE",

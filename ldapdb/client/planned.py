@@ -14,18 +14,15 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Optional, TypeVar
 
-from ldapdb.connection.answers import EVERYTHING, RootDSE
-from ldapdb.connection.call import Call
-from ldapdb.connection.deadline import Deadline
-from ldapdb.connection.directory import Directory
-from ldapdb.connection.overlay import LINKS, Plan, Planned, chosen, name_of
-from ldapdb.connection.reads import Reads, Use
-from ldapdb.connection.results import NO_SUCH_OBJECT, result_error
-from ldapdb.dn import DN, RDN
-from ldapdb.entries import OBJECT_CLASS, OBJECT_SID, Entry, Modification, Operation, read_dn
+from ldapdb.client.answers import EVERYTHING, RootDSE
+from ldapdb.client.call import Call
+from ldapdb.client.deadline import Deadline
+from ldapdb.client.directory import Directory
+from ldapdb.client.overlay import LINKS, Plan, Planned, chosen, name_of
+from ldapdb.client.reads import Reads, Use
+from ldapdb.client.results import NO_SUCH_OBJECT, result_error
+from ldapdb.entries import OBJECT_SID, read_dn
 from ldapdb.errors import LDAPDBError, NoSuchEntry
-from ldapdb.filters import Filter, any_of, attributes_of, equal
-from ldapdb.ldif_text import Add, Change, Delete, Modify, Rename, Step, matched, step_of
 from ldapdb.matching import key, matches, values_of
 from ldapdb.modifying import (
     RefusedError,
@@ -36,7 +33,11 @@ from ldapdb.modifying import (
     named,
     renamed,
 )
-from ldapdb.searching import NO_ATTRIBUTES
+from ldapdb.protocol.codec import NO_ATTRIBUTES
+from ldapdb.protocol.dn import DN, RDN
+from ldapdb.protocol.entry import OBJECT_CLASS, Entry, Modification, Operation
+from ldapdb.protocol.filters import Filter, any_of, attributes_of, equal
+from ldapdb.protocol.ldif import Add, Change, Delete, Modify, Rename, Step, matched, step_of
 from ldapdb.settings import Settings
 from ldapdb.syntaxes import write_identifier
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldapdb.dn import DN, NameMatching
-from ldapdb.entries import Modification, Operation
 from ldapdb.errors import InvalidValue
-from ldapdb.ldif_text import (
+from ldapdb.protocol.dn import DN, NameMatching
+from ldapdb.protocol.entry import Modification, Operation
+from ldapdb.protocol.ldif import (
     Add,
     Change,
     Delete,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ldap3.core.exceptions import LDAPPackageUnavailableError
 
-from ldapdb.connection.deadline import Deadline
+from ldapdb.client.deadline import Deadline
 from ldapdb.errors import CredentialsRejected, DirectoryUnavailable, LDAPDBError, SettingsError
 from ldapdb.settings import Settings
 from ldapdb.settings.private import check_private
