@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from typing import Optional
+from functools import lru_cache
+from pathlib import Path
+from typing import Optional, Union
 from urllib.parse import urlsplit
 
 from ldapdb.client.deadline import Deadline
@@ -155,43 +157,63 @@ def _meaning(meaning: tuple[type[LDAPDBError], str], uri: str, error: BaseExcept
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
-    """Make Python's own defaults, which verify, with what the settings say."""
+    """Return what verifies by the settings' files, made once for each state that these have."""
+    files = settings.ca_file, settings.client_cert_file, settings.client_key_file
+    defaults = ssl.get_default_verify_paths()
+    return _made(*files, tuple(map(_state, (*files, defaults.cafile, defaults.capath))))
+
+
+def _state(path: Union[Path, str, None]) -> Optional[tuple[int, ...]]:
+    """Return what changes when a file, or a folder of certificates, is replaced or protected."""
     try:
-        context = ssl.create_default_context(
-            cafile=None if settings.ca_file is None else str(settings.ca_file)
-        )
+        found = None if path is None else Path(path).stat()
+    except OSError:  # whoever reads it says why
+        found = None
+    return found and (found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=8)
+def _made(
+    ca_file: Optional[Path],
+    own: Optional[Path],
+    key: Optional[Path],
+    states: tuple[Optional[tuple[int, ...]], ...],  # noqa: ARG001 -- another one is another context
+) -> ssl.SSLContext:
+    """Make Python's own defaults, which verify, with what the settings say.
+
+    Reading the authorities of a whole system takes tens of milliseconds.
+    """
+    try:
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(
-            f"ca_file {str(settings.ca_file)!r}: {error}; it must be certificates as PEM"
+            f"ca_file {str(ca_file)!r}: {error}; it must be certificates as PEM"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525, section 6.4.4
-    if settings.client_cert_file is not None:
-        _load_own(context, settings)
+    if own is not None:
+        _load_own(context, own, key)
     return context
 
 
-def _load_own(context: ssl.SSLContext, settings: Settings) -> None:
-    assert settings.client_cert_file is not None  # noqa: S101 -- the caller has looked
-    key = settings.client_key_file
+def _load_own(context: ssl.SSLContext, own: Path, key: Optional[Path]) -> None:
     if key is not None:
         check_private(key, "client_key_file")
-    else:  # it has the key as well
-        own = settings.client_cert_file
+    else:  # the certificate's file has the key as well
         check_private(own, "client_cert_file")
 
     def ask() -> str:
         # OpenSSL would ask at the terminal, and wait.
         raise SettingsError(
-            f"client_key_file {str(key or settings.client_cert_file)!r} is encrypted; decrypt it "
+            f"client_key_file {str(key or own)!r} is encrypted; decrypt it "
             "(openssl pkey -in OLD -out NEW) and protect it by its mode, 0600"
         )
 
     try:
-        context.load_cert_chain(settings.client_cert_file, key, password=ask)
+        context.load_cert_chain(own, key, password=ask)
     except OSError as error:
         raise SettingsError(
-            f"client_cert_file {str(settings.client_cert_file)!r}"
+            f"client_cert_file {str(own)!r}"
             + (f" or client_key_file {str(key)!r}" if key else "")
             + f": {error}; they must be a certificate and its key as PEM"
         ) from error
