@@ -21,7 +21,7 @@ READY_ALL = bash .ci/prepare machine browser && . ./.cache/env.sh
 
 # One environment, one target at a time: two cores are busy with that.
 .NOTPARALLEL:
-.PHONY: help demo test compose-test test-fast soak fuzz oracle bench bench-site bench-watch bench-import bench-operations lint docs man wheel matrix clean distclean
+.PHONY: help demo test test-next compose-test test-fast soak fuzz oracle bench bench-site bench-watch bench-import bench-operations lint docs man wheel matrix clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -37,6 +37,16 @@ test: ## Run all tests on all servers, with a table of them; the pure core must 
 
 test-fast: ## Run the tests that take no time, on OpenLDAP, without coverage, in less than a minute
 	@$(READY) && python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow and not lengthy' --vendors openldap $(PYTEST_ARGS)
+
+# What a release of ldap3 can change: its inner names, logins, TLS, and how long it waits.
+NEXT_LDAP3 = ldap3>=2.10.2rc4
+NEXT_TESTS = $(addprefix tests/live/test_,client.py contract.py tls.py deadlines.py kerberos.py)
+
+test-next: ## Run the tests of the LDAP client with the newest pre-release of ldap3
+	@$(READY_ALL) && rm -rf .cache/next && \
+	    pip install --quiet --disable-pip-version-check --no-input --target .cache/next '$(NEXT_LDAP3)' && \
+	    export PYTHONPATH="$$PWD/.cache/next" && python -c 'import ldap3; print("with ldap3", ldap3.__version__)' && \
+	    python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(NEXT_TESTS) $(PYTEST_ARGS)
 
 # Which profiles of compose/compose.yaml are tested, such as: make compose-test PROFILES=openldap,ha
 PROFILES ?= all
