@@ -65,6 +65,8 @@ class Session:
         How to connect.
     deadline : Deadline
         When it must be bound.
+    bind : bool
+        Whether to bind; whoever has not is nobody (RFC 4513, section 4).
 
     Raises
     ------
@@ -76,15 +78,20 @@ class Session:
         If we reject its certificate.
     """
 
-    def __init__(self, uri: str, settings: Settings, deadline: Deadline) -> None:
+    def __init__(
+        self, uri: str, settings: Settings, deadline: Deadline, *, bind: bool = True
+    ) -> None:
         self.uri = uri
         self.used_at = 0.0
         self._settings = settings
         self._connection: Optional[Connection] = None
-        LOGINS.require(settings, uri)
+        if bind:
+            LOGINS.require(settings, uri)
         try:
             self._connection = Connection(uri, settings, deadline)
             self._open(deadline)
+            if bind:
+                LOGINS.send(settings, uri, deadline, lambda: self._log_in(deadline))
         except BaseException as error:  # noqa: BLE001 -- an interrupt, too: what was sent has the password
             self.drop()
             raise _bare(error)  # noqa: B904 -- the same one
@@ -126,7 +133,6 @@ class Session:
         self._operate(deadline, lambda: connection.open(read_server_info=False), broken)
         if self._settings.start_tls and self.uri.startswith("ldap://"):
             self._operate(deadline, self._negotiate_tls, broken)
-        LOGINS.send(self._settings, self.uri, deadline, lambda: self._log_in(deadline))
 
     def _log_in(self, deadline: Deadline) -> Optional[CredentialsRejected]:
         """Log in; return the rejection of a password that must not be sent again at once."""

@@ -39,16 +39,6 @@ _NOBODY: dict[str, Any] = {
 }
 
 
-class _Unbound(Session):
-    """A connection that sends no bind."""
-
-    def _require_login(self) -> None:
-        """Require nothing: no login is sent."""
-
-    def _bind(self, deadline: Deadline) -> None:
-        """Send nothing: whoever has not bound is nobody."""
-
-
 class Visit:
     """A server, and what it says of itself.
 
@@ -89,7 +79,7 @@ class Visit:
         bind may answer there.
         """
         deadline = self.call().deadline
-        session = _Unbound(self.uri, self.settings, deadline)
+        session = Session(self.uri, self.settings, deadline, bind=False)
         try:
             return use(session, deadline)
         finally:
