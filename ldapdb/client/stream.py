@@ -96,9 +96,12 @@ class Stream:
 
     def interrupt(self) -> None:
         """Wake the thread in :meth:`receive`, from another thread; the connection ends."""
+        plain = self._session.strategy.connection.socket
+        if plain is None:  # closed meanwhile
+            return
         with contextlib.suppress(OSError):
             # Not the method of a TLS socket, which would take its TLS away from under the other.
-            socket.socket.shutdown(self._session.strategy.connection.socket, socket.SHUT_RDWR)
+            socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Unbind and close."""
