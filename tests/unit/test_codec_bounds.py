@@ -88,6 +88,16 @@ def test_answers_are_accepted(octets: bytes) -> None:
         assert wanted > length or length == 0
 
 
+def test_an_entry_may_have_controls() -> None:
+    """Entry change notifications do, and what they say is read by whoever asked for it."""
+    octets = message(entry(attribute(b"cn", b"x")), PAGED) + message(result())
+    entries, _, _ = read_whole_answer(split(octets, LARGEST)[0], LARGEST)
+    assert [each.attributes for each in entries] == [{"cn": [b"x"]}]
+    broken = message(entry(), ber(CONTROLS, b"\x30\x05")) + message(result())
+    with pytest.raises(BrokenAnswer):
+        read_whole_answer(split(broken, LARGEST)[0], LARGEST)
+
+
 BROKEN = [
     b"\x30\x00",
     ber(SEQUENCE, ber(INTEGER, b"\x05")),
@@ -100,6 +110,8 @@ BROKEN = [
     message(result(code=b"")),
     message(result(code=b"\x01" * 400_000)),
     message(result(0x63)),
+    message(result(0x67, ber(0x87, b"x"))),
+    message(result(0x61, ber(0x87, b"x" * (1 << 20)))),
     message(result(DONE, ber(0x87, b"x"))),
     message(result(DONE, text(b"x"))),
     message(ber(DONE, ber(INTEGER, b"\0"), text(b""), text(b""))),
