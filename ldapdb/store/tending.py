@@ -12,6 +12,7 @@ from typing import Optional
 
 from ldapdb.client import Call, Deadline
 from ldapdb.errors import DeadlineExceeded, LDAPDBError
+from ldapdb.garbage import uncollected
 from ldapdb.model import User
 from ldapdb.protocol.dn import DN
 from ldapdb.store.everybody import TENDED_SECONDS, Reader, Shared, UserList
@@ -54,7 +55,8 @@ class UserReader:
 
     def listed(self) -> list[User]:
         """List all users by name."""
-        users = self._users().all(self._call)
+        with uncollected():
+            users = self._users().all(self._call)
         self._look(is_empty=not users)
         return users
 

@@ -41,6 +41,7 @@ PURE = (
     "attempts",
     "rejections",
     "shared",
+    "garbage",
     "tagged",
     "cache",
 )
@@ -72,6 +73,7 @@ PURE_NEEDS = {
     "enum",
     "fractions",
     "functools",
+    "gc",
     "hashlib",
     "json",
     "logging",
