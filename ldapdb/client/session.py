@@ -96,6 +96,10 @@ class Session:
             self.drop()
             raise _bare(error)  # noqa: B904 -- the same one
 
+    def __del__(self) -> None:
+        """Close what nobody has closed: ldap3's connection is in a cycle, and would stay open."""
+        self.drop()
+
     @property
     def strategy(self) -> Strategy:
         """How the connection sends and receives."""
