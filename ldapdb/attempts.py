@@ -20,10 +20,14 @@ that accepted the source last.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
+
+from ldapdb.shared import Place
 
 __all__ = ["Attempts", "Busy", "Login", "Pause"]
 
@@ -34,6 +38,7 @@ _MOST, _MOST_RETRIES = 3, 2
 # Enough for the budget and for the longest pause.
 _REMEMBERED = 32
 _NONE = object()
+_LASTING = Place()
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,8 @@ class _Account:
     accepted: dict[str, Hashable] = field(default_factory=dict)
     # By server: when it accepted a login last, with which its own count of wrong ones ended.
     accepted_at: dict[str, float] = field(default_factory=dict)
-    # Servers that have not answered a login yet, and how many logins that is.
-    under_way: dict[str, int] = field(default_factory=dict)
+    # By server: the logins that it has not answered yet.
+    under_way: dict[str, list[weakref.ref[Place]]] = field(default_factory=dict)
 
 
 class Attempts:
@@ -121,7 +126,11 @@ class Attempts:
         return Pause(until, last.at, last.server, last.reason)
 
     def begin(
-        self, login: Login, now: float, asked_at: Optional[float] = None
+        self,
+        login: Login,
+        now: float,
+        asked_at: Optional[float] = None,
+        place: Place = _LASTING,
     ) -> Union[Pause, Busy, None]:
         """Ask to send a login, which is under way then until :meth:`end`.
 
@@ -132,6 +141,9 @@ class Attempts:
         ----------
         asked_at : float, optional
             When the caller asked first, if it was busy then.
+        place : Place, optional
+            What the thread that sends it has: if that is gone, so is the login, whether or not it
+            came to :meth:`end`.
 
         Returns
         -------
@@ -147,19 +159,20 @@ class Attempts:
             and asked_at is not None
             and account.accepted_at[login.server] >= asked_at
         )
-        count = account.under_way.get(login.server, 0)
-        if (count and not is_shared) or self._may_exceed(account, login, now):
+        under_way = _under_way(account, login.server)
+        if (under_way and not is_shared) or self._may_exceed(account, login, now):
             return Busy()
-        account.under_way[login.server] = count + 1
+        account.under_way[login.server] = [*under_way, weakref.ref(place)]
         return None
 
-    def end(self, login: Login) -> None:
+    def end(self, login: Login, place: Place = _LASTING) -> None:
         """Note that a login is not under way any more."""
-        under_way = self._account(login).under_way
+        account = self._account(login)
+        left = _under_way(account, login.server)
         # An interrupt may have made this process forget what was under way.
-        left = under_way.pop(login.server, 1) - 1
-        if left:
-            under_way[login.server] = left
+        with contextlib.suppress(ValueError):
+            left.remove(weakref.ref(place))
+        account.under_way[login.server] = left
 
     def accept(self, login: Login, now: float) -> None:
         """Note that the server accepted a login; its count of wrong ones begins anew."""
@@ -194,12 +207,18 @@ class Attempts:
             for each in account.under_way
             if each in login.servers
             and each != login.server
+            and _under_way(account, each)
             and not _is_trusted(account, replace(login, server=each))
         ]
         return _within_budget(account, login, [now] * len(unknown)) > now
 
     def _account(self, login: Login) -> _Account:
         return self._accounts.setdefault(login.account, _Account())
+
+
+def _under_way(account: _Account, server: str) -> list[weakref.ref[Place]]:
+    """List the logins under way to a server; those that an interrupt has ended are not."""
+    return [each for each in account.under_way.get(server, ()) if each() is not None]
 
 
 def _is_accepted(account: _Account, login: Login) -> bool:

@@ -16,7 +16,7 @@ from ldapdb.client.deadline import Deadline
 from ldapdb.errors import CredentialsRejected, DeadlineExceeded
 from ldapdb.protocol.dn import DN
 from ldapdb.settings import Settings
-from ldapdb.shared import LOCK, Kept, Waiters, renew_in_children
+from ldapdb.shared import LOCK, Kept, Place, Waiters, renew_in_children
 from ldapdb.syntaxes import said_time
 
 __all__ = ["LOGINS", "Logins"]
@@ -90,25 +90,25 @@ class Logins:
                 raise error
             return
         # Before the password is read: a file that changes between the two is tried once more.
-        login = _login(settings, uri)
-        self._begin(settings, login, deadline)
+        login, place = _login(settings, uri), Place()
+        self._begin(settings, login, deadline, place)
         try:
             error = exchange()
             if error is not None:
                 raise self._noted(settings, login, error)
             self._attempts.change(lambda attempts: attempts.accept(login, self._timer()))
         finally:
-            self._attempts.change(lambda attempts: attempts.end(login))
+            self._attempts.change(lambda attempts: attempts.end(login, place))
             self._waiters.wake()
 
-    def _begin(self, settings: Settings, login: Login, deadline: Deadline) -> None:
+    def _begin(self, settings: Settings, login: Login, deadline: Deadline, place: Place) -> None:
         asked_at = self._timer()
         answer: Union[Busy, Pause, None] = None
 
         def is_decided() -> bool:
             nonlocal answer
             answer = self._attempts.change(
-                lambda attempts: attempts.begin(login, self._timer(), asked_at)
+                lambda attempts: attempts.begin(login, self._timer(), asked_at, place)
             )
             return not isinstance(answer, Busy)
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ldapdb.attempts import Attempts, Busy, Login, Pause
+from ldapdb.shared import Place
 
 ONE, TWO, THREE = "ldap://one", "ldap://two", "ldap://three"
 MINUTE = 60.0
@@ -197,3 +198,14 @@ def test_half_an_hour_has_three_rejections_of_what_was_accepted(
             rejected.append(now)
     for moment in rejected:
         assert sum(moment <= each < moment + 30 * MINUTE for each in rejected) <= 3
+
+
+def test_a_login_whose_thread_was_interrupted_is_not_under_way() -> None:
+    """An interrupt can come before any ``finally``: nobody would log in there any more."""
+    attempts, place = Attempts(), Place()
+    assert attempts.begin(login(), 0.0, place=place) is None
+    assert isinstance(attempts.begin(login(), 1.0), Busy)
+    del place
+    assert attempts.begin(login(), 2.0) is None
+    attempts.end(login())
+    assert attempts.begin(login(), 3.0) is None

@@ -19,7 +19,10 @@ import pytest
 
 from ldapdb import shared
 from ldapdb.cache import Cache, Lifetimes
+from ldapdb.client import Deadline
+from ldapdb.client.logins import Logins
 from ldapdb.errors import DirectoryUnavailable
+from ldapdb.settings import load
 from ldapdb.shared import LOCK, Kept, Place, Places, Waiters
 from ldapdb.store.reading import Warned
 
@@ -343,6 +346,21 @@ def test_a_change_within_a_change_stays() -> None:
 
     kept.change(step)
     assert kept.whole == set()
+
+
+@interrupted
+def test_interrupts_leave_no_login_under_way(storm: Storm) -> None:
+    """Another login of the account would wait for it, for ever."""
+    logins, uri = Logins(), "ldap://localhost"
+    settings = load(uri=uri, base_dn="dc=x", bind_dn="cn=a", bind_password="secret-1")
+
+    def use() -> None:
+        for _ in range(20):
+            with suppress(DirectoryUnavailable):  # it waited for one that was interrupted
+                logins.send(settings, uri, Deadline(1.0), lambda: None)
+
+    _strike(storm, use)
+    logins.send(settings, uri, Deadline(5.0), lambda: None)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the compiler does so since Python 3.13")
