@@ -62,6 +62,7 @@ def test_whoever_has_switched_it_off_finds_it_so() -> None:
     gc.disable()
     with uncollected():
         pass
+    _PAUSES.renew_after_fork()
     assert not gc.isenabled()
 
 
@@ -82,6 +83,9 @@ def test_it_works_in_a_forked_child() -> None:
     if child == 0:
         os._exit(not gc.isenabled())
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert not gc.isenabled()  # here the thread goes on
+    _PAUSES.renew_after_fork()  # what the child did, where it is measured
+    assert gc.isenabled()
     ends.set()
     thread.join(10)
     assert code == 0
